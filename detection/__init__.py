@@ -1,0 +1,1 @@
+"""A detector of small things on large pages, assembled from torchvision: boxes, overlap, matching, fusion, model."""

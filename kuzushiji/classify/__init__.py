@@ -1,0 +1,1 @@
+"""Stages 2 to 4: which characters they are."""

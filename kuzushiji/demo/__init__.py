@@ -1,0 +1,1 @@
+"""Books that the machine writes itself: strokes, brush, page, data root."""

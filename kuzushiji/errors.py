@@ -1,0 +1,9 @@
+"""The one exception that stands for a mistake in the input."""
+
+
+class InputError(ValueError):
+    """Data or parameters from outside are wrong.
+
+    The message is one line that says what was expected, what came, and where (file, page, row). Command-line entry
+    points print it and exit with 1; everything else that is raised is a fault of the program and keeps its traceback.
+    """

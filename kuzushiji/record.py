@@ -1,0 +1,123 @@
+"""What a stage was given and what it wrote: the reason to skip it, and the trail of every output."""
+
+import logging
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_write_json, digest_of_folder, read_json, sha256_of_file
+
+logger = logging.getLogger(__name__)
+
+RECORD_FORMAT = 1
+"""Raised when a stage's outputs change meaning: outputs of an older format are made again."""
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "albumentations",
+    "lightgbm",
+    "xgboost",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "kuzushiji",
+)
+
+
+@dataclass
+class StageRecord:
+    """The record of one stage's run, kept as JSON beside its outputs.
+
+    Attributes:
+        path: The JSON file.
+        stage: Name of the stage, such as `segment.train`.
+        parameters: Everything that changes the outputs, as JSON values; not the number of workers.
+        inputs: Files (digest of the content) and folders (digest of names, sizes, times) that the stage reads.
+        outputs: Files that the stage writes.
+    """
+
+    path: Path
+    stage: str
+    parameters: Mapping[str, Any]
+    inputs: Iterable[Path]
+    outputs: Iterable[Path]
+    _started: float = field(default_factory=time.monotonic, init=False)
+
+    def is_done(self) -> bool:
+        """Return whether the outputs are there, unchanged, made with these parameters from these inputs.
+
+        A missing or damaged record means "not done"; a missing input raises.
+
+        Raises:
+            InputError: an input does not exist.
+        """
+        expected = self._describe()
+        if not self.path.exists():
+            return False
+        try:
+            found = read_json(self.path)
+        except InputError as error:
+            logger.warning("%s; the stage runs again", error)
+            return False
+        if not isinstance(found, dict) or any(found.get(key) != value for key, value in expected.items()):
+            return False
+        written = found.get("outputs")
+        names = {str(path) for path in self.outputs}
+        return (
+            isinstance(written, dict)
+            and set(written) == names
+            and all(Path(name).is_file() and sha256_of_file(Path(name)) == digest for name, digest in written.items())
+        )
+
+    def finish(self, **facts: Any) -> None:
+        """Write the record: call it once, after the last output is in place.
+
+        Args:
+            facts: Further results worth keeping, such as `f1`.
+        """
+        outputs = {str(path): sha256_of_file(path) for path in self.outputs}
+        origin = {"versions": package_versions(), "seconds": round(time.monotonic() - self._started, 1)}
+        atomic_write_json(self.path, {**self._describe(), "outputs": outputs, **origin, "facts": facts})
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "format": RECORD_FORMAT,
+            "stage": self.stage,
+            "parameters": _as_json(self.parameters),
+            "inputs": {str(path): _digest(path) for path in self.inputs},
+        }
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result may depend on, those that are installed."""
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _digest(path: Path) -> str:
+    if path.is_dir():
+        return digest_of_folder(path)
+    try:
+        return sha256_of_file(path)
+    except OSError as error:
+        raise InputError(f"{path}: expected an input file, got none ({error.strerror or error})") from error
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

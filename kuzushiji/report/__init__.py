@@ -1,0 +1,1 @@
+"""What happened, to look at: tables and pictures of a run."""
