@@ -1,0 +1,132 @@
+"""Configs as frozen dataclasses: one definition gives the flag, its help, its default and its place in params.json."""
+
+import argparse
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kuzushiji.cli import bool_flag
+
+Config = TypeVar("Config")
+
+_META = "option"
+_PLAIN_TYPES = (str, int, float, bool, Path)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    help: str
+    type: Callable[[str], Any] | None
+    choices: Sequence[str] | None
+    nargs: str | int | None
+    metavar: str | tuple[str, ...] | None
+    group: str
+    changes_result: bool
+    positional: bool
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    type: Callable[[str], Any] | None = None,
+    choices: Sequence[str] | None = None,
+    nargs: str | int | None = None,
+    metavar: str | tuple[str, ...] | None = None,
+    group: str = "options",
+    changes_result: bool = True,
+    positional: bool = False,
+) -> Any:
+    """Return the dataclass field of one command-line option; the field `crop_height` becomes `--crop-height`.
+
+    Args:
+        default: The default; `dataclasses.MISSING` makes the option required.
+        help: A sentence, with the unit of the value.
+        type: Parser of one word, such as `cli.positive_int`; without it the field's own type (bool reads 0 and 1).
+        choices: The words that are admitted.
+        nargs: As in argparse; the value becomes a tuple.
+        metavar: As in argparse.
+        group: Title under which `--help` lists the option.
+        changes_result: Whether the outputs depend on it; False for workers, devices and the like.
+        positional: Whether it is an argument without a flag.
+    """
+    meta = {_META: _Option(help, type, choices, nargs, metavar, group, changes_result, positional)}
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata=meta)
+    return dataclasses.field(default=default, metadata=meta)
+
+
+def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
+    """Add an argument to `parser` for every field of `config_class` that was made by `option`."""
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    hints = typing.get_type_hints(config_class)
+    for item in dataclasses.fields(config_class):
+        spec: _Option | None = item.metadata.get(_META)
+        if spec is None:
+            continue
+        if spec.group not in groups:
+            groups[spec.group] = parser.add_argument_group(spec.group)
+        groups[spec.group].add_argument(*_names(item.name, spec), **_arguments(item, spec, hints[item.name]))
+
+
+def config_from(namespace: argparse.Namespace, config_class: Callable[..., Config]) -> Config:
+    """Return the config with the values of a parsed command line; lists become tuples."""
+    values = {item.name: getattr(namespace, item.name) for item in _option_fields(config_class)}
+    return config_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def parameters(config: Any) -> dict[str, Any]:
+    """Return the values on which the outputs of a stage depend, as JSON values: for records and for comparison."""
+    return {
+        item.name: _as_json(getattr(config, item.name))
+        for item in _option_fields(type(config))
+        if item.metadata[_META].changes_result
+    }
+
+
+def all_parameters(config: Any) -> dict[str, Any]:
+    """Return every value of the config as JSON values: the content of params.json."""
+    return {item.name: _as_json(getattr(config, item.name)) for item in _option_fields(type(config))}
+
+
+def _option_fields(config_class: Any) -> list["dataclasses.Field[Any]"]:
+    return [item for item in dataclasses.fields(config_class) if _META in item.metadata]
+
+
+def _names(name: str, spec: _Option) -> list[str]:
+    return [name] if spec.positional else [f"--{name.replace('_', '-')}"]
+
+
+def _arguments(item: "dataclasses.Field[Any]", spec: _Option, hint: Any) -> dict[str, Any]:
+    kind = _plain_type(hint)
+    arguments: dict[str, Any] = {"help": spec.help, "type": spec.type or (bool_flag if kind is bool else kind)}
+    if kind is bool:
+        arguments |= {"nargs": "?", "const": True, "metavar": "0|1"}
+    for key, value in (("choices", spec.choices), ("nargs", spec.nargs), ("metavar", spec.metavar)):
+        if value is not None:
+            arguments[key] = value
+    if item.default is not dataclasses.MISSING:
+        arguments["default"] = item.default
+    elif not spec.positional:
+        arguments["required"] = True
+    return arguments
+
+
+def _plain_type(hint: Any) -> Any:
+    """Return the type of one word: `int` for `int`, `int | None` and `tuple[int, ...]`."""
+    if hint in _PLAIN_TYPES:
+        return hint
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) in (typing.Union, tuple):
+        inner = [_plain_type(part) for part in typing.get_args(hint) if part not in (type(None), Ellipsis)]
+        if inner:
+            return inner[0]
+    return str
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_as_json(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
