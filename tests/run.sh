@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All checks: ruff, mypy, import-linter, pytest. Arguments go to pytest: tests/run.sh -m "not chain" tests/data
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+source scripts/environment.sh
+use_environment requirements.txt requirements-dev.txt || exit 1
+
+failed=()
+check() {
+  echo "== $*"
+  "$PYTHON" -m "$@" || failed+=("$1")
+}
+check ruff check .
+check ruff format --check .
+check mypy
+echo "== lint-imports"
+"$PYTHON" -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' || failed+=(lint-imports)
+[ ${#failed[@]} = 0 ] || echo "failed: ${failed[*]}"
+
+# Last, so that pytest's closing line ends the output; its exit code counts only after those of the other checks.
+echo "== pytest $*"
+"$PYTHON" -m pytest "$@" || failed+=(pytest)
+[ ${#failed[@]} = 0 ]
