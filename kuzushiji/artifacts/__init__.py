@@ -1,0 +1,21 @@
+"""Every file between stages: its columns, keys and types, how it is read, written and checked."""
+
+from kuzushiji.artifacts.detailed import (
+    BOX_COLUMNS,
+    N_BEST,
+    Detailed,
+    concat_detailed,
+    read_detailed,
+    rows_in_order_of,
+    write_detailed,
+)
+
+__all__ = [
+    "BOX_COLUMNS",
+    "N_BEST",
+    "Detailed",
+    "concat_detailed",
+    "read_detailed",
+    "rows_in_order_of",
+    "write_detailed",
+]

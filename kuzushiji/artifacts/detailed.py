@@ -1,0 +1,254 @@
+"""The detailed table: what a classifier thinks of every box. The one currency between classify and all later stages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kuzushiji.data.labels import PageLabels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.errors import InputError
+
+BOX_COLUMNS = ("image_id", "box", "x", "y", "w", "h", "true")
+N_BEST = 50
+"""Classes kept for each box, as in the reference: the truth is among them for more than 99.9 % of the boxes."""
+
+_SAME_COORDINATE = 0.01
+"""Pixels by which the text format may change a coordinate."""
+
+
+@dataclass(frozen=True)
+class Detailed:
+    """The best classes and logits of every box on some pages.
+
+    Attributes:
+        boxes: One row a box, columns `BOX_COLUMNS`: page (str), number of the box within its page (int), top left
+            corner and size (float64, pixels of the original page), code of the truth (str; `SEG_FP` on test pages).
+            (image_id, box) is unique.
+        classes: (n, k) int32, indices into the vocabulary, best first, no class twice in a row.
+        logits: (n, k) float32, descending, finite.
+        vocabulary: What the classes mean.
+        pages: Every page that was looked at, in order, those without any box too.
+    """
+
+    boxes: pd.DataFrame
+    classes: NDArray[np.int32]
+    logits: NDArray[np.float32]
+    vocabulary: Vocabulary
+    pages: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @property
+    def pred(self) -> NDArray[np.object_]:
+        """(n,) codes of the best class of each box."""
+        return self.vocabulary.decode(self.classes[:, 0])
+
+    def top(self, k: int) -> "Detailed":
+        """Return the table with the `k` best classes of each box (fewer where it has fewer)."""
+        return replace(self, classes=self.classes[:, :k], logits=self.logits[:, :k])
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Detailed":
+        """Return the table with the boxes at `rows` (positions or a mask) and all its pages."""
+        boxes = self.boxes[rows] if rows.dtype == np.bool_ else self.boxes.iloc[rows]
+        return replace(self, boxes=boxes.reset_index(drop=True), classes=self.classes[rows], logits=self.logits[rows])
+
+    def labels(self, codes: NDArray[np.object_] | None = None) -> PageLabels:
+        """Return the boxes of all pages with `codes` (n,), by default those of the best classes."""
+        boxes = self.boxes[["image_id", "box"]].assign(code=self.pred if codes is None else codes)
+        boxes[["x", "y", "w", "h"]] = self.boxes[["x", "y", "w", "h"]]
+        return PageLabels(self.pages, boxes)
+
+
+def write_detailed(path: Path, detailed: Detailed) -> None:
+    """Write the table to `path`, whole or not at all: Parquet, or the reference's format for `*.csv` and `*.csv.gz`.
+
+    The text format has no room for pages without boxes nor for the vocabulary.
+
+    Raises:
+        InputError: the table breaks a rule of `Detailed`, or the folder cannot be written to.
+    """
+    check_detailed(detailed, str(path))
+    if _is_text(path):
+        from kuzushiji.artifacts.detailed_text import write_text
+
+        write_text(path, detailed)
+    else:
+        from kuzushiji.artifacts.detailed_parquet import write_parquet
+
+        write_parquet(path, detailed)
+
+
+def read_detailed(
+    path: Path,
+    *,
+    top_k: int | None = None,
+    vocabulary: Vocabulary | None = None,
+    data_root: DataRoot | None = None,
+) -> Detailed:
+    """Read a detailed table, Parquet or (`*.csv`, `*.csv.gz`) the reference's format.
+
+    Args:
+        path: The file.
+        top_k: Classes of each box to keep; all of the file by default.
+        vocabulary: What the classes of a text table mean; without it `vocabulary.json` beside the table, else the
+            codes of the data root's `train.csv`. A Parquet table brings its own, which must equal this one if given.
+        data_root: Where `train.csv` is. A text table cannot name pages without boxes: if its pages are training
+            pages, all pages of their books count as looked at.
+
+    Raises:
+        InputError: no such file, other columns, a rule of `Detailed` broken, or another vocabulary.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: expected a detailed table, got no file")
+    if _is_text(path):
+        from kuzushiji.artifacts.detailed_text import read_text
+
+        detailed = read_text(path, vocabulary, data_root)
+    else:
+        from kuzushiji.artifacts.detailed_parquet import read_parquet
+
+        detailed = read_parquet(path)
+        if vocabulary is not None and detailed.vocabulary.codes != vocabulary.codes:
+            raise InputError(vocabulary_difference(str(path), vocabulary, detailed.vocabulary))
+    check_detailed(detailed, str(path))
+    return detailed if top_k is None else detailed.top(top_k)
+
+
+def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detailed:
+    """Return one table of the boxes of several tables of different pages, such as the folds; `k` is the smallest.
+
+    Raises:
+        InputError: no tables, a page in two of them, or different vocabularies.
+    """
+    if not tables:
+        raise InputError("expected at least one detailed table, got none")
+    first = tables[0]
+    seen: dict[str, str] = {}
+    for table, name in zip(tables, names, strict=True):
+        if table.vocabulary.codes != first.vocabulary.codes:
+            raise InputError(vocabulary_difference(name, first.vocabulary, table.vocabulary))
+        doubled = next((page for page in table.pages if page in seen), None)
+        if doubled is not None:
+            raise InputError(f"{name}, page {doubled}: expected pages of its own, got a page that {seen[doubled]} has")
+        seen.update(dict.fromkeys(table.pages, name))
+    k = min(table.classes.shape[1] for table in tables)
+    return Detailed(
+        boxes=pd.concat([table.boxes for table in tables], ignore_index=True),
+        classes=np.concatenate([table.classes[:, :k] for table in tables]),
+        logits=np.concatenate([table.logits[:, :k] for table in tables]),
+        vocabulary=first.vocabulary,
+        pages=tuple(seen),
+    )
+
+
+def rows_in_order_of(reference: pd.DataFrame, other: pd.DataFrame, name: str) -> NDArray[np.intp] | None:
+    """Return where in `other` each box of `reference` stands; None when both are in the same order.
+
+    Args:
+        reference: Table with `BOX_COLUMNS`, boxes unique.
+        other: The same of another model.
+        name: The file of `other`, for messages.
+
+    Raises:
+        InputError: a box that only one of them has, or one with other coordinates or another truth.
+    """
+    n = len(reference)
+    pages, _ = pd.factorize(pd.concat([reference["image_id"], other["image_id"]], ignore_index=True))
+    boxes = np.concatenate([reference["box"].to_numpy(np.int64), other["box"].to_numpy(np.int64)])
+    keys = pages.astype(np.int64) * (int(boxes.max(initial=0)) + 1) + boxes
+    order = None
+    if len(other) != n or not np.array_equal(keys[:n], keys[n:]):
+        extra = np.flatnonzero(~np.isin(keys[n:], keys[:n]))
+        missing = np.flatnonzero(~np.isin(keys[:n], keys[n:]))
+        if len(extra):
+            raise InputError(f"{_where(name, other, extra[0])}: expected the boxes of the other tables, got one more")
+        if len(missing):
+            raise InputError(f"{_where(name, reference, missing[0])}: expected a box as in the other tables, got none")
+        by_key = np.argsort(keys[n:], kind="stable")
+        order = by_key[np.searchsorted(keys[n:], keys[:n], sorter=by_key)]
+    _check_same_content(reference, other if order is None else other.iloc[order], name)
+    return order
+
+
+def check_detailed(detailed: Detailed, name: str) -> None:
+    """Check the rules that the docstring of `Detailed` names.
+
+    Raises:
+        InputError: naming the file, the page and the box.
+    """
+    boxes, classes, logits = detailed.boxes, detailed.classes, detailed.logits
+    missing = [column for column in BOX_COLUMNS if column not in boxes.columns]
+    if missing:
+        raise InputError(f"{name}: expected the column {missing[0]}, got {', '.join(map(str, boxes.columns))}")
+    if classes.ndim != 2 or classes.shape != logits.shape or len(classes) != len(boxes) or not classes.shape[1]:
+        raise InputError(
+            f"{name}: expected as many classes as logits, at least one a box, for {len(boxes)} boxes, "
+            f"got {classes.shape} and {logits.shape}"
+        )
+    size = len(detailed.vocabulary)
+    ordered = np.sort(classes.astype(np.int32, copy=False), axis=1)
+    xywh = boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
+    rules = (
+        (~np.isfinite(logits).all(axis=1), "finite logits, got NaN or infinity"),
+        ((logits[:, 1:] > logits[:, :-1]).any(axis=1), "descending logits, got another order"),
+        ((ordered[:, 0] < 0) | (ordered[:, -1] >= size), f"classes from 0 to {size - 1}, got another"),
+        ((ordered[:, 1:] == ordered[:, :-1]).any(axis=1), "each class once, got one twice"),
+        (~np.isfinite(xywh).all(axis=1) | (xywh[:, 2:] < 0).any(axis=1), "finite corners and sizes >= 0, got another"),
+        (boxes.duplicated(["image_id", "box"]).to_numpy(), "each box once, got it twice"),
+        (~_known(boxes["image_id"], detailed.pages), "a page of the table's list, got another"),
+        (~_known(boxes["true"], detailed.vocabulary.codes), "a true code of the vocabulary, got another"),
+    )
+    for broken, message in rules:
+        if broken.any():
+            raise InputError(f"{_where(name, boxes, int(np.argmax(broken)))}: expected {message}")
+    if len(set(detailed.pages)) != len(detailed.pages):
+        raise InputError(f"{name}: expected each page once in the list of pages, got one twice")
+
+
+def vocabulary_difference(name: str, expected: Vocabulary, got: Vocabulary) -> str:
+    """Return the message for a file whose vocabulary is not the expected one."""
+    other = sorted(set(expected.codes) ^ set(got.codes))
+    example = f", for example {other[0]} is in one only" if other else ", in another order"
+    return f"{name}: expected the vocabulary of {len(expected)} codes, got another of {len(got)}{example}"
+
+
+def _check_same_content(reference: pd.DataFrame, other: pd.DataFrame, name: str) -> None:
+    ours, theirs = (table[["x", "y", "w", "h"]].to_numpy(np.float64) for table in (reference, other))
+    moved = (np.abs(ours - theirs) > _SAME_COORDINATE).any(axis=1)
+    if moved.any():
+        row = int(np.argmax(moved))
+        raise InputError(
+            f"{_where(name, reference, row)}: expected x y w h as in the other tables "
+            f"{ours[row].tolist()}, got {theirs[row].tolist()}"
+        )
+    changed = reference["true"].to_numpy() != other["true"].to_numpy()
+    if changed.any():
+        row = int(np.argmax(changed))
+        raise InputError(
+            f"{_where(name, reference, row)}: expected the truth of the other tables {reference['true'].iloc[row]}, "
+            f"got {other['true'].iloc[row]}"
+        )
+
+
+def _known(values: "pd.Series[str]", admitted: Sequence[str]) -> NDArray[np.bool_]:
+    return values.isin(pd.Index(admitted)).to_numpy(np.bool_)
+
+
+def _where(name: str, boxes: pd.DataFrame, row: int) -> str:
+    return f"{name}, page {boxes['image_id'].iloc[row]}, box {boxes['box'].iloc[row]}"
+
+
+def _is_text(path: Path) -> bool:
+    return path.name.endswith((".csv", ".csv.gz"))
+
+
+def empty_boxes() -> pd.DataFrame:
+    """Return a table of boxes without rows."""
+    types = {"image_id": str, "box": np.int32, "true": str} | dict.fromkeys("xywh", np.float64)
+    return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in BOX_COLUMNS})

@@ -1,0 +1,69 @@
+"""Parquet files of ours: a kind, a format number and facts as JSON in the metadata."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kuzushiji.errors import InputError
+
+FORMAT = 1
+"""Raised when a column changes its meaning: tables of an older format are refused."""
+
+_METADATA = b"kuzushiji"
+
+
+def write_table(
+    path: Path, table: pa.Table, kind: str, meta: dict[str, Any], *, use_dictionary: list[str], split: list[str]
+) -> None:
+    """Write an Arrow table with `meta` as JSON in its metadata; zstd, floats in `split` by bytes of equal weight."""
+    text = json.dumps({"format": FORMAT, "kind": kind, **meta}, ensure_ascii=False, separators=(",", ":")).encode()
+    table = table.replace_schema_metadata({_METADATA: text})
+    encoding = dict.fromkeys(split, "BYTE_STREAM_SPLIT")
+    pq.write_table(table, path, compression="zstd", use_dictionary=use_dictionary, column_encoding=encoding or None)
+
+
+def read_table(path: Path, kind: str, **options: Any) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the Arrow table in `path` and its metadata.
+
+    Raises:
+        InputError: not Parquet, or no table of this kind and format.
+    """
+    try:
+        table = pq.read_table(path, **options)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    meta = metadata_of(table.schema)
+    if meta.get("kind") != kind or meta.get("format") != FORMAT:
+        ours = f"kind {meta.get('kind')}, format {meta.get('format')}"
+        got = ours if meta else "a Parquet file of another program"
+        raise InputError(f"{path}: expected a table of kind {kind}, format {FORMAT}, got {got}")
+    return table, meta
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of table that a Parquet file says it is; empty for one of another program.
+
+    Raises:
+        InputError: no such file or not Parquet.
+    """
+    try:
+        return str(metadata_of(pq.read_schema(path)).get("kind", ""))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def metadata_of(schema: pa.Schema) -> dict[str, Any]:
+    """Return our metadata of a Parquet file; empty where it has none."""
+    try:
+        meta = json.loads((schema.metadata or {}).get(_METADATA, b"{}"))
+    except ValueError:
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(f"{path}: expected a Parquet table, got something that cannot be read ({reason})")
