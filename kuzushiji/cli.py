@@ -47,7 +47,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     try:
         code = main(argv)
     except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_one_line(error)}", file=sys.stderr)
         code = EXIT_FAILED
     except BrokenPipeError:
         code = EXIT_FAILED
@@ -55,6 +55,14 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         print("interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
         code = _INTERRUPTED
     sys.exit(code)
+
+
+def _one_line(error: InputError) -> str:
+    """Return the message on one line; what a data loader's worker raised comes wrapped in its traceback."""
+    lines = str(error).strip().splitlines()
+    if len(lines) > 1 and lines[0].startswith("Caught "):
+        lines = [lines[-1].partition(": ")[2]]
+    return " ".join(" ".join(lines).split())
 
 
 def bool_flag(text: str) -> bool:

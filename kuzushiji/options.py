@@ -78,6 +78,15 @@ def config_from(namespace: argparse.Namespace, config_class: Callable[..., Confi
     return config_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
+def given_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> frozenset[str]:
+    """Return the names of the options that a command line sets itself, whatever their values.
+
+    A checkpoint rebuilds its model without flags: there a default means "as in the checkpoint", a flag may contradict.
+    """
+    words = {word.split("=", maxsplit=1)[0] for word in argv if word.startswith("--")}
+    return frozenset(action.dest for action in parser._actions if words.intersection(action.option_strings))
+
+
 def parameters(config: Any) -> dict[str, Any]:
     """Return the values on which the outputs of a stage depend, as JSON values: for records and for comparison."""
     return {
