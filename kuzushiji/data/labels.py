@@ -1,0 +1,266 @@
+"""Tables of labels, both ways: a row a page in the files, a row a box or point in memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kuzushiji.data import label_text
+from kuzushiji.errors import InputError
+
+SEG_FP = label_text.SEG_FP
+"""The class of a predicted box that covers no character: a false positive of segmentation."""
+
+BOX_COLUMNS = ("image_id", "box", "code", "x", "y", "w", "h")
+POINT_COLUMNS = ("image_id", "code", "x", "y")
+
+
+class _Pages:
+    """What label tables of both kinds share: a tuple of pages, and rows that belong to them."""
+
+    image_ids: tuple[str, ...]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The boxes or points."""
+        raise NotImplementedError
+
+    @cached_property
+    def page(self) -> NDArray[np.int64]:
+        """(n,) position of each row's page in `image_ids`."""
+        return page_numbers(self.rows["image_id"], self.image_ids)
+
+    def _check(self, columns: tuple[str, ...]) -> None:
+        missing = [name for name in columns if name not in self.rows.columns]
+        if missing:
+            raise ValueError(f"expected the columns {', '.join(columns)}, got none named {', '.join(missing)}")
+        _check_once(self.image_ids)
+        strange = self.page < 0
+        if strange.any():
+            page = self.rows["image_id"].iloc[int(strange.argmax())]
+            raise InputError(f"expected rows of the table's {len(self.image_ids)} pages, got one of page {page}")
+
+
+@dataclass(frozen=True, eq=False)
+class PageLabels(_Pages):
+    """Boxes with their codes, page by page: `train.csv`, `clf_gt.csv`, `test_predictions.csv`, `solution.csv`.
+
+    Attributes:
+        image_ids: Every page of the table in its order, pages without text too; no page twice.
+        boxes: One row a box: image_id (str), box (int32, number within its page from 0), code (str),
+            x y w h (float64, pixels of the original page, x y the top left corner).
+    """
+
+    image_ids: tuple[str, ...]
+    boxes: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        self._check(BOX_COLUMNS)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        image_ids: Sequence[str],
+        page: NDArray[np.integer],
+        codes: NDArray[np.object_] | Sequence[str],
+        boxes_xywh: NDArray[np.floating],
+    ) -> "PageLabels":
+        """Build the table from arrays, one entry a box; boxes are numbered within their page in the order given.
+
+        Args:
+            image_ids: All pages.
+            page: (n,) position of each box's page in `image_ids`.
+            codes: (n,) codes.
+            boxes_xywh: (n, 4) boxes, pixels.
+        """
+        boxes_xywh = np.asarray(boxes_xywh, dtype=np.float64).reshape(-1, 4)
+        boxes = _rows(image_ids, page, codes, boxes_xywh, "xywh")
+        boxes.insert(1, "box", number_within_page(np.asarray(page, dtype=np.int64)))
+        return cls(tuple(image_ids), boxes)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The boxes."""
+        return self.boxes
+
+    @property
+    def boxes_xywh(self) -> NDArray[np.float64]:
+        """(n, 4) boxes, pixels."""
+        return np.asarray(self.boxes[["x", "y", "w", "h"]], dtype=np.float64)
+
+    def of_pages(self, image_ids: Iterable[str]) -> "PageLabels":
+        """Return the table of these pages, in the order given.
+
+        Raises:
+            InputError: a page is not in the table, or is named twice.
+        """
+        chosen = tuple(image_ids)
+        _check_once(chosen)
+        _check_known(chosen, self.image_ids)
+        return PageLabels(chosen, _rows_of_pages(self.boxes, chosen))
+
+    def by_page(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield each page with its boxes, in the table's order; a page without text has an empty table."""
+        return zip(self.image_ids, _split(self.boxes, self.page, len(self.image_ids)), strict=True)
+
+
+@dataclass(frozen=True, eq=False)
+class PagePoints(_Pages):
+    """A submission: points with their codes.
+
+    Attributes:
+        image_ids: Every page of the table in its order, empty ones too; no page twice.
+        points: One row a point: image_id (str), code (str), x y (float64, pixels of the original page).
+    """
+
+    image_ids: tuple[str, ...]
+    points: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        self._check(POINT_COLUMNS)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        image_ids: Sequence[str],
+        page: NDArray[np.integer],
+        codes: NDArray[np.object_] | Sequence[str],
+        points_xy: NDArray[np.floating],
+    ) -> "PagePoints":
+        """Build the table from arrays, one entry a point; arguments as of `PageLabels.from_arrays`."""
+        points_xy = np.asarray(points_xy, dtype=np.float64).reshape(-1, 2)
+        return cls(tuple(image_ids), _rows(image_ids, page, codes, points_xy, "xy"))
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The points."""
+        return self.points
+
+
+def read_page_labels(path: Path) -> PageLabels:
+    """Read a table of boxes (`image_id,labels`; labels is `U+XXXX x y w h` repeated); `.gz` is unpacked.
+
+    A page without text has empty labels. Boxes that reach over the page's edge and boxes of no area are kept: the
+    file does not know the page.
+
+    Raises:
+        InputError: the file is missing or no such table; a field is no finite number; a size is negative; a page
+            comes twice. The message names file, page and row.
+    """
+    image_ids, texts = label_text.read_label_rows(path)
+    page, codes, numbers = label_text.parse_pages(image_ids, texts, str(path), label_text.BOX_FIELDS)
+    negative = (numbers[:, 2:] < 0).any(axis=1)
+    if negative.any():
+        row = int(negative.argmax())
+        where = f"{path}, row {page[row] + 1}, page {image_ids[page[row]]}"
+        width, height = numbers[row, 2:]
+        raise InputError(f"{where}: expected a width and height of at least 0, got {width:g} and {height:g}")
+    return PageLabels.from_arrays(image_ids, page, codes, numbers)
+
+
+def read_page_points(path: Path) -> PagePoints:
+    """Read a submission (`image_id,labels`; labels is `U+XXXX X Y` repeated); `.gz` is unpacked.
+
+    Raises:
+        InputError: as `read_page_labels`.
+    """
+    image_ids, texts = label_text.read_label_rows(path)
+    page, codes, numbers = label_text.parse_pages(image_ids, texts, str(path), label_text.POINT_FIELDS)
+    return PagePoints.from_arrays(image_ids, page, codes, numbers)
+
+
+def write_page_labels(path: Path, labels: PageLabels) -> None:
+    """Write boxes as `read_page_labels` reads them, whole or not at all.
+
+    Edges are rounded to whole pixels; width and height stay at least 1.
+    """
+    items = label_text.format_items(labels.boxes["code"], whole_pixels(labels.boxes_xywh).T.tolist())
+    label_text.write_label_rows(path, labels.image_ids, labels.page, items)
+
+
+def write_page_points(path: Path, points: PagePoints) -> None:
+    """Write a submission as `read_page_points` reads it, whole or not at all; points are rounded to 0.1 pixel."""
+    numbers = [[f"{value:.10g}" for value in points.points[name].round(1).to_list()] for name in ("x", "y")]
+    items = label_text.format_items(points.points["code"], numbers)
+    label_text.write_label_rows(path, points.image_ids, points.page, items)
+
+
+def parse_labels(text: str, where: str) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+    """Return the codes (n,) and boxes (n, 4; x y w h) of one page's label string; none for an empty one.
+
+    Raises:
+        InputError: it is not groups of "U+XXXX x y w h"; starts with `where`.
+    """
+    _, codes, boxes_xywh = label_text.parse_pages([where], [text], "labels", label_text.BOX_FIELDS)
+    return codes, boxes_xywh
+
+
+def format_labels(codes: Iterable[str], boxes_xywh: NDArray[np.floating]) -> str:
+    """Return one page's label string of codes (n,) and boxes (n, 4), rounded as by `write_page_labels`."""
+    return " ".join(label_text.format_items(codes, whole_pixels(boxes_xywh).T.tolist()))
+
+
+def whole_pixels(boxes_xywh: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Round the edges of boxes (n, 4; x y w h) to whole pixels; width and height come out at least 1."""
+    start = np.rint(boxes_xywh[:, :2])
+    size = np.maximum(np.rint(boxes_xywh[:, :2] + boxes_xywh[:, 2:]) - start, 1)
+    return np.concatenate([start, size], axis=1).astype(np.int64)
+
+
+def page_numbers(image_id_of_row: pd.Series, image_ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return the position in `image_ids` of each row's page, -1 where it is not among them."""
+    pages = pd.Index(np.asarray(image_ids, dtype=object))
+    return np.asarray(pages.get_indexer(pd.Index(np.asarray(image_id_of_row, dtype=object))), dtype=np.int64)
+
+
+def number_within_page(page: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return for each row how many rows before it have the same page."""
+    return np.asarray(pd.Series(page).groupby(page).cumcount(), dtype=np.int32)
+
+
+def _rows(
+    image_ids: Sequence[str],
+    page: NDArray[np.integer],
+    codes: NDArray[np.object_] | Sequence[str],
+    numbers: NDArray[np.float64],
+    names: str,
+) -> pd.DataFrame:
+    texts = {
+        "image_id": np.asarray(image_ids, dtype=object)[np.asarray(page, dtype=np.int64)],
+        "code": np.asarray(codes, dtype=object),
+    }
+    # Without a stated type an empty column would be of another type than a full one.
+    rows = pd.DataFrame(texts).astype(str)
+    table: pd.DataFrame = rows.assign(**{name: numbers[:, i] for i, name in enumerate(names)})
+    return table
+
+
+def _rows_of_pages(rows: pd.DataFrame, image_ids: Sequence[str]) -> pd.DataFrame:
+    position = page_numbers(rows["image_id"], image_ids)
+    order = np.argsort(position, kind="stable")
+    chosen: pd.DataFrame = rows.iloc[order[position[order] >= 0]].reset_index(drop=True)
+    return chosen
+
+
+def _split(rows: pd.DataFrame, page: NDArray[np.int64], n_pages: int) -> list[pd.DataFrame]:
+    order = np.argsort(page, kind="stable")
+    ends = np.searchsorted(page[order], np.arange(n_pages), side="right").tolist()
+    ordered = rows.iloc[order]
+    return [ordered.iloc[start:end] for start, end in zip([0, *ends[:-1]][: len(ends)], ends, strict=True)]
+
+
+def _check_once(image_ids: Sequence[str]) -> None:
+    if len(set(image_ids)) != len(image_ids):
+        doubled = pd.Index(image_ids)[pd.Index(image_ids).duplicated()][0]
+        raise InputError(f"expected each page once, page {doubled} comes twice")
+
+
+def _check_known(image_ids: Iterable[str], known: Iterable[str]) -> None:
+    all_known = set(known)
+    unknown = next((image_id for image_id in image_ids if image_id not in all_known), None)
+    if unknown is not None:
+        raise InputError(f"expected pages of the table, which has {len(all_known)}, got {unknown}")

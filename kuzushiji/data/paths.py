@@ -1,0 +1,98 @@
+"""Where things lie under a data root."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kuzushiji.errors import InputError
+
+DEFAULT_ROOT = Path("data")
+ENVIRONMENT = "KUZUSHIJI_DATA"
+
+_HOW_TO_GET = (
+    "download the competition's data (kaggle competitions download kuzushiji-recognition) and unpack them there, "
+    "write demo books (python -m kuzushiji.demo DIR), or name the folder by --data-root or KUZUSHIJI_DATA"
+)
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """A folder in the layout of the competition's data."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, given: Path | None = None) -> "DataRoot":
+        """Return the data root: `given`, else `$KUZUSHIJI_DATA`, else `data/`.
+
+        Raises:
+            InputError: it is not a folder; the message says how to get the data.
+        """
+        root = given or Path(os.environ.get(ENVIRONMENT) or DEFAULT_ROOT)
+        if not root.is_dir():
+            raise InputError(f"{root}: expected a folder with train.csv and train_images/, got none: {_HOW_TO_GET}")
+        return cls(root)
+
+    @property
+    def train_csv(self) -> Path:
+        """Labels of the training pages."""
+        return self.root / "train.csv"
+
+    @property
+    def train_images(self) -> Path:
+        """Folder of the training pages."""
+        return self.root / "train_images"
+
+    @property
+    def test_images(self) -> Path:
+        """Folder of the test pages."""
+        return self.root / "test_images"
+
+    @property
+    def unicode_translation_csv(self) -> Path:
+        """Code point to character."""
+        return self.root / "unicode_translation.csv"
+
+    @property
+    def sample_submission_csv(self) -> Path:
+        """The test pages that a submission must hold."""
+        return self.root / "sample_submission.csv"
+
+    @property
+    def solution_csv(self) -> Path:
+        """Truth of the test pages, where there is one: nothing but the final scoring reads it."""
+        return self.root / "solution.csv"
+
+    def train_image(self, image_id: str) -> Path:
+        """Return the path of a training page, whether or not it is there.
+
+        Raises:
+            InputError: the path would leave the folder of the training pages.
+        """
+        return image_path(self.train_images, image_id)
+
+    def test_image(self, image_id: str) -> Path:
+        """Return the path of a test page, whether or not it is there.
+
+        Raises:
+            InputError: the path would leave the folder of the test pages.
+        """
+        return image_path(self.test_images, image_id)
+
+
+def image_path(folder: Path, image_id: str) -> Path:
+    """Return `folder/<image_id>.jpg`.
+
+    Image ids come from CSV files that others wrote: one that is not a plain file name, or whose file is a link to
+    somewhere else, is refused. `folder` itself may be a link.
+
+    Raises:
+        InputError: the path would leave `folder`.
+    """
+    path = folder / f"{image_id}.jpg"
+    plain = image_id not in ("", ".", "..") and not any(sign in image_id for sign in "/\\\0")
+    if not plain:
+        raise InputError(f"{folder}: expected an image id that is a plain file name, got {image_id!r}")
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path}: expected a file in its folder, got a link to {path.resolve()}")
+    return path
