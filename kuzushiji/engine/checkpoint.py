@@ -1,0 +1,81 @@
+"""Checkpoints: named parts with a state, plain facts beside them, written whole, read without running code."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path
+
+FORMAT = "kuzushiji-checkpoint-1"
+
+
+class Stateful(Protocol):
+    """What can be a part of a checkpoint."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors and plain values."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> object:
+        """Take over a state."""
+
+
+def save_checkpoint(path: Path, parts: Mapping[str, Stateful | nn.Module], meta: Mapping[str, Any]) -> None:
+    """Write the states of `parts` and `meta` to `path`, whole or not at all.
+
+    Args:
+        path: The file.
+        parts: What `load_state_dict` will bring back: model, optimizer, scaler, EMA, progress, random states.
+        meta: Plain values (None, bool, numbers, strings, lists, dicts): stage, parameters, vocabulary, metrics.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    state = {name: part.state_dict() for name, part in parts.items()}
+    with atomic_path(path) as temporary:
+        try:
+            torch.save({"format": FORMAT, "meta": dict(meta), **state}, temporary)
+        except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch's zip writer
+            raise InputError(f"{path}: cannot be written: {_first_line(error)}") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what `save_checkpoint` wrote: `meta`, and under each part's name its state; tensors on the CPU.
+
+    Raises:
+        InputError: the file is missing, damaged, not one of ours, or holds anything but tensors and plain values.
+    """
+    content = read_tensors(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("meta"), dict):
+        raise InputError(f"{path}: expected a checkpoint of this program ({FORMAT}), got another kind of file")
+    return content
+
+
+def read_tensors(path: Path) -> Any:
+    """Return the content of any file of torch.save, on the CPU, without running code from it.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) and "global" in str(error).lower():
+            raise InputError(
+                f"{path}: refused, expected only tensors and plain values, got an object whose loading could run code"
+            ) from error
+        raise InputError(f"{path}: expected a file of torch.save, got a damaged or foreign file") from error
+    except Exception as error:  # the unpickler of a damaged file fails in any way there is
+        raise InputError(
+            f"{path}: expected a file of torch.save, got a damaged or foreign file ({_first_line(error)})"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

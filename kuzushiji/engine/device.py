@@ -1,0 +1,37 @@
+"""Where the model runs."""
+
+import torch
+
+from kuzushiji.errors import InputError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name, made ready for use.
+
+    Args:
+        name: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: CUDA where there is one, else MPS, else the CPU.
+
+    Raises:
+        InputError: the name is unknown, or this machine lacks the device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise InputError(f"--device: expected a device of this machine, got {name} ({count} CUDA devices here)")
+        torch.cuda.set_device(device)
+    elif device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("--device: expected a device of this machine, got mps (not available here)")
+    elif device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    return device
+
+
+def set_benchmark(enabled: bool) -> None:
+    """Let cuDNN time its algorithms for each new shape: pays when shapes repeat, costs when they do not."""
+    torch.backends.cudnn.benchmark = enabled

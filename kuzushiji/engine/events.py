@@ -1,0 +1,51 @@
+"""What happened during training, as JSON lines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_write_text
+
+
+class EventLog:
+    """A file of one JSON object a line, appended to; each has at least `kind`, `epoch`, `step` and `seconds`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, **event: Any) -> None:
+        """Add one line.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        line = json.dumps({key: _plain(value) for key, value in event.items()}, ensure_ascii=False)
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    def truncate(self, step: int) -> None:
+        """Drop what was written after update number `step`, when a run goes on from there, and a line cut short."""
+        kept = [json.dumps(event, ensure_ascii=False) for event in self.read() if event["step"] <= step]
+        atomic_write_text(self.path, "".join(line + "\n" for line in kept))
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return all events in order; none where there is no file; an unfinished last line is left out."""
+        if not self.path.exists():
+            return []
+        events = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                break  # the process was killed while it wrote this line
+            events.append(event)
+        return events
+
+
+def _plain(value: Any) -> Any:
+    """Round what is only looked at: seven digits are what float32 holds."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -1,0 +1,71 @@
+"""Learning rate as a function of the step: nothing to save, the same after a restart.
+
+A step is one update of the weights; step 0 is the first. Factors multiply the optimizer's own learning rates.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+Factor = Callable[[int], float]
+
+
+def cosine(step: int, total: int) -> float:
+    """Return the factor of a half cosine from 1 at step 0 to 0 at step `total` (Loshchilov & Hutter 2017)."""
+    return (1 + math.cos(math.pi * min(step / max(total, 1), 1))) / 2
+
+
+def multistep(step: int, milestones: Sequence[int], gamma: float = 0.1) -> float:
+    """Return `gamma` to the number of milestones (steps) that were reached."""
+    return float(gamma ** sum(step >= milestone for milestone in milestones))
+
+
+def warmup(step: int, length: int, start: float = 1e-3) -> float:
+    """Return a factor that climbs in a straight line from `start` at step 0 to 1 at step `length`, and stays there."""
+    if step >= length:
+        return 1.0
+    return start + (1 - start) * step / length
+
+
+def build_factor(
+    total: int,
+    *,
+    use_cosine: bool = False,
+    milestones: Sequence[int] = (),
+    gamma: float = 0.1,
+    warmup_steps: int = 0,
+) -> Factor:
+    """Return the factor of a whole training run: warm-up (once) times cosine or steps.
+
+    Args:
+        total: Number of updates of the run; the cosine reaches 0 there.
+        use_cosine: Cosine; the milestones are not used then.
+        milestones: Updates at which the rate is multiplied by `gamma`.
+        gamma: See `milestones`.
+        warmup_steps: Length of the warm-up in updates; cut to the length of the run.
+    """
+    length = min(warmup_steps, max(total - 1, 0))
+
+    def factor(step: int) -> float:
+        decay = cosine(step, total) if use_cosine else multistep(step, milestones, gamma)
+        return warmup(step, length) * decay
+
+    return factor
+
+
+class LRSchedule:
+    """Sets the learning rates of an optimizer to `factor(step)` times what they were when it was built."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, factor: Factor) -> None:
+        self.optimizer = optimizer
+        self.factor = factor
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def set_step(self, step: int) -> float:
+        """Set the rates for update number `step` and return that of the first parameter group."""
+        factor = self.factor(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        return float(self.optimizer.param_groups[0]["lr"])

@@ -1,0 +1,146 @@
+"""Weights from a file into a network: every layer that should be filled is, or it is an error."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from kuzushiji.engine.checkpoint import read_tensors
+from kuzushiji.errors import InputError
+
+Loaded = TypeVar("Loaded")
+
+HEADS = ("fc.", "head.", "classifier.")
+"""Classifier heads of published networks: never needed here."""
+
+_WRAPPERS = ("module.", "_orig_mod.", "backbone.", "body.")
+_CONTAINERS = ("model", "state_dict", "weights")
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_weights` did.
+
+    Attributes:
+        loaded: Names of the module's parameters and buffers that were filled.
+        ignored: Names in the file that were left aside: heads and layers that the module does not have.
+    """
+
+    loaded: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+def load_weights(
+    module: nn.Module, path: Path, *, architecture: str, ignore: Sequence[str] = HEADS, cut_off: Sequence[str] = ()
+) -> LoadReport:
+    """Fill all parameters and buffers of `module` from a file.
+
+    Names lose the prefixes that wrappers give them (`module.`, `body.` …); values are converted to the module's
+    number format, so that files of float16 will do.
+
+    Args:
+        module: The network, or its backbone.
+        path: `.safetensors`, or a file of torch.save with a state dict (bare, or under `model` or `state_dict`).
+        architecture: Name of what `module` is, for messages.
+        ignore: Beginnings of names in the file that are never used: heads.
+        cut_off: Beginnings of names that the module lacks on purpose, such as `layer4.`.
+
+    Raises:
+        InputError: the file cannot be read; a parameter stays unfilled or has another shape; the file has layers that
+            the module lacks.
+    """
+    found = {_bare(name): value for name, value in read_state(path).items()}
+    wanted = module.state_dict()
+    missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
+    wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
+    ignored = tuple(name for name in found if name not in wanted)
+    foreign = [name for name in ignored if not name.startswith((*ignore, *cut_off, "num_batches_tracked"))]
+    foreign = [name for name in foreign if not name.endswith("num_batches_tracked")]
+    expected = f"{path}: expected weights of {architecture}, got"
+    if missing:
+        raise InputError(f"{expected} a file without {_listed(missing)}")
+    if wrong:
+        first = wrong[0]
+        shapes = f"{tuple(found[first].shape)} instead of {tuple(wanted[first].shape)}"
+        raise InputError(f"{expected} other shapes for {_listed(wrong)} ({shapes})")
+    if foreign:
+        raise InputError(f"{expected} layers that it does not have: {_listed(foreign)}")
+    taken = {name: found[name].to(value.dtype) for name, value in wanted.items() if name in found}
+    module.load_state_dict(taken, strict=False)
+    return LoadReport(tuple(taken), ignored)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the named tensors in a `.safetensors` file or a file of torch.save, on the CPU.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds no tensors.
+    """
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_tensors(path)
+    if isinstance(content, Mapping):
+        for key in _CONTAINERS:
+            if isinstance(content.get(key), Mapping):
+                content = content[key]
+                break
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(f"{path}: expected named tensors, got {type(content).__name__}")
+    state = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    if len(state) != len(content):
+        other = next(name for name in content if name not in state)
+        raise InputError(f"{path}: expected named tensors, got something else under {other!r}")
+    return state
+
+
+def pretrained_or_explain(load: Callable[[], Loaded], name: str) -> Loaded:
+    """Return `load()`, which may fetch weights from the network; where that fails, say how to supply them.
+
+    Args:
+        load: Calls torchvision, timm or the like.
+        name: Of the weights, as somebody would look for them.
+
+    Raises:
+        InputError: the weights are neither in the cache nor to be had.
+    """
+    try:
+        return load()
+    except (OSError, RuntimeError) as error:  # no network is an OSError: of urllib, and of huggingface_hub
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(
+            f"weights {name}: expected them in the cache or on the network, got neither ({reason}); "
+            "fetch the file on another machine and pass it with --weights FILE, or train without with --pretrained 0"
+        ) from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise InputError(f"{path}: expected a safetensors file, got a damaged or foreign one ({error})") from error
+
+
+def _bare(name: str) -> str:
+    while name.startswith(_WRAPPERS):
+        name = name.partition(".")[2]
+    return name
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def half_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return the module's state with float values in float16: half the file, and `load_weights` takes it."""
+    return {
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in module.state_dict().items()
+    }
