@@ -3,14 +3,15 @@
 import logging
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from kuzushiji.errors import InputError
-from kuzushiji.files import atomic_write_json, digest_of_folder, read_json, sha256_of_file
+from kuzushiji.files import atomic_path, atomic_write_json, digest_of_folder, read_json, sha256_of_file
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,30 @@ class StageRecord:
         outputs = {str(path): sha256_of_file(path) for path in self.outputs}
         origin = {"versions": package_versions(), "seconds": round(time.monotonic() - self._started, 1)}
         atomic_write_json(self.path, {**self._describe(), "outputs": outputs, **origin, "facts": facts})
+
+    def wrote(self, path: Path) -> bool:
+        """Return whether `path` is just as a run of this stage left it, whatever its parameters and inputs were."""
+        if not (self.path.is_file() and path.is_file()):
+            return False
+        found = read_json(self.path)
+        outputs = found.get("outputs") if isinstance(found, dict) and found.get("stage") == self.stage else None
+        return isinstance(outputs, dict) and outputs.get(str(path)) == sha256_of_file(path)
+
+    @contextmanager
+    def output_path(self, path: Path, *, force: bool = False) -> Iterator[Path]:
+        """As `files.atomic_path`, for outputs at a place that the user names: replaces only what this stage wrote.
+
+        A file without a record that has the very content of the new one is fine too: the stage was stopped after its
+        output and before its record.
+
+        Raises:
+            InputError: `path` is there and somebody else's, and not `force`.
+        """
+        with atomic_path(path) as temporary:
+            yield temporary
+            same = path.is_file() and sha256_of_file(path) == sha256_of_file(temporary)
+            if path.exists() and not (same or force or self.wrote(path)):
+                raise InputError(f"{path}: exists and was not written by {self.stage}; --force replaces it")
 
     def _describe(self) -> dict[str, Any]:
         return {
