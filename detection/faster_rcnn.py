@@ -1,0 +1,216 @@
+"""Faster R-CNN with a feature pyramid, assembled from torchvision's parts for many small objects on large pages.
+
+Differences from `torchvision.models.detection.fasterrcnn_resnet50_fpn`: images are not resized (whoever makes them
+knows the scale), small anchors on the same five levels, float32 wherever coordinates or losses are computed, so that
+the rest may run under autocast.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision.models.resnet as resnet
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
+from torchvision.ops.poolers import initLevelMapper
+
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+NORMS = ("frozen", "batch", "group")
+
+Target = dict[str, Tensor]
+Detections = dict[str, Tensor]
+
+_LEVELS = ("layer1", "layer2", "layer3", "layer4")
+_STRIDES_LOG2 = (2, 3, 4, 5)
+_SIZE_DIVISIBLE = 64
+"""Of the padded batch: the stride of the last level, so that anchors of all levels lie exactly where they should."""
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_GROUPS = 8
+_FOREGROUND = 1
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """What a detector is made of: enough to build it again.
+
+    Attributes:
+        backbone: `resnet18` to `resnet152`.
+        anchor_sizes: Side of the square anchor in pixels, one for each of the five levels (strides 4 to 64).
+        aspect_ratios: Height by width of the anchors of each level.
+        max_detections: At most so many boxes an image.
+        nms_threshold: Of two boxes with a higher IoU the one with the lower score is dropped.
+        score_threshold: Boxes with a lower score are dropped.
+        box_head_size: Width of the two layers that look at a region.
+        rois_per_image: Regions sampled an image for the loss of the box head.
+        anchors_per_image: Anchors sampled an image for the loss of the proposals.
+        proposals_train: Regions proposed an image in training, and at most so many from a level before NMS.
+        proposals_test: The same for inference: should exceed `max_detections`.
+        fpn_channels: Width of the feature pyramid.
+        norm: Of the backbone: `frozen` batch norm (for pretrained weights), `batch` (to train from scratch with
+            batches that allow it), `group` (from scratch with any batch).
+        trainable_layers: How many of the backbone's five parts (stem, layer1 … layer4) are trained, from the last.
+    """
+
+    backbone: str = "resnet152"
+    anchor_sizes: tuple[int, ...] = (12, 24, 32, 64, 96)
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    max_detections: int = 1000
+    nms_threshold: float = 0.25
+    score_threshold: float = 0.5
+    box_head_size: int = 1024
+    rois_per_image: int = 512
+    anchors_per_image: int = 256
+    proposals_train: int = 2000
+    proposals_test: int = 1000
+    fpn_channels: int = 256
+    norm: str = "frozen"
+    trainable_layers: int = 3
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"expected a backbone of {', '.join(BACKBONES)}, got {self.backbone!r}")
+        if self.norm not in NORMS:
+            raise ValueError(f"expected a norm of {', '.join(NORMS)}, got {self.norm!r}")
+        if len(self.anchor_sizes) != len(_LEVELS) + 1:
+            raise ValueError(f"expected {len(_LEVELS) + 1} anchor sizes, one a level, got {len(self.anchor_sizes)}")
+        if not 0 <= self.trainable_layers <= len(_LEVELS) + 1:
+            raise ValueError(f"expected 0 to {len(_LEVELS) + 1} trainable layers, got {self.trainable_layers}")
+
+
+def build_detector(config: DetectorConfig) -> FasterRCNN:
+    """Return a detector with one class, `1`, and random weights; the backbone is `detector.backbone.body`.
+
+    Its forward takes a list of images, tensors (3, h, w) of RGB, uint8 or float 0..1, of any sizes. In training it also
+    takes a list of targets, dicts with `boxes` (n, 4) float32 xyxy pixels, of positive width and height, and `labels`
+    (n,) int64, all 1; n may be 0. It returns a dict of four losses, float32 scalars. In evaluation it returns for each
+    image a dict with `boxes` (n, 4) float32 xyxy within the image, `scores` (n,) falling, `labels` (n,); n may be 0.
+    """
+    backbone = _build_backbone(config)
+    anchors = AnchorGenerator(
+        tuple((size,) for size in config.anchor_sizes), (config.aspect_ratios,) * len(config.anchor_sizes)
+    )
+    pool = _build_roi_pool()
+    detector = FasterRCNN(
+        backbone,
+        rpn_anchor_generator=anchors,
+        rpn_head=_Float32RPNHead(config.fpn_channels, len(config.aspect_ratios)),
+        rpn_pre_nms_top_n_train=config.proposals_train,
+        rpn_pre_nms_top_n_test=config.proposals_test,
+        rpn_post_nms_top_n_train=config.proposals_train,
+        rpn_post_nms_top_n_test=config.proposals_test,
+        rpn_batch_size_per_image=config.anchors_per_image,
+        box_roi_pool=pool,
+        box_head=TwoMLPHead(config.fpn_channels * pool.output_size[0] ** 2, config.box_head_size),
+        box_predictor=_Float32Predictor(config.box_head_size, _FOREGROUND + 1),
+        box_score_thresh=config.score_threshold,
+        box_nms_thresh=config.nms_threshold,
+        box_detections_per_img=config.max_detections,
+        box_batch_size_per_image=config.rois_per_image,
+    )
+    detector.transform = PadAndNormalize()
+    return detector
+
+
+class PadAndNormalize(nn.Module):
+    """Images of any sizes -> one normalised, zero-padded batch, on their device; nothing is resized."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
+
+    def forward(
+        self, images: list[Tensor], targets: list[Target] | None = None
+    ) -> tuple[ImageList, list[Target] | None]:
+        """Return the batch (n, 3, h, w) float32, h and w multiples of 64, and the targets as they are."""
+        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
+        height, width = (-(-max(side) // _SIZE_DIVISIBLE) * _SIZE_DIVISIBLE for side in zip(*sizes, strict=True))
+        shape = (len(images), 3, height, width)
+        batch = torch.empty(shape, device=images[0].device, memory_format=torch.channels_last).zero_()
+        for slot, image, (image_height, image_width) in zip(batch, images, sizes, strict=True):
+            values = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+            slot[:, :image_height, :image_width] = (values - self.mean) / self.std
+        return ImageList(batch, sizes), targets
+
+    def postprocess(
+        self,
+        detections: list[Detections],
+        _batch_sizes: list[tuple[int, int]],
+        _image_sizes: list[tuple[int, int]],
+    ) -> list[Detections]:
+        """Return the detections as they are: the images were not resized."""
+        return detections
+
+
+class _Float32Backbone(BackboneWithFPN):  # type: ignore[misc]
+    """Hands float32 features on: anchors take their type from them, and bfloat16 cannot tell pixel 1000 from 1003."""
+
+    def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
+        return OrderedDict((name, feature.float()) for name, feature in super().forward(images).items())
+
+
+class _Float32RPNHead(RPNHead):  # type: ignore[misc]
+    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        logits, deltas = super().forward(features)
+        return [item.float() for item in logits], [item.float() for item in deltas]
+
+
+class _Float32Predictor(FastRCNNPredictor):  # type: ignore[misc]
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        logits, deltas = super().forward(regions)
+        return logits.float(), deltas.float()
+
+
+def _build_backbone(config: DetectorConfig) -> BackboneWithFPN:
+    norms = {"frozen": FrozenBatchNorm2d, "batch": nn.BatchNorm2d, "group": _group_norm}
+    makers: dict[str, Any] = {
+        "resnet18": resnet.resnet18,
+        "resnet34": resnet.resnet34,
+        "resnet50": resnet.resnet50,
+        "resnet101": resnet.resnet101,
+        "resnet152": resnet.resnet152,
+    }
+    body = makers[config.backbone](weights=None, norm_layer=norms[config.norm])
+    _freeze(body, config.trainable_layers)
+    last = body.fc.in_features
+    return _Float32Backbone(
+        body,
+        return_layers={layer: str(number) for number, layer in enumerate(_LEVELS)},
+        in_channels_list=[last // 8, last // 4, last // 2, last],
+        out_channels=config.fpn_channels,
+    )
+
+
+def _freeze(body: nn.Module, trainable_layers: int) -> None:
+    """Exclude all parts but the last `trainable_layers` from training."""
+    parts = [("conv1", "bn1"), *((layer,) for layer in _LEVELS)]
+    for names in parts[: len(parts) - trainable_layers]:
+        for name in names:
+            body.get_submodule(name).requires_grad_(False)
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(_GROUPS, channels)
+
+
+def _build_roi_pool() -> MultiScaleRoIAlign:
+    """Return the pooling of 7x7 regions with its scales set.
+
+    Left to itself it takes them from the first batch it sees, and takes wrong ones where that was padded much.
+    """
+    pool = MultiScaleRoIAlign([str(number) for number in range(len(_LEVELS))], output_size=7, sampling_ratio=2)
+    pool.scales = [2.0**-power for power in _STRIDES_LOG2]
+    pool.map_levels = initLevelMapper(_STRIDES_LOG2[0], _STRIDES_LOG2[-1])
+    return pool
