@@ -23,7 +23,7 @@ FILE_COLUMNS = ("image_id", "labels")
 BOX_FIELDS = "U+XXXX x y w h"
 POINT_FIELDS = "U+XXXX X Y"
 
-_CODE = re.compile(r"U\+[0-9A-F]{4,6}")
+CODE = re.compile(r"U\+[0-9A-F]{4,6}")
 
 
 def read_label_rows(path: Path) -> tuple[tuple[str, ...], list[str]]:
@@ -143,7 +143,7 @@ def _open_text(path: Path) -> TextIO:
 
 def _check_codes(codes: NDArray[np.object_], page: NDArray[np.int64], image_ids: Sequence[str], where: str) -> None:
     numbers, distinct = pd.factorize(codes)
-    wrong = np.array([not _CODE.fullmatch(code) and code != SEG_FP for code in distinct], dtype=bool)
+    wrong = np.array([not CODE.fullmatch(code) and code != SEG_FP for code in distinct], dtype=bool)
     if wrong.any():
         entry = int(wrong[numbers].argmax())
         place = _where(where, int(page[entry]), image_ids)

@@ -1,0 +1,49 @@
+"""Codes and the characters they stand for."""
+
+from pathlib import Path
+
+from kuzushiji.data.label_text import CODE, read_columns
+from kuzushiji.errors import InputError
+
+
+def code_to_char(code: str) -> str:
+    """Return the character of a code: `U+3042` -> `あ`.
+
+    Raises:
+        InputError: it is no code of a character (`seg_fp` is none).
+    """
+    number = int(code[2:], 16) if CODE.fullmatch(code) else -1
+    surrogate = 0xD800 <= number <= 0xDFFF
+    if not 0 <= number <= 0x10FFFF or surrogate:
+        raise InputError(f"expected a code such as U+3042, got {code!r}")
+    return chr(number)
+
+
+def char_to_code(char: str) -> str:
+    """Return the code of a character: `あ` -> `U+3042`.
+
+    Raises:
+        InputError: it is not one character.
+    """
+    if len(char) != 1:
+        raise InputError(f"expected one character, got {char!r}")
+    return f"U+{ord(char):04X}"
+
+
+def read_unicode_translation(path: Path) -> dict[str, str]:
+    """Return the character of each code in a table `Unicode,char`, in its order.
+
+    A few codes of the competition's table stand for another, similar character, so this is more than `code_to_char`.
+
+    Raises:
+        InputError: the file is missing or no such table, or has a wrong or doubled code.
+    """
+    codes, characters = read_columns(path, ("Unicode", "char"))
+    table: dict[str, str] = {}
+    for row, (code, character) in enumerate(zip(codes, characters, strict=True), start=1):
+        if not CODE.fullmatch(code):
+            raise InputError(f"{path}, row {row}: expected a code such as U+3042, got {code!r}")
+        if code in table:
+            raise InputError(f"{path}, row {row}: expected each code once, {code} comes twice")
+        table[code] = character
+    return table

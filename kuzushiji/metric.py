@@ -1,0 +1,224 @@
+"""The competition's metric: modified F1 over all pages together.
+
+`python -m kuzushiji.metric SUBMISSION TRUTH` scores a submission.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kuzushiji import cli
+from kuzushiji.data.labels import PageLabels, PagePoints, page_numbers, read_page_labels, read_page_points
+from kuzushiji.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_MAX_PAIRS = 4_000_000
+"""Pairs of box and point that are looked at together: about 200 MB."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Characters found, wrongly found, and missed; counts of pages and folds add up.
+
+    Attributes:
+        tp: Truth boxes that a prediction matches.
+        fp: Predictions that match no truth box.
+        fn: Truth boxes that no prediction matches.
+    """
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def precision(self) -> float:
+        """Share of the predictions that are right; 0 where there are none."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """Share of the truth that is found; 0 where there is none."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 0 where that is undefined."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn) if self.tp else 0.0
+
+    def as_dict(self) -> dict[str, float]:
+        """Return f1, precision, recall, tp, fp, fn."""
+        return {"f1": self.f1, "precision": self.precision, "recall": self.recall, **asdict(self)}
+
+
+def score_points(truth: PageLabels, predictions: PagePoints) -> Counts:
+    """Score a submission.
+
+    On each page, truth boxes are taken in order; a box is matched by the first unused prediction that has the same
+    code and lies strictly inside. A page that the predictions lack counts all its characters as missed.
+
+    Raises:
+        InputError: a predicted page is not in the truth.
+    """
+    pages = score_pages(truth, predictions)
+    return Counts(*(int(pages[name].sum()) for name in ("tp", "fp", "fn")))
+
+
+def score_pages(truth: PageLabels, predictions: PagePoints) -> pd.DataFrame:
+    """Return image_id, tp, fp, fn (int64) of each page of the truth, in its order; arguments as of `score_points`."""
+    unknown = page_numbers(pd.Series(predictions.image_ids, dtype=object), truth.image_ids) < 0
+    if unknown.any():
+        page = predictions.image_ids[int(unknown.argmax())]
+        raise InputError(f"expected predictions for the {len(truth.image_ids)} pages of the truth, got page {page}")
+    point_page = page_numbers(predictions.points["image_id"], truth.image_ids)
+    matched = _matched_boxes(truth, predictions.points, point_page)
+    n_pages = len(truth.image_ids)
+    tp = np.bincount(truth.page[matched], minlength=n_pages)
+    columns = {
+        "image_id": list(truth.image_ids),
+        "tp": tp,
+        "fp": np.bincount(point_page, minlength=n_pages) - tp,
+        "fn": np.bincount(truth.page, minlength=n_pages) - tp,
+    }
+    table: pd.DataFrame = pd.DataFrame(columns)
+    return table
+
+
+def _matched_boxes(truth: PageLabels, points: pd.DataFrame, point_page: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return for each truth box whether a prediction matches it."""
+    matched = np.zeros(len(truth.boxes), dtype=bool)
+    used = np.zeros(len(points), dtype=bool)
+    for boxes, inside in _points_inside(truth, points, point_page):
+        _match_in_order(boxes, inside, matched, used)
+    return matched
+
+
+def _points_inside(
+    truth: PageLabels, points: pd.DataFrame, point_page: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield all pairs (box, point) with the same page and code and the point strictly inside.
+
+    Pairs come in the order of the boxes, and in the order of the points for the same box. Points are sorted by page,
+    code and x; those between a box's left and right edge are then a range, found by binary search. Coordinates are
+    replaced by their ranks, so that page, code and x are one exact whole number.
+    """
+    x, y = (points[name].to_numpy(np.float64) for name in ("x", "y"))
+    left, top, width, height = truth.boxes_xywh.T
+    right, bottom = left + width, top + height
+    group_of_box, group_of_point = _groups(truth, points, point_page)
+    ranks, n_ranks = _ranks(left, right, x)
+    keys = group_of_point * n_ranks + ranks[2]
+    order = np.argsort(keys, kind="stable")
+    first = np.searchsorted(keys[order], group_of_box * n_ranks + ranks[0], side="right")
+    last = np.searchsorted(keys[order], group_of_box * n_ranks + ranks[1], side="left")
+    counts = np.maximum(last - first, 0)
+    for start, stop in _chunks(counts):
+        size = counts[start:stop]
+        boxes = np.repeat(np.arange(start, stop), size)
+        within = np.arange(len(boxes)) - np.repeat(np.cumsum(size) - size, size)
+        inside = order[first[boxes] + within]
+        keep = (top[boxes] < y[inside]) & (y[inside] < bottom[boxes])
+        boxes, inside = boxes[keep], inside[keep]
+        by_order = np.lexsort((inside, boxes))
+        yield boxes[by_order], inside[by_order]
+
+
+def _groups(
+    truth: PageLabels, points: pd.DataFrame, point_page: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return one number for page and code together, of each box and of each point."""
+    codes = pd.concat([truth.boxes["code"], points["code"]], ignore_index=True)
+    numbers, distinct = pd.factorize(codes)
+    pages = np.concatenate([truth.page, point_page])
+    groups = pages * len(distinct) + numbers
+    return groups[: len(truth.boxes)], groups[len(truth.boxes) :]
+
+
+def _ranks(*values: NDArray[np.float64]) -> tuple[list[NDArray[np.int64]], int]:
+    """Return the values' ranks among all of them (equal values, equal ranks), and the number of ranks."""
+    distinct, ranks = np.unique(np.concatenate(values), return_inverse=True)
+    ends = np.cumsum([len(part) for part in values])[:-1]
+    return np.split(ranks.astype(np.int64), ends), len(distinct)
+
+
+def _chunks(counts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield ranges of boxes that have about `_MAX_PAIRS` pairs each; a single box may have more."""
+    chunk = np.cumsum(counts) // _MAX_PAIRS
+    starts = np.flatnonzero(np.diff(chunk, prepend=-1))
+    return zip(starts.tolist(), [*starts[1:].tolist(), len(counts)], strict=True)
+
+
+def _match_in_order(
+    boxes: NDArray[np.int64], inside: NDArray[np.int64], matched: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> None:
+    """Mark what the rule matches; pairs as of `_points_inside`.
+
+    A box and a point that have only each other need no order: that is nearly all. The rest is done pair by pair.
+    """
+    alone = (np.bincount(boxes, minlength=1)[boxes] == 1) & (np.bincount(inside, minlength=1)[inside] == 1)
+    alone &= ~used[inside]
+    matched[boxes[alone]] = True
+    used[inside[alone]] = True
+    for box, point in zip(boxes[~alone].tolist(), inside[~alone].tolist(), strict=True):
+        if not matched[box] and not used[point]:
+            matched[box] = True
+            used[point] = True
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    submission: Path
+    truth: Path
+    json: bool
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.metric",
+        description="Score a submission: modified F1 over all pages together, with precision, recall and counts.",
+    )
+    parser.add_argument("submission", type=Path, help='CSV: image_id,labels with "U+XXXX X Y" repeated')
+    parser.add_argument("truth", type=Path, help='CSV: image_id,labels with "U+XXXX x y w h" repeated')
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    return Config(**vars(get_parser().parse_args(argv)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score a submission and print the result on standard output."""
+    config = parse_args(argv)
+    truth = read_page_labels(config.truth)
+    counts = score_points(truth, read_page_points(config.submission)).as_dict()
+    if config.json:
+        print(json.dumps(counts))
+    else:
+        print(
+            "\n".join(
+                f"{name:<9} {value:{'.4f' if isinstance(value, float) else ','}}" for name, value in counts.items()
+            )
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
