@@ -35,7 +35,13 @@ class LoadReport:
 
 
 def load_weights(
-    module: nn.Module, path: Path, *, architecture: str, ignore: Sequence[str] = HEADS, cut_off: Sequence[str] = ()
+    module: nn.Module,
+    path: Path,
+    *,
+    architecture: str,
+    ignore: Sequence[str] = HEADS,
+    cut_off: Sequence[str] = (),
+    rename: Callable[[str], str] = str,
 ) -> LoadReport:
     """Fill all parameters and buffers of `module` from a file.
 
@@ -48,12 +54,13 @@ def load_weights(
         architecture: Name of what `module` is, for messages.
         ignore: Beginnings of names in the file that are never used: heads.
         cut_off: Beginnings of names that the module lacks on purpose, such as `layer4.`.
+        rename: Gives the module's name for a name in the file, once that has lost its prefixes.
 
     Raises:
         InputError: the file cannot be read; a parameter stays unfilled or has another shape; the file has layers that
             the module lacks.
     """
-    found = {_bare(name): value for name, value in read_state(path).items()}
+    found = {rename(_bare(name)): value for name, value in read_state(path).items()}
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
     wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]

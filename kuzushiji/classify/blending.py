@@ -1,0 +1,157 @@
+"""Blends of detailed tables: joined by page and box, logits averaged over models."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts import Detailed, concat_detailed, rows_in_order_of
+from kuzushiji.artifacts.detailed import vocabulary_difference
+from kuzushiji.errors import InputError
+
+_CHUNK = 2048
+"""Boxes blended at a time: ten tables of 50 classes then fit a core's cache."""
+
+
+def blend_tables(
+    tables: Sequence[Detailed], names: Sequence[str], weights: Sequence[float] | None = None, top_k: int | None = None
+) -> Detailed:
+    """Return one table with the weighted mean of the tables' logits for each box.
+
+    A class that is not among a table's best counts 0 there, as in the reference. Tables of the same pages are
+    models to average; tables of other pages, such as those of other folds, are put one after the other.
+
+    Args:
+        tables: At least one.
+        names: Their files, for messages.
+        weights: One a table, above 0; equal by default.
+        top_k: Classes to keep, by default as many as the longest table has, and never more.
+
+    Raises:
+        InputError: different vocabularies; tables that share pages and have other boxes, coordinates or truth; pages
+            that are in fewer tables than others.
+    """
+    weights = [1.0] * len(tables) if weights is None else weights
+    if not tables:
+        raise InputError("expected at least one detailed table, got none")
+    for table, name in zip(tables, names, strict=True):
+        if table.vocabulary.codes != tables[0].vocabulary.codes:
+            raise InputError(vocabulary_difference(name, tables[0].vocabulary, table.vocabulary))
+    groups = _group_by_pages(tables, names)
+    blended = [
+        _blend_same_boxes([tables[i] for i in group], [names[i] for i in group], [weights[i] for i in group], top_k)
+        for group in groups
+    ]
+    return blended[0] if len(blended) == 1 else concat_detailed(blended, [names[group[0]] for group in groups])
+
+
+def blend_logits(
+    classes: Sequence[NDArray[np.integer]],
+    logits: Sequence[NDArray[np.floating]],
+    weights: Sequence[float],
+    top_k: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the `top_k` classes of the highest weighted mean logit of each box, and these means.
+
+    Works on the sparse lists: per box at most the sum of the tables' k entries, never all classes. Equal means are
+    ordered by class.
+
+    Args:
+        classes: (n, k_i) of each table, class numbers, each at most once in a row.
+        logits: (n, k_i) of each table.
+        weights: One a table.
+        top_k: At most the largest k_i.
+
+    Returns:
+        (n, top_k) int32 and (n, top_k) float32, descending.
+    """
+    n = len(classes[0])
+    share = np.asarray(weights, np.float64) / np.sum(weights)
+    best, means = np.empty((n, top_k), np.int32), np.empty((n, top_k), np.float32)
+
+    def blend_rows(start: int) -> None:
+        rows = slice(start, start + _CHUNK)
+        joined = np.concatenate([table[rows] for table in classes], axis=1)
+        scaled = [(table[rows] * part).astype(np.float32) for table, part in zip(logits, share, strict=True)]
+        best[rows], means[rows] = _sum_by_class(joined, np.concatenate(scaled, axis=1), top_k)
+
+    with ThreadPoolExecutor(_n_cores()) as pool:
+        list(pool.map(blend_rows, range(0, n, _CHUNK)))
+    return best, means
+
+
+def _sum_by_class(
+    classes: NDArray[np.integer], values: NDArray[np.float32], top_k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the `top_k` classes of the largest sums of `values` (n, m) in each row, and the sums.
+
+    Sorting numbers is several times faster than sorting positions: a class and its column share one integer, and so
+    do a sum and its column.
+    """
+    n, m = classes.shape
+    bits = max(1, int(m - 1).bit_length())
+    small = np.int32 if int(classes.max(initial=0)) < 1 << (31 - bits) else np.int64
+    columns = np.arange(m, dtype=small)
+    keys = np.sort((classes.astype(small) << bits) | columns, axis=1)
+    ordered = np.take_along_axis(values, keys & ((1 << bits) - 1), axis=1)
+    classes = (keys >> bits).astype(np.int32)
+    starts = np.ones((n, m), np.bool_)
+    np.not_equal(classes[:, 1:], classes[:, :-1], out=starts[:, 1:])
+    sums = np.full((n, m), -np.inf, np.float32)
+    sums[starts] = np.add.reduceat(ordered.reshape(-1), np.flatnonzero(starts))
+    keys = (_descending(sums) << bits) | columns
+    if top_k < m:
+        keys = np.partition(keys, top_k - 1, axis=1)[:, :top_k]
+    columns = np.sort(keys, axis=1) & ((1 << bits) - 1)
+    return np.take_along_axis(classes, columns, axis=1), np.take_along_axis(sums, columns, axis=1)
+
+
+def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return integers whose ascending order is the descending order of the numbers."""
+    raw = (values + np.float32(0)).view(np.int32)  # + 0 makes -0 and 0 equal
+    return ~(raw ^ ((raw >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
+
+
+def _blend_same_boxes(
+    tables: Sequence[Detailed], names: Sequence[str], weights: Sequence[float], top_k: int | None
+) -> Detailed:
+    first = tables[0]
+    aligned = [first]
+    for table, name in zip(tables[1:], names[1:], strict=True):
+        order = rows_in_order_of(first.boxes, table.boxes, name)
+        aligned.append(table if order is None else table.take(order))
+    longest = max(table.classes.shape[1] for table in tables)
+    k = longest if top_k is None else min(top_k, longest)
+    if len(tables) == 1:
+        classes, logits = first.classes[:, :k], first.logits[:, :k]
+    else:
+        classes, logits = blend_logits([t.classes for t in aligned], [t.logits for t in aligned], weights, k)
+    pages = tuple(dict.fromkeys(page for table in tables for page in table.pages))
+    return replace(first, classes=classes, logits=logits, pages=pages)
+
+
+def _group_by_pages(tables: Sequence[Detailed], names: Sequence[str]) -> list[list[int]]:
+    """Return the positions of tables that share pages, group by group."""
+    groups: list[list[int]] = []
+    group_of_page: dict[str, int] = {}
+    for i, table in enumerate(tables):
+        number = next((group_of_page[page] for page in table.pages if page in group_of_page), len(groups))
+        if number == len(groups):
+            groups.append([])
+        groups[number].append(i)
+        group_of_page |= dict.fromkeys(table.pages, number)
+    small = min(groups, key=len)
+    large = max(groups, key=len)
+    if len(small) != len(large):
+        raise InputError(
+            f"{names[small[0]]}: expected its pages in {len(large)} tables as those of {names[large[0]]}, "
+            f"got {len(small)}"
+        )
+    return groups
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

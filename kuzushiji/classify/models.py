@@ -1,0 +1,171 @@
+"""The classifier of given boxes: a backbone over a large crop, RoI align from two of its maps, and a head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import roi_align
+
+from kuzushiji.classify.backbones import Backbone, backbone_info, build_backbone
+from kuzushiji.errors import InputError
+
+ROI_SIZE = 3
+"""Cells of the grid that RoI align reads from a box, in each direction."""
+
+SAMPLING_RATIO = 2
+"""Points that RoI align averages in each cell and direction: the cells of a character of 100 px are 4 steps of the
+stride-8 map wide, and two bilinear points cover four steps."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What rebuilds a classifier from its checkpoint, beside the vocabulary.
+
+    Attributes:
+        base: Name of the backbone.
+        head_size: Width of the head's bottleneck.
+        head_dropout: Share of features that each dropout of the head clears in training.
+    """
+
+    base: str = "resnet152"
+    head_size: int = 1024
+    head_dropout: float = 0.5
+
+
+class RoIClassifier(nn.Module):
+    """Gives every box of a picture logits over the classes."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        n_classes: int,
+        config: ModelConfig,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        frozen_start: bool = False,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            backbone: The network that gives the two maps.
+            n_classes: Number of classes, `seg_fp` included.
+            config: Sizes of the head.
+            mean: Mean colour, 0 to 1, that is taken off the pictures.
+            std: Standard deviation that they are divided by.
+            frozen_start: Whether the backbone's modules up to stride 4 keep their weights, and their norms the
+                statistics that they came with.
+
+        Raises:
+            InputError: the start of a backbone is to be frozen that does not tell which modules it is.
+        """
+        super().__init__()
+        if frozen_start and not backbone.start:
+            raise InputError(f"--frozen-start 1: expected a backbone with a map at stride 4, {config.base} has none")
+        self.backbone = backbone
+        self.head = build_head(roi_features(backbone), config.head_size, n_classes, config.head_dropout)
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.frozen = tuple(backbone.start) if frozen_start else ()
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+        self.train()
+
+    def forward(self, images: Tensor, rois: Tensor) -> Tensor:
+        """Return the logits of all boxes.
+
+        Args:
+            images: (n, h, w, 3) uint8 RGB, as a batch of pictures lies in memory.
+            rois: (k, 5) float32: which picture of the batch, then x0 y0 x1 y1 in pixels of the picture.
+
+        Returns:
+            (k, classes) float32 logits; no rows without boxes.
+        """
+        pictures = self.normalise(images)
+        features = torch.cat([roi_cells(maps, rois, stride) for maps, stride in self._maps(pictures)], dim=1)
+        logits: Tensor = self.head(features.flatten(1))
+        return logits.float()
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return (n, h, w, 3) uint8 pictures as (n, 3, h, w) normalised floats, channels last in memory."""
+        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    def train(self, mode: bool = True) -> "RoIClassifier":
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def _maps(self, pictures: Tensor) -> list[tuple[Tensor, int]]:
+        stride8, stride16 = self.backbone(pictures)
+        return [(stride8, 8), (stride16, 16)]
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        return [self.backbone.get_submodule(name) for name in self.frozen]
+
+
+def build_model(
+    config: ModelConfig, n_classes: int, *, pretrained: bool, weights: str | None = None, frozen_start: bool = False
+) -> RoIClassifier:
+    """Build the classifier of `config`; see `build_backbone` for where its weights come from.
+
+    Raises:
+        InputError: as `build_backbone`, and as `RoIClassifier`.
+    """
+    info = backbone_info(config.base)
+    backbone = build_backbone(config.base, pretrained=pretrained, weights=weights)
+    model = RoIClassifier(
+        backbone, n_classes, config, mean=info.mean, std=info.std, frozen_start=frozen_start
+    )  # fmt: skip
+    return model.to(memory_format=torch.channels_last)
+
+
+def build_head(n_features: int, head_size: int, n_classes: int, dropout: float) -> nn.Sequential:
+    """Return the head: the bottleneck and both dropouts matter, as the reference found."""
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(n_features, head_size),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.BatchNorm1d(head_size),
+        nn.Linear(head_size, n_classes),
+    )
+
+
+def roi_features(backbone: Backbone) -> int:
+    """Return the number of features of one box: (512 + 1024) * 9 = 13,824 for ResNet-152."""
+    return sum(backbone.channels) * ROI_SIZE**2
+
+
+def roi_cells(maps: Tensor, rois: Tensor, stride: int) -> Tensor:
+    """Return (k, channels, 3, 3) features of the boxes, in float32 whatever the precision of the maps.
+
+    Box edges are positions between pixels, as everywhere here (`aligned=True`): the centre of the map's first cell
+    lies half a stride from the picture's edge.
+    """
+    with torch.autocast(maps.device.type, enabled=False):
+        cells: Tensor = roi_align(
+            maps.float(), rois.float(), (ROI_SIZE, ROI_SIZE), spatial_scale=1 / stride,
+            sampling_ratio=SAMPLING_RATIO, aligned=True,
+        )  # fmt: skip
+    return cells
+
+
+def rois_of(boxes_xyxy: Sequence[Tensor]) -> Tensor:
+    """Return (k, 5) rois of the boxes of a batch's pictures: number of the picture, x0 y0 x1 y1."""
+    numbers = torch.repeat_interleave(torch.tensor([len(boxes) for boxes in boxes_xyxy], dtype=torch.int64))
+    boxes = torch.cat(list(boxes_xyxy)) if boxes_xyxy else torch.zeros(0, 4)
+    return torch.cat([numbers[:, None].float(), boxes.float()], dim=1)
+
+
+def describe(model: nn.Module) -> str:
+    """Return the model's modules and its number of weights as text."""
+    count: Any = sum(parameter.numel() for parameter in model.parameters())
+    free: Any = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return f"{model}\n{count:,} weights, {free:,} of them trained"
