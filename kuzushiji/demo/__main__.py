@@ -1,0 +1,148 @@
+"""Writes books: a data root in the competition's layout, with pages like those of old Japanese books.
+
+The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed always gives the same books.
+"""
+
+import dataclasses
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_write_json, read_json
+from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.record import StageRecord
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # raised when the same parameters give other pages than before
+_SMALLEST_PAGE = 120
+_LARGEST_PAGE = 8000
+_FEWEST_CLASSES = 10
+_TABLES = ("train.csv", "solution.csv", "sample_submission.csv", "unicode_translation.csv")
+_PARAMETERS = "params.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What books to write, and where."""
+
+    out: Path = option(dataclasses.MISSING, "folder for the books", positional=True, changes_result=False)
+    seed: int = option(0, "seed of the books: hands, paper, text", type=cli.non_negative_int)
+    hidden_seed: int | None = option(
+        None, "seed of the test pages and of the books that only they come from; without it --seed",
+        type=cli.non_negative_int,
+    )  # fmt: skip
+    books: int = option(6, "number of training books", type=cli.positive_int)
+    pages: int = option(48, "number of training pages, over all books", type=cli.positive_int)
+    test_books: int = option(3, "number of books that only test pages come from", type=cli.non_negative_int)
+    test_pages: int = option(20, "number of test pages, half of them from such books", type=cli.non_negative_int)
+    page_height: int = option(800, "height of a page, pixels; everything on it scales", type=cli.positive_int)
+    classes: int | None = option(
+        None, "about how many different characters occur; without it those of the texts", type=cli.positive_int
+    )
+    workers: int = option(
+        os.cpu_count() or 1, "number of processes", type=cli.positive_int, changes_result=False
+    )  # fmt: skip
+    force: bool = option(False, "write again, also where other demo books are", changes_result=False)
+
+    def __post_init__(self) -> None:
+        if self.pages < self.books:
+            raise InputError(f"expected at least one page a book, got --pages {self.pages} for --books {self.books}")
+        if self.test_books and self.test_pages < 2 * self.test_books:
+            raise InputError(
+                f"expected at least two test pages for each of the --test-books {self.test_books} (half of the test "
+                f"pages come from them), got --test-pages {self.test_pages}"
+            )
+        if not _SMALLEST_PAGE <= self.page_height <= _LARGEST_PAGE:
+            expected = f"{_SMALLEST_PAGE} to {_LARGEST_PAGE} pixels"
+            raise InputError(f"expected a --page-height of {expected}, got {self.page_height}")
+        if self.classes is not None and self.classes < _FEWEST_CLASSES:
+            raise InputError(f"expected --classes of at least {_FEWEST_CLASSES}, got {self.classes}")
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(prog="python -m kuzushiji.demo", description=__doc__)
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the checked config of a command line."""
+    return config_from(get_parser().parse_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the books, or say that they are there."""
+    config = parse_args(argv)
+    described = {"format": _FORMAT, **parameters(config)}
+    record = StageRecord(
+        config.out / "record-demo.json", "demo", described, inputs=(), outputs=[config.out / name for name in _TABLES]
+    )
+    _check_folder(config, described)
+    if not config.force and record.is_done() and _images_are_there(config):
+        logger.info("%s: demo books already there, skipped", config.out)
+        return 0
+    _clear(config.out)
+    atomic_write_json(config.out / _PARAMETERS, described)
+    from kuzushiji.demo.root import write_root
+
+    counts = write_root(config.out, _size(config), config.workers)
+    record.finish(**counts)
+    sys.stdout.write(
+        f"{config.out}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()) + "\n"
+    )
+    return 0
+
+
+def _size(config: Config) -> Any:
+    from kuzushiji.demo.root import Size
+
+    hidden_seed = config.seed if config.hidden_seed is None else config.hidden_seed
+    return Size(
+        config.seed, hidden_seed, config.books, config.pages, config.test_books, config.test_pages,
+        config.page_height, config.classes,
+    )  # fmt: skip
+
+
+def _check_folder(config: Config, described: dict[str, object]) -> None:
+    """Refuse a folder that holds something else; `--force` replaces other demo books, and nothing else."""
+    out = config.out
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a folder for the books, got a file")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not (out / _PARAMETERS).is_file():
+        raise InputError(f"{out}: expected an empty folder or demo books, got other files (no {_PARAMETERS})")
+    found = read_json(out / _PARAMETERS)
+    if not isinstance(found, dict) or "page_height" not in found:
+        raise InputError(f"{out / _PARAMETERS}: expected the parameters of demo books, got something else")
+    names = [name for name in sorted(described.keys() | found.keys()) if described.get(name) != found.get(name)]
+    if names and not config.force:
+        differ = ", ".join(f"{name} {found.get(name)} there, {described.get(name)} asked for" for name in names)
+        raise InputError(f"{out}: holds demo books of other parameters ({differ}); --force replaces them")
+
+
+def _images_are_there(config: Config) -> bool:
+    from kuzushiji.demo.root import image_paths, plan_root
+
+    plan, _ = plan_root(_size(config))
+    return all(path.is_file() for path in image_paths(config.out, plan))
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier or interrupted run wrote."""
+    for name in ("train_images", "test_images"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in (*_TABLES, "record-demo.json"):
+        (out / name).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,222 @@
+"""A book's hand: how one writer, or block cutter, shapes the strokes of a character."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.demo.strokes import STEP, strokes_of
+from kuzushiji.demo.variants import Shape
+
+FloatArray = NDArray[np.float32]
+
+_VERSIONS = 3  # a writer has a few ways of a character, and every instance varies around one of them
+_MARK_STROKES = 2  # the voicing marks are the last two strokes of a voiced kana
+_MANY_STROKES = 9  # from here on cursive abbreviates a kanji
+_SEMI_VOICED = "ぱぴぷぺぽ"  # their mark is one stroke
+_CONNECTOR_POINTS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """The features of a hand; lengths are in sides of the character's box.
+
+    Attributes:
+        seed: Seeds the shapes that this hand gives each character.
+        slant: Shear of the columns' axis, positive to the right at the top.
+        aspect: Width of a character against its height, 1 as printed.
+        thickness: Width of the brush.
+        contrast: How much thinner the strokes across the brush are, 0 to 1.
+        nib: Direction in which the brush is thinnest, radians.
+        taper: How thin a stroke's free end becomes, 0 to 1 of its width.
+        join: How readily the end of a stroke flows into the next, 0 to 1.
+        smooth: Standard deviation of the low-pass along the joined strokes.
+        style: Amplitude of the book's own deformation of each character.
+        jitter: Amplitude of the variation from instance to instance.
+        link: How readily a character flows into the one below, 0 to 1.
+        dryness: How far the brush dries before it is dipped again, 0 to 1.
+    """
+
+    seed: int
+    slant: float
+    aspect: float
+    thickness: float
+    contrast: float
+    nib: float
+    taper: float
+    join: float
+    smooth: float
+    style: float
+    jitter: float
+    link: float
+    dryness: float
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """The strokes of one written character in pixels; the origin is the middle of the character's box.
+
+    Attributes:
+        points: x, y of the brush, (n, 2).
+        widths: Width of the brush at each point, (n,).
+        starts: Indices where a stroke begins, ascending, the first 0.
+        bounds: xmin, ymin, xmax, ymax of the ink.
+    """
+
+    points: FloatArray
+    widths: FloatArray
+    starts: tuple[int, ...]
+    bounds: tuple[float, float, float, float]
+
+    @property
+    def height(self) -> float:
+        """Height of the ink."""
+        return self.bounds[3] - self.bounds[1]
+
+
+def draw_hand(rng: np.random.Generator, *, printed: bool) -> Hand:
+    """Return a new hand; block prints are bolder, more even and do not run dry."""
+    cursive = float(rng.beta(2.2, 1.6))
+    return Hand(
+        seed=int(rng.integers(2**31)),
+        slant=float(rng.normal(0.04, 0.05)),
+        aspect=float(rng.uniform(0.8, 1.08)),
+        thickness=float(rng.uniform(0.075, 0.115) if printed else rng.uniform(0.045, 0.09)),
+        contrast=float(rng.uniform(0.35, 0.75)),
+        nib=float(rng.normal(-0.75, 0.2)),
+        taper=float(rng.uniform(0.15, 0.55)),
+        join=0.25 + 0.7 * cursive,
+        smooth=0.012 + 0.026 * cursive,
+        style=float(rng.uniform(0.02, 0.045)),
+        jitter=float(rng.uniform(0.012, 0.028)),
+        link=float(rng.uniform(0.1, 0.55) * (0.5 + cursive)),
+        dryness=0.0 if printed else float(rng.uniform(0.1, 0.9)),
+    )
+
+
+def write_character(hand: Hand, shape: Shape, size: float, rng: np.random.Generator) -> Glyph:
+    """Return `shape` as `hand` writes it this time, `size` pixels high where the character fills its box."""
+    points, pressure, starts = _form(hand, shape, int(rng.integers(_VERSIONS)))
+    points = _warp(points, hand.jitter, rng)
+    turn, shear = rng.normal(0, 0.03), hand.slant + rng.normal(0, 0.02)
+    stretch = np.exp(rng.normal(0, 0.045, 2))
+    matrix = np.array([[stretch[0] * hand.aspect, -shear - turn], [turn, stretch[1]]], dtype=np.float32)
+    points = (points - np.float32(0.5)) @ matrix.T * np.float32(size)
+    widths = pressure * np.float32(hand.thickness * size * np.exp(rng.normal(0, 0.07)))
+    return make_glyph(points, widths, starts)
+
+
+def make_glyph(points: FloatArray, widths: FloatArray, starts: tuple[int, ...]) -> Glyph:
+    """Return the glyph of these strokes, with its bounds."""
+    half = widths[:, None] / 2
+    low, high = (points - half).min(axis=0), (points + half).max(axis=0)
+    return Glyph(points, widths, starts, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+
+
+@lru_cache(maxsize=4096)
+def _form(hand: Hand, shape: Shape, version: int) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
+    """Return points in the unit square, pressures and stroke starts of a hand's version of a shape."""
+    code = ord(shape.character)
+    style = np.random.default_rng([hand.seed, code, int(shape.parent)])
+    own = np.random.default_rng([hand.seed, code, int(shape.parent), version])
+    strokes = list(strokes_of(shape.character))
+    lengths = np.cumsum([0, *(len(stroke) for stroke in strokes)])
+    warped = _warp(np.concatenate(strokes), hand.style, style)
+    warped = _warp(warped, hand.style / 3, own)
+    strokes = [warped[a:b] for a, b in zip(lengths[:-1], lengths[1:], strict=True)]
+    cursive = 1.0 if shape.parent else hand.join
+    readiness = 0.7 * style.random(len(strokes)) + 0.3 * own.random(len(strokes))
+    lines = _join(strokes, cursive, readiness)
+    smooth = _smoothing(hand, shape, len(strokes))
+    lines = [(_low_pass(points, smooth), pressure) for points, pressure in lines]
+    if shape.marks:
+        lines += _voicing_marks(shape.marks)
+    return _flatten(lines, hand)
+
+
+def _smoothing(hand: Hand, shape: Shape, n_strokes: int) -> float:
+    smooth = hand.smooth * (1.5 if shape.parent else 1.0)
+    return smooth * (1.25 if n_strokes >= _MANY_STROKES else 1.0)
+
+
+def _join(strokes: list[FloatArray], join: float, readiness: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+    """Return lines (points, pressure) in which strokes flow into each other where the hand is ready for it."""
+    lines = [(strokes[0], np.ones(len(strokes[0]), dtype=np.float32))]
+    for stroke, ready in zip(strokes[1:], readiness[1:], strict=True):
+        points, pressure = lines[-1]
+        gap = float(np.hypot(*(stroke[0] - points[-1])))
+        full = np.ones(len(stroke), dtype=np.float32)
+        if ready > join * np.exp(-((gap / 0.75) ** 2)):
+            lines.append((stroke, full))
+            continue
+        bridge = _bridge(points, stroke, gap)
+        weight = np.full(len(bridge), 0.35 + 0.45 * join * np.exp(-gap / 0.4), dtype=np.float32)
+        lines[-1] = (np.concatenate([points, bridge, stroke]), np.concatenate([pressure, weight, full]))
+    return lines
+
+
+def _bridge(before: FloatArray, after: FloatArray, gap: float) -> FloatArray:
+    """Return the way of the brush from the end of one stroke to the start of the next, ends left out."""
+    leave, arrive = _unit(before[-1] - before[-min(4, len(before))]), _unit(after[min(3, len(after) - 1)] - after[0])
+    n = max(2, int(gap / STEP))
+    t = np.linspace(0, 1, n + 2, dtype=np.float32)[1:-1, None]
+    pull = np.float32(0.55 * gap)
+    a, b, c = before[-1], before[-1] + leave * pull, after[0] - arrive * pull
+    return np.asarray((1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t**2 * (1 - t) * c + t**3 * after[0])
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / max(float(np.hypot(*vector)), 1e-6)
+
+
+def _low_pass(points: FloatArray, sigma: float) -> FloatArray:
+    """Return the line smoothed by a Gaussian of `sigma`, its ends kept in place."""
+    radius = min(int(np.ceil(2.5 * sigma / STEP)), len(points) - 1)
+    if radius < 1:
+        return points
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) * STEP / sigma) ** 2)
+    kernel /= kernel.sum()
+    head = 2 * points[0] - points[radius:0:-1]
+    tail = 2 * points[-1] - points[-2 : -radius - 2 : -1]
+    padded = np.concatenate([head, points, tail])
+    return np.stack([np.convolve(padded[:, k], kernel, mode="valid") for k in range(2)], axis=1).astype(np.float32)
+
+
+def _voicing_marks(voiced: str) -> list[tuple[FloatArray, FloatArray]]:
+    count = 1 if voiced in _SEMI_VOICED else _MARK_STROKES
+    marks = strokes_of(voiced)[-count:]
+    return [(stroke, np.full(len(stroke), 0.9, dtype=np.float32)) for stroke in marks]
+
+
+def _flatten(lines: list[tuple[FloatArray, FloatArray]], hand: Hand) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
+    """Return all lines one after the other, with the width of the brush relative to the hand's thickness."""
+    widths = [_brush_width(points, pressure, hand) for points, pressure in lines]
+    starts = np.cumsum([0, *(len(points) for points, _ in lines)])[:-1]
+    return np.concatenate([points for points, _ in lines]), np.concatenate(widths), tuple(starts.tolist())
+
+
+def _brush_width(points: FloatArray, pressure: FloatArray, hand: Hand) -> FloatArray:
+    """Return the width along a line: pressure, the nib's direction, a pressed entry, a thinning exit."""
+    step = np.gradient(points, axis=0)
+    direction = np.arctan2(step[:, 1], step[:, 0])
+    nib = 1 - hand.contrast * np.abs(np.cos(direction - hand.nib)) ** 2
+    along = np.arange(len(points), dtype=np.float32) * STEP
+    left = along[::-1]
+    entry = 1 + 0.25 * np.exp(-((along / 0.05) ** 2)) - 0.35 * np.exp(-((along / 0.015) ** 2))
+    leaving = step[-1] if len(points) > 1 else np.zeros(2)
+    sweep = 1.0 if leaving[1] > abs(leaving[0]) * 0.3 else 0.6  # sweeps thin out downwards; others end pressed
+    reach = 0.12 + 0.15 * sweep
+    fade = 1 - (1 - hand.taper) * sweep * np.clip(1 - left / reach, 0, 1) ** 1.5
+    smooth_pressure = _low_pass(np.stack([pressure, pressure], axis=1), 0.04)[:, 0]
+    return np.asarray(smooth_pressure * nib * entry * fade, dtype=np.float32).clip(0.12, 1.4)
+
+
+def _warp(points: FloatArray, amplitude: float, rng: np.random.Generator) -> FloatArray:
+    """Return points moved by a smooth random field of about `amplitude`."""
+    frequency = rng.uniform(0.4, 1.3, (2, 4)).astype(np.float32) * np.float32(2 * np.pi)
+    frequency *= rng.choice(np.float32([-1, 1]), (2, 4))
+    phase = rng.uniform(0, 2 * np.pi, 4).astype(np.float32)
+    waves = np.sin(points @ frequency + phase)
+    mixing = rng.normal(0, amplitude / np.sqrt(2), (4, 2)).astype(np.float32)
+    return np.asarray(points + waves @ mixing, dtype=np.float32)

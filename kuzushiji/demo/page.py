@@ -1,0 +1,195 @@
+"""One page: text and paper together, and where each character came to lie."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.demo.books import Book, PagePlan, book_of
+from kuzushiji.demo.brush import coverage
+from kuzushiji.demo.drawings import draw_picture, draw_seal
+from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
+from kuzushiji.demo.layout import Area, Placed, TextSetter
+from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
+from kuzushiji.demo.text import paragraphs_from, spell
+from kuzushiji.demo.vocabulary import Characters
+
+_INKED = 96  # of 255: from here on a pixel belongs to the character
+_SEAL_BGR = np.float32([48, 52, 178])
+Label = tuple[str, int, int, int, int]
+"""Code, x, y, width, height: integers, pixels of the page."""
+
+
+@dataclass
+class Ink:
+    """The ink on a page so far: `black` (h, w) uint8, `fibre` (h, w) in 0..1 where a dry brush leaves the paper bare."""
+
+    black: NDArray[np.uint8]
+    fibre: NDArray[np.float32]
+
+    def put(self, placed: Placed, load: float, dry: float) -> tuple[int, int, int, int] | None:
+        """Add a glyph, and return x, y, width, height of its ink on the page, or None when there is none."""
+        cover, x, y = coverage(placed.glyph, placed.x, placed.y)
+        height, width = self.black.shape
+        x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + cover.shape[1], width), min(y + cover.shape[0], height)
+        if x1 <= x0 or y1 <= y0:
+            return None
+        cover = cover[y0 - y : y1 - y, x0 - x : x1 - x]
+        ink = cover * np.float32(load)
+        if dry > 0:
+            ink = ink * np.clip(1.6 - 2.2 * np.float32(dry) * self.fibre[y0:y1, x0:x1], 0.12, 1.0)
+        region = self.black[y0:y1, x0:x1]
+        np.maximum(region, ink.astype(np.uint8), out=region)
+        rows, columns = np.flatnonzero(cover.max(axis=1) >= _INKED), np.flatnonzero(cover.max(axis=0) >= _INKED)
+        if len(rows) == 0:
+            return None
+        box = x0 + columns[0], y0 + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
+        return int(box[0]), int(box[1]), int(box[2]), int(box[3])
+
+
+def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple[NDArray[np.uint8], list[Label], int]:
+    """Return a page (h, w, 3) uint8 in blue, green, red, its labels in reading order, and the quality of its JPEG."""
+    book = book_of(plan.book_seed, plan.book)
+    rng = np.random.default_rng([plan.page_seed, plan.book, plan.page, int(plan.test)])
+    height, width = page_height, max(16, round(page_height * book.ratio * float(rng.uniform(0.97, 1.03))))
+    sheet = lay_sheet(book.frame, height, width, bool(plan.page % 2), rng)
+    fibre = np.clip(0.5 + 0.3 * clouds(height, width, max(1.2, height / 500), rng), 0, 1)
+    ink = Ink(np.zeros((height, width), dtype=np.uint8), fibre)
+    setter = TextSetter(book.text, book.hand, height, rng)
+    if plan.kind != "blank":
+        _draw_page(ink, setter, plan, book, sheet, characters, rng)
+    labels = _write(ink, setter.labelled, book, rng)
+    _write(ink, setter.unlabelled, book, rng)
+    _write_neighbour(ink, book, sheet, height, rng)
+    page = _assemble(ink, book, sheet, plan, rng)
+    quality = int(np.clip(book.paper.quality + rng.integers(-6, 7), 40, 95))
+    return photograph(page, book.paper, rng), labels, quality
+
+
+def _draw_page(
+    ink: Ink, setter: TextSetter, plan: PagePlan, book: Book, sheet: Sheet, characters: Characters,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    height = ink.black.shape[0]
+    blocked = []
+    if plan.kind == "drawing" or rng.random() < book.frame.drawings:
+        area = _picture_area(sheet.text, whole=plan.kind == "drawing", rng=rng)
+        blocked.append(area)
+        for line in draw_picture(area, rng):
+            ink.put(line, float(rng.uniform(0.8, 1.0)), 0.2)
+    if plan.kind == "text":
+        setter.fill(sheet.text, _paragraphs(plan, book, characters, rng), blocked)
+    for line in frame_lines(book.frame, sheet, height, setter.columns, rng) + spine_marks(
+        book.frame, sheet, height, rng
+    ):
+        ink.put(line, 0.97, 0.25)
+
+
+def _picture_area(text: Area, *, whole: bool, rng: np.random.Generator) -> Area:
+    if whole:
+        return Area(text.x0, text.y0, text.x1, text.y1)
+    w, h = text.x1 - text.x0, text.y1 - text.y0
+    share = rng.uniform((0.4, 0.3), (0.9, 0.5))
+    x0 = text.x0 + rng.uniform(0, 1 - share[0]) * w
+    return Area(float(x0), float(text.y1 - share[1] * h), float(x0 + share[0] * w), text.y1)
+
+
+def _paragraphs(plan: PagePlan, book: Book, characters: Characters, rng: np.random.Generator) -> Iterator[str]:
+    queue = list(plan.must)
+    for paragraph in paragraphs_from(rng):
+        yield characters.mix(spell(paragraph, rng, voiced=book.text.voiced), queue, rng)
+
+
+def _write(ink: Ink, glyphs: Iterable[Placed], book: Book, rng: np.random.Generator) -> list[Label]:
+    """Put glyphs on the page; the brush dries and is dipped again every few characters."""
+    labels: list[Label] = []
+    dry = 0.0
+    for placed in glyphs:
+        dry += book.hand.dryness * float(rng.uniform(0.02, 0.14))
+        if rng.random() < 0.1:
+            dry = 0.0
+        load = 1.0 - min(0.5 * dry, 0.4) if book.hand.dryness else float(rng.uniform(0.9, 1.0))
+        box = ink.put(placed, load, min(dry, 0.85) if book.hand.dryness else 0.3)
+        if box is not None and placed.character:
+            labels.append((f"U+{ord(placed.character):04X}", *box))
+    return labels
+
+
+def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.random.Generator) -> None:
+    """Write the column of the neighbour page that is partly in the picture: it has no labels."""
+    if sheet.neighbour is None or rng.random() < 0.3:
+        return
+    setter = TextSetter(book.text, book.hand, height, rng)
+    strip = sheet.neighbour
+    size = setter.size
+    outside = 0.02 * height if strip.x0 > sheet.page.x0 else -0.02 * height
+    middle = strip.x0 + outside + size * 0.5 if outside > 0 else strip.x1 + outside - size * 0.5
+    reach = size * book.text.column_pitch / 2
+    area = Area(middle - reach * 0.6, sheet.text.y0, middle + reach, sheet.text.y1)
+    setter.fill(area, (spell(p, rng, voiced=book.text.voiced) for p in paragraphs_from(rng)))
+    layer = Ink(np.zeros_like(ink.black), ink.fibre)
+    _write(layer, setter.labelled, book, rng)
+    x0, x1 = round(strip.x0), round(strip.x1)
+    np.maximum(ink.black[:, x0:x1], layer.black[:, x0:x1], out=ink.black[:, x0:x1])
+
+
+def _assemble(ink: Ink, book: Book, sheet: Sheet, plan: PagePlan, rng: np.random.Generator) -> NDArray[np.float32]:
+    height, width = ink.black.shape
+    style = book.paper
+    page = make_paper(style, height, width, rng)
+    _show_through(page, ink, book, rng)
+    _cover(page, ink.black, np.float32(style.ink))
+    for _ in range(rng.poisson(book.frame.seals)):
+        _stamp(page, ink, sheet, rng)
+    add_wormholes(page, style, rng)
+    _fold(page, sheet)
+    _ground(page, sheet, book, rng)
+    return page
+
+
+def _cover(page: NDArray[np.float32], ink: NDArray[np.uint8], colour: NDArray[np.float32]) -> None:
+    alpha = (ink.astype(np.float32) * np.float32(1 / 255))[..., None]
+    page += (colour - page) * alpha
+
+
+def _show_through(page: NDArray[np.float32], ink: Ink, book: Book, rng: np.random.Generator) -> None:
+    """Darken the page where the text on its other side shows: mirrored, shifted, blurred."""
+    height, width = ink.black.shape
+    other = np.roll(ink.black[:, ::-1], (int(rng.integers(height)) // 8, int(rng.integers(width))), axis=(0, 1))
+    other = cv2.GaussianBlur(other, (0, 0), max(0.6, height * 0.0016))
+    strength = book.paper.bleed * float(rng.uniform(0.4, 1.2)) / 255
+    page *= (1 - other.astype(np.float32) * np.float32(strength))[..., None]
+
+
+def _stamp(page: NDArray[np.float32], ink: Ink, sheet: Sheet, rng: np.random.Generator) -> None:
+    height, width = ink.black.shape
+    side = float(rng.uniform(0.04, 0.085)) * height
+    x = float(rng.uniform(sheet.page.x0, max(sheet.page.x1 - side, sheet.page.x0 + 1)))
+    y = float(rng.uniform(sheet.page.y0, max(sheet.page.y1 - side, sheet.page.y0 + 1)))
+    layer = Ink(np.zeros_like(ink.black), ink.fibre)
+    for line in draw_seal(x, y, side, rng):
+        layer.put(line, float(rng.uniform(0.75, 0.9)), 0.55)
+    _cover(page, layer.black, _SEAL_BGR + np.float32(rng.normal(0, 10, 3)))
+
+
+def _fold(page: NDArray[np.float32], sheet: Sheet) -> None:
+    """Darken the fold between page and neighbour."""
+    height, width = page.shape[:2]
+    distance = (np.arange(width, dtype=np.float32) - np.float32(sheet.gutter)) / np.float32(height)
+    shade = 1 - 0.22 * np.exp(-np.abs(distance) / 0.02) - 0.35 * np.exp(-((distance / 0.0018) ** 2))
+    page *= shade.astype(np.float32)[None, :, None]
+
+
+def _ground(page: NDArray[np.float32], sheet: Sheet, book: Book, rng: np.random.Generator) -> None:
+    """Paint what lies around the book, with a ragged edge."""
+    height, width = page.shape[:2]
+    ragged = 0.0004 * height * clouds(height, width, height / 30, rng)
+    x = np.arange(width, dtype=np.float32)[None, :] + ragged
+    y = np.arange(height, dtype=np.float32)[:, None] + ragged
+    left = 0.0 if sheet.gutter < width / 2 else sheet.page.x0
+    right = float(width) if sheet.gutter > width / 2 else sheet.page.x1
+    inside = np.minimum(np.minimum(x - left + 1, right - x), np.minimum(y - sheet.page.y0 + 1, sheet.page.y1 - y))
+    outside = np.clip(0.5 - inside, 0, 1)[..., None]
+    page += (np.float32(book.paper.ground) - page) * outside

@@ -1,0 +1,141 @@
+"""A data root in the competition's layout, written page by page on all cores."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from kuzushiji.data.characters import char_to_code
+from kuzushiji.data.labels import PageLabels, write_page_labels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.demo.books import PagePlan, plan_pages
+from kuzushiji.demo.strokes import known_characters
+from kuzushiji.demo.vocabulary import Characters, choose_characters
+from kuzushiji.files import atomic_path, atomic_write_text
+
+_PLACEHOLDER = "U+003F 1 1"  # what the competition's sample submission says for every page
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to write one page."""
+
+    plan: PagePlan
+    folder: Path
+    page_height: int
+    characters: Characters
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many books and pages, and how large."""
+
+    seed: int
+    hidden_seed: int
+    books: int
+    pages: int
+    test_books: int
+    test_pages: int
+    page_height: int
+    classes: int | None
+
+
+def plan_root(size: Size) -> tuple[list[PagePlan], Characters]:
+    """Return all pages of a data root, those for training first, and the characters on them."""
+    characters = choose_characters(size.seed, size.classes)
+    plan = plan_pages(
+        size.seed, size.hidden_seed, books=size.books, pages=size.pages,
+        test_books=size.test_books, test_pages=size.test_pages, extra=characters.extra,
+    )  # fmt: skip
+    return plan, characters
+
+
+def image_paths(out: Path, plan: Sequence[PagePlan]) -> list[Path]:
+    """Return the image of every page."""
+    root = DataRoot(out)
+    return [root.test_image(page.image_id) if page.test else root.train_image(page.image_id) for page in plan]
+
+
+def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
+    """Write images and tables; the content does not depend on the number of workers.
+
+    Returns:
+        Counts of what was written: pages, characters, classes.
+    """
+    plan, characters = plan_root(size)
+    root = DataRoot(out)
+    for folder in (root.train_images, root.test_images):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = image_paths(out, plan)
+    jobs = [Job(page, path.parent, size.page_height, characters) for page, path in zip(plan, paths, strict=True)]
+    pages = [array for array in _in_order(jobs, workers)]
+    table = _table([page.image_id for page in plan], pages)
+    train = table.of_pages([page.image_id for page in plan if not page.test])
+    test = table.of_pages([page.image_id for page in plan if page.test])
+    write_page_labels(root.train_csv, train)
+    write_page_labels(root.solution_csv, test)
+    sample = "".join(f"{image_id},{_PLACEHOLDER}\n" for image_id in test.image_ids)
+    atomic_write_text(root.sample_submission_csv, "image_id,labels\n" + sample)
+    codes = "".join(f"{char_to_code(character)},{_quoted(character)}\n" for character in known_characters())
+    atomic_write_text(root.unicode_translation_csv, "Unicode,char\n" + codes)
+    return {
+        "train_pages": len(train.image_ids), "test_pages": len(test.image_ids),
+        "characters": len(table.boxes), "classes": int(table.boxes["code"].nunique()),
+    }  # fmt: skip
+
+
+def write_page(job: Job) -> "PageArrays":
+    """Write one page's image and return its labels."""
+    import cv2
+
+    from kuzushiji.demo.page import make_page
+
+    page, labels, quality = make_page(job.plan, job.page_height, job.characters)
+    with atomic_path(job.folder / f"{job.plan.image_id}.jpg") as temporary:
+        temporary.write_bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    boxes = np.array([label[1:] for label in labels], dtype=np.int32).reshape(-1, 4)
+    return PageArrays([label[0] for label in labels], boxes)
+
+
+@dataclass(frozen=True)
+class PageArrays:
+    """One page's labels: codes, and boxes (n, 4) as x, y, width, height."""
+
+    codes: list[str]
+    boxes_xywh: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
+
+
+def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[PageArrays]:
+    bar = {"total": len(jobs), "unit": "page", "desc": "demo books", "disable": None}
+    if workers == 1 or len(jobs) < 2:
+        _start_worker()
+        yield from tqdm(map(write_page, jobs), **bar)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(workers, len(jobs)), initializer=_start_worker) as pool:
+        yield from tqdm(pool.imap(write_page, jobs, chunksize=1), **bar)
+
+
+def _start_worker() -> None:
+    """One thread a worker: the pages run side by side already."""
+    import cv2
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cv2.setNumThreads(1)
+
+
+def _table(image_ids: Sequence[str], pages: Sequence[PageArrays]) -> PageLabels:
+    numbers = np.repeat(np.arange(len(pages)), [len(page.codes) for page in pages])
+    codes = [code for page in pages for code in page.codes]
+    boxes = np.concatenate([page.boxes_xywh for page in pages])
+    return PageLabels.from_arrays(image_ids, numbers, codes, boxes.astype(np.float64))
+
+
+def _quoted(character: str) -> str:
+    return f'"{character * (2 if character == chr(34) else 1)}"' if character in ',"\n' else character
