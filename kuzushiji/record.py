@@ -95,6 +95,15 @@ class StageRecord:
         outputs = found.get("outputs") if isinstance(found, dict) and found.get("stage") == self.stage else None
         return isinstance(outputs, dict) and outputs.get(str(path)) == sha256_of_file(path)
 
+    def changed_parameters(self) -> list[str]:
+        """Return the names of parameters that are other than in the run that left the record; none without a record."""
+        found = read_json(self.path) if self.path.is_file() else None
+        then = found.get("parameters") if isinstance(found, dict) else None
+        if not isinstance(then, dict):
+            return []
+        now = _as_json(self.parameters)
+        return sorted(name for name in {*then, *now} if name not in then or name not in now or then[name] != now[name])
+
     @contextmanager
     def output_path(self, path: Path, *, force: bool = False) -> Iterator[Path]:
         """As `files.atomic_path`, for outputs at a place that the user names: replaces only what this stage wrote.
