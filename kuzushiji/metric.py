@@ -145,9 +145,9 @@ def _groups(
 
 def _ranks(*values: NDArray[np.float64]) -> tuple[list[NDArray[np.int64]], int]:
     """Return the values' ranks among all of them (equal values, equal ranks), and the number of ranks."""
-    distinct, ranks = np.unique(np.concatenate(values), return_inverse=True)
+    ranks, distinct = pd.factorize(np.concatenate(values), sort=True)
     ends = np.cumsum([len(part) for part in values])[:-1]
-    return np.split(ranks.astype(np.int64), ends), len(distinct)
+    return np.split(ranks, ends), len(distinct)
 
 
 def _chunks(counts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -40,7 +40,7 @@ def read_unicode_translation(path: Path) -> dict[str, str]:
     """
     codes, characters = read_columns(path, ("Unicode", "char"))
     table: dict[str, str] = {}
-    for row, (code, character) in enumerate(zip(codes, characters, strict=True), start=1):
+    for row, (code, character) in enumerate(zip(codes, characters, strict=True), start=2):
         if not CODE.fullmatch(code):
             raise InputError(f"{path}, row {row}: expected a code such as U+3042, got {code!r}")
         if code in table:

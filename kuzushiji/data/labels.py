@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ class PageLabels(_Pages):
         cls,
         image_ids: Sequence[str],
         page: NDArray[np.integer],
-        codes: NDArray[np.object_] | Sequence[str],
+        codes: "Sequence[str] | NDArray[np.object_] | pd.Series[str]",
         boxes_xywh: NDArray[np.floating],
     ) -> "PageLabels":
         """Build the table from arrays, one entry a box; boxes are numbered within their page in the order given.
@@ -128,7 +128,7 @@ class PagePoints(_Pages):
         cls,
         image_ids: Sequence[str],
         page: NDArray[np.integer],
-        codes: NDArray[np.object_] | Sequence[str],
+        codes: "Sequence[str] | NDArray[np.object_] | pd.Series[str]",
         points_xy: NDArray[np.floating],
     ) -> "PagePoints":
         """Build the table from arrays, one entry a point; arguments as of `PageLabels.from_arrays`."""
@@ -152,13 +152,13 @@ def read_page_labels(path: Path) -> PageLabels:
             comes twice. The message names file, page and row.
     """
     image_ids, texts = label_text.read_label_rows(path)
-    page, codes, numbers = label_text.parse_pages(image_ids, texts, str(path), label_text.BOX_FIELDS)
+    place = partial(label_text.place_of, path, image_ids)
+    page, codes, numbers = label_text.parse_pages(texts, label_text.BOX_FIELDS, place)
     negative = (numbers[:, 2:] < 0).any(axis=1)
     if negative.any():
         row = int(negative.argmax())
-        where = f"{path}, row {page[row] + 1}, page {image_ids[page[row]]}"
         width, height = numbers[row, 2:]
-        raise InputError(f"{where}: expected a width and height of at least 0, got {width:g} and {height:g}")
+        raise InputError(f"{place(page[row])}: expected a width and height of at least 0, got {width:g} and {height:g}")
     return PageLabels.from_arrays(image_ids, page, codes, numbers)
 
 
@@ -169,7 +169,8 @@ def read_page_points(path: Path) -> PagePoints:
         InputError: as `read_page_labels`.
     """
     image_ids, texts = label_text.read_label_rows(path)
-    page, codes, numbers = label_text.parse_pages(image_ids, texts, str(path), label_text.POINT_FIELDS)
+    place = partial(label_text.place_of, path, image_ids)
+    page, codes, numbers = label_text.parse_pages(texts, label_text.POINT_FIELDS, place)
     return PagePoints.from_arrays(image_ids, page, codes, numbers)
 
 
@@ -195,8 +196,8 @@ def parse_labels(text: str, where: str) -> tuple[NDArray[np.object_], NDArray[np
     Raises:
         InputError: it is not groups of "U+XXXX x y w h"; starts with `where`.
     """
-    _, codes, boxes_xywh = label_text.parse_pages([where], [text], "labels", label_text.BOX_FIELDS)
-    return codes, boxes_xywh
+    _, codes, boxes_xywh = label_text.parse_pages([text], label_text.BOX_FIELDS, lambda _: where)
+    return codes.to_numpy(object), boxes_xywh
 
 
 def format_labels(codes: Iterable[str], boxes_xywh: NDArray[np.floating]) -> str:
@@ -213,8 +214,10 @@ def whole_pixels(boxes_xywh: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def page_numbers(image_id_of_row: pd.Series, image_ids: Sequence[str]) -> NDArray[np.int64]:
     """Return the position in `image_ids` of each row's page, -1 where it is not among them."""
+    numbers, distinct = pd.factorize(image_id_of_row)
     pages = pd.Index(np.asarray(image_ids, dtype=object))
-    return np.asarray(pages.get_indexer(pd.Index(np.asarray(image_id_of_row, dtype=object))), dtype=np.int64)
+    known = np.asarray(pages.get_indexer(pd.Index(np.asarray(distinct, dtype=object))), dtype=np.int64)
+    return np.append(known, -1)[numbers]  # factorize gives -1 where there is no page at all
 
 
 def number_within_page(page: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -225,18 +228,17 @@ def number_within_page(page: NDArray[np.int64]) -> NDArray[np.int32]:
 def _rows(
     image_ids: Sequence[str],
     page: NDArray[np.integer],
-    codes: NDArray[np.object_] | Sequence[str],
+    codes: "Sequence[str] | NDArray[np.object_] | pd.Series[str]",
     numbers: NDArray[np.float64],
     names: str,
 ) -> pd.DataFrame:
-    texts = {
-        "image_id": np.asarray(image_ids, dtype=object)[np.asarray(page, dtype=np.int64)],
-        "code": np.asarray(codes, dtype=object),
+    columns = {
+        "image_id": label_text.text_column(image_ids, page),
+        "code": pd.Series(codes, dtype=None if len(codes) else object).astype(str).reset_index(drop=True),
+        **{name: numbers[:, i] for i, name in enumerate(names)},
     }
-    # Without a stated type an empty column would be of another type than a full one.
-    rows = pd.DataFrame(texts).astype(str)
-    table: pd.DataFrame = rows.assign(**{name: numbers[:, i] for i, name in enumerate(names)})
-    return table
+    rows: pd.DataFrame = pd.DataFrame(columns)
+    return rows
 
 
 def _rows_of_pages(rows: pd.DataFrame, image_ids: Sequence[str]) -> pd.DataFrame:

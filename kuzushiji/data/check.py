@@ -1,0 +1,64 @@
+"""Check a data root before work begins: `python -m kuzushiji.data.check ROOT`."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kuzushiji import cli
+from kuzushiji.data.paths import DataRoot
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    root: Path | None
+    workers: int
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.data.check",
+        description="Read a data root whole and report every fault with file, row and page; exit code 1 if any.",
+    )
+    parser.add_argument(
+        "root", type=Path, nargs="?", metavar="ROOT", help="the data root; without it $KUZUSHIJI_DATA, else data/"
+    )
+    parser.add_argument(
+        "--workers", type=cli.positive_int, default=os.cpu_count() or 1, help="images that are decoded at a time"
+    )
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    return Config(**vars(get_parser().parse_args(argv)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the faults and a summary on standard output; return 1 if there are faults."""
+    config = parse_args(argv)
+    from kuzushiji.data.inspection import inspect_data_root
+
+    found = inspect_data_root(DataRoot.find(config.root), config.workers, _progress_bar)
+    for fault in found.faults:
+        print(fault)
+    print(
+        f"{found.train_pages:,} training pages ({found.pages_without_text:,} without text), "
+        f"{found.characters:,} characters ({found.clipped:,} boxes reach over the edge and will be clipped), "
+        f"{found.test_pages:,} test pages: {len(found.faults):,} faults"
+    )
+    return cli.EXIT_FAILED if found.faults else 0
+
+
+def _progress_bar(items: Iterable[Any], total: int, name: str) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=name, unit="page", disable=None)
+
+
+if __name__ == "__main__":
+    cli.run(main)
