@@ -1,5 +1,6 @@
 """Every file between stages: its columns, keys and types, how it is read, written and checked."""
 
+from kuzushiji.artifacts.characters import Characters, characters_path, read_characters, write_characters
 from kuzushiji.artifacts.detailed import (
     BOX_COLUMNS,
     N_BEST,
@@ -13,9 +14,13 @@ from kuzushiji.artifacts.detailed import (
 __all__ = [
     "BOX_COLUMNS",
     "N_BEST",
+    "Characters",
     "Detailed",
+    "characters_path",
     "concat_detailed",
+    "read_characters",
     "read_detailed",
     "rows_in_order_of",
+    "write_characters",
     "write_detailed",
 ]

@@ -74,7 +74,7 @@ def write_detailed(path: Path, detailed: Detailed) -> None:
         InputError: the table breaks a rule of `Detailed`, or the folder cannot be written to.
     """
     check_detailed(detailed, str(path))
-    if _is_text(path):
+    if is_text(path):
         from kuzushiji.artifacts.detailed_text import write_text
 
         write_text(path, detailed)
@@ -106,7 +106,7 @@ def read_detailed(
     """
     if not path.is_file():
         raise InputError(f"{path}: expected a detailed table, got no file")
-    if _is_text(path):
+    if is_text(path):
         from kuzushiji.artifacts.detailed_text import read_text
 
         detailed = read_text(path, vocabulary, data_root)
@@ -244,11 +244,13 @@ def _where(name: str, boxes: pd.DataFrame, row: int) -> str:
     return f"{name}, page {boxes['image_id'].iloc[row]}, box {boxes['box'].iloc[row]}"
 
 
-def _is_text(path: Path) -> bool:
+def is_text(path: Path) -> bool:
+    """Return whether a detailed table of this name is in the reference's text format."""
     return path.name.endswith((".csv", ".csv.gz"))
 
 
 def empty_boxes() -> pd.DataFrame:
     """Return a table of boxes without rows."""
     types = {"image_id": str, "box": np.int32, "true": str} | dict.fromkeys("xywh", np.float64)
-    return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in BOX_COLUMNS})
+    table: pd.DataFrame = pd.DataFrame({name: pd.Series(dtype=types[name]) for name in BOX_COLUMNS})
+    return table

@@ -79,4 +79,5 @@ def _rows(column: pa.ChunkedArray, k: int) -> NDArray[Any]:
     lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
     if (lengths != k).any():
         raise ValueError(f"row {int(np.argmax(lengths != k))} has {lengths[lengths != k][0]} classes instead of {k}")
-    return values.reshape(len(lists), k)
+    rows: NDArray[Any] = values.reshape(len(lists), k)
+    return rows

@@ -4,6 +4,7 @@ Columns `image_id,x,y,w,h,pred,true,top_k_logits,top_k_classes`, the last two se
 written only where boxes of a page are not numbered 0, 1, 2 … in order, and read where it is there.
 """
 
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,14 @@ def write_text(path: Path, detailed: Detailed) -> None:
     columns |= {"top_k_logits": _joined(detailed.logits), "top_k_classes": _joined(detailed.classes)}
     if not np.array_equal(boxes["box"], boxes.groupby("image_id", sort=False).cumcount()):
         columns["box"] = pa.array(boxes["box"].to_numpy(np.int32))
-    codec = pa.Codec("gzip", _GZIP_LEVEL) if path.name.endswith(".gz") else None
     options = pa.csv.WriteOptions(quoting_style="needed")
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        if codec is None:
+        if not path.name.endswith(".gz"):
             pa.csv.write_csv(pa.table(columns), file, options)
-        else:
-            with pa.CompressedOutputStream(file, codec) as stream:
-                pa.csv.write_csv(pa.table(columns), stream, options)
+            return
+        # No name and no time in the header: the same table gives the same bytes.
+        with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed:
+            pa.csv.write_csv(pa.table(columns), packed, options)
 
 
 def read_text(path: Path, vocabulary: Vocabulary | None, data_root: DataRoot | None) -> Detailed:

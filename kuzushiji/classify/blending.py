@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,9 +94,9 @@ def _sum_by_class(
     """
     n, m = classes.shape
     bits = max(1, int(m - 1).bit_length())
-    small = np.int32 if int(classes.max(initial=0)) < 1 << (31 - bits) else np.int64
-    columns = np.arange(m, dtype=small)
-    keys = np.sort((classes.astype(small) << bits) | columns, axis=1)
+    small: Any = np.int32 if int(classes.max(initial=0)) < 1 << (31 - bits) else np.int64
+    columns: NDArray[Any] = np.arange(m, dtype=small)
+    keys: NDArray[Any] = np.sort((classes.astype(small) << bits) | columns, axis=1)
     ordered = np.take_along_axis(values, keys & ((1 << bits) - 1), axis=1)
     classes = (keys >> bits).astype(np.int32)
     starts = np.ones((n, m), np.bool_)
@@ -112,7 +113,8 @@ def _sum_by_class(
 def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return integers whose ascending order is the descending order of the numbers."""
     raw = (values + np.float32(0)).view(np.int32)  # + 0 makes -0 and 0 equal
-    return ~(raw ^ ((raw >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
+    ascending: NDArray[np.int64] = (raw ^ ((raw >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
+    return ~ascending
 
 
 def _blend_same_boxes(

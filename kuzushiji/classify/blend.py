@@ -1,0 +1,164 @@
+"""Blend the tables of several models: `python -m kuzushiji.classify.blend DETAILED[=weight]… (--output | --score)`."""
+
+import dataclasses
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option, parameters
+
+if TYPE_CHECKING:
+    from kuzushiji.artifacts import Detailed
+    from kuzushiji.data.paths import DataRoot
+    from kuzushiji.record import StageRecord
+
+logger = logging.getLogger(__name__)
+
+STAGE = "classify.blend"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    detailed: tuple[str, ...] = option(
+        dataclasses.MISSING, "Detailed tables; a table's weight in the mean is 1 unless it is given.",
+        positional=True, nargs="+", metavar="DETAILED[=weight]",
+    )  # fmt: skip
+    output: Path | None = option(None, "Submission to write; the probability of each character goes beside it.")
+    score: bool = option(False, "Print the score on the training pages of the tables.", changes_result=False)
+    output_detailed: Path | None = option(None, "Detailed table of the blend to write.")
+    top_k: int | None = option(
+        None, "Classes a box to keep; all of the longest table by default.", type=cli.positive_int
+    )
+    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    data_root: Path | None = option(
+        None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        changes_result=False,
+    )  # fmt: skip
+
+    @property
+    def paths(self) -> list[Path]:
+        """The tables."""
+        return [path_and_weight(text)[0] for text in self.detailed]
+
+    @property
+    def weights(self) -> list[float]:
+        """One weight a table."""
+        return [path_and_weight(text)[1] for text in self.detailed]
+
+
+def path_and_weight(text: str) -> tuple[Path, float]:
+    """Return the path and the weight in `path` or `path=weight`.
+
+    Raises:
+        InputError: the weight is not a finite number above 0.
+    """
+    path, sign, number = text.rpartition("=")
+    if not sign or "/" in number:
+        return Path(text), 1.0
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise InputError(f"{text}: expected a weight above 0 after '=', got {number!r}")
+    return Path(path), weight
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.classify.blend",
+        description="Average the logits of several models, box by box. Tables of the same pages are models; tables of "
+        "other pages, such as other folds, are joined to them. Tables that do not match are refused.",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    parser = get_parser()
+    config = config_from(parser.parse_intermixed_args(argv), Config)
+    if not (config.output or config.score or config.output_detailed):
+        parser.error("expected --output SUBMISSION, --score or --output-detailed TABLE")
+    return config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Blend tables; write a submission, a table, or print a score."""
+    config = parse_args(argv)
+    from kuzushiji.classify.predictions import data_root_of, submission_outputs, table_inputs
+    from kuzushiji.data.paths import DataRoot
+    from kuzushiji.record import StageRecord
+
+    needs_root = config.score or config.output
+    root = DataRoot.find(config.data_root) if needs_root else data_root_of(config.paths, config.data_root)
+    outputs = [*(submission_outputs(config.output) if config.output else [])]
+    outputs += [config.output_detailed] if config.output_detailed else []
+    if not outputs:
+        print_score(read_and_blend(config, root), root)
+        return 0
+    inputs = table_inputs(config.paths, root)
+    inputs += [root.sample_submission_csv] if root and config.output else []
+    record = StageRecord(
+        outputs[0].with_name(f"{outputs[0].name}.record.json"), STAGE, parameters(config), inputs, outputs
+    )
+    if not config.force and not config.score and record.is_done():
+        logger.info("%s: already done, skipped", outputs[0])
+        return 0
+    blend = read_and_blend(config, root)
+    write(config, record, blend, root)
+    record.finish(boxes=len(blend), pages=len(blend.pages))
+    if config.score:
+        print_score(blend, root)
+    return 0
+
+
+def read_and_blend(config: Config, root: "DataRoot | None") -> "Detailed":
+    """Return the blend of the tables."""
+    from kuzushiji.classify.blending import blend_tables
+    from kuzushiji.classify.predictions import read_tables
+
+    tables = read_tables(config.paths, root)
+    return blend_tables(tables, list(map(str, config.paths)), config.weights, config.top_k)
+
+
+def write(config: Config, record: "StageRecord", blend: "Detailed", root: "DataRoot | None") -> None:
+    """Write the outputs that the command line asks for."""
+    from kuzushiji.artifacts import write_detailed
+    from kuzushiji.classify.calibration import best_probability
+    from kuzushiji.classify.predictions import write_predictions
+
+    if config.output_detailed:
+        with record.output_path(config.output_detailed, force=config.force) as temporary:
+            write_detailed(temporary, blend)
+    if config.output and root:
+        probability = best_probability(blend.logits)
+        write_predictions(
+            record, config.output, blend.labels(), probability, root.sample_submission_csv, force=config.force
+        )
+
+
+def print_score(blend: "Detailed", root: "DataRoot | None") -> None:
+    """Print the score of the blend on the training pages that its tables looked at, with every missed character."""
+    from kuzushiji.classify.calibration import best_probability
+    from kuzushiji.classify.predictions import calibration_of, score_line, truth_of_pages
+    from kuzushiji.scoring import score_classes
+
+    assert root is not None, "a data root is looked for wherever a score is asked for"
+    counts = score_classes(truth_of_pages(blend.pages, root.train_csv), blend.labels())
+    fit = calibration_of(blend.pred, blend.boxes["true"].to_numpy(object), best_probability(blend.logits))
+    right = float((blend.pred == blend.boxes["true"].to_numpy(object)).mean()) if len(blend) else 0.0
+    print(score_line("blend", counts))
+    print(f"{len(blend.pages):,} pages, {len(blend):,} boxes, accuracy {right:.4f}, calibration error {fit.error:.4f}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,115 @@
+"""From a table of chosen codes to what a stage hands out: a score on training pages, a submission on test pages."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts import Characters, Detailed, characters_path, read_detailed, write_characters
+from kuzushiji.artifacts.detailed import is_text
+from kuzushiji.classify.calibration import Calibration, calibration
+from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.errors import InputError
+from kuzushiji.metric import Counts
+from kuzushiji.record import StageRecord
+from kuzushiji.submission import read_sample, write_submission
+
+
+def data_root_of(paths: Sequence[Path], given: Path | None) -> DataRoot | None:
+    """Return the data root, or None where there is none and no table needs one: Parquet brings all with it.
+
+    Raises:
+        InputError: there is none, and it was named or some table is text.
+    """
+    if given is None and not any(is_text(path) for path in paths):
+        with suppress(InputError):
+            return DataRoot.find()
+        return None
+    return DataRoot.find(given)
+
+
+def table_inputs(paths: Sequence[Path], root: DataRoot | None) -> list[Path]:
+    """Return the files on which tables depend: text tables have their vocabulary and pages elsewhere."""
+    beside = [path.parent / "vocabulary.json" for path in paths if is_text(path)]
+    elsewhere = [path for path in dict.fromkeys(beside) if path.is_file()]
+    if beside and root is not None and root.train_csv.is_file():
+        elsewhere.append(root.train_csv)
+    return [*paths, *elsewhere]
+
+
+def read_tables(paths: Sequence[Path], root: DataRoot | None, top_k: int | None = None) -> list[Detailed]:
+    """Read the detailed tables of several models.
+
+    Raises:
+        InputError: as `read_detailed`.
+    """
+    return [read_detailed(path, top_k=top_k, data_root=root) for path in paths]
+
+
+def truth_of_pages(pages: Sequence[str], train_csv: Path) -> PageLabels:
+    """Return the truth of training pages, with every character, whether or not a box was found there.
+
+    Raises:
+        InputError: a page is not in `train.csv`, or there is no page.
+    """
+    if not pages:
+        raise InputError("expected tables of training pages to score, got no page")
+    labels = read_page_labels(train_csv)
+    known = set(labels.image_ids)
+    strange = next((page for page in pages if page not in known), None)
+    if strange is not None:
+        raise InputError(f"{train_csv}: expected the training pages of the tables, page {strange} is not there")
+    return labels.of_pages(pages)
+
+
+def calibration_of(
+    predicted: NDArray[np.object_], truth: NDArray[np.object_], probability: NDArray[np.floating]
+) -> Calibration:
+    """Return how well the probabilities of the characters fit; boxes predicted to be `seg_fp` are no characters."""
+    characters = predicted != SEG_FP
+    return calibration(probability[characters], (predicted == truth)[characters])
+
+
+def score_line(name: str, counts: Counts) -> str:
+    """Return one line of a table of scores."""
+    return (
+        f"{name:<22} F1 {counts.f1:.4f}  precision {counts.precision:.4f}  recall {counts.recall:.4f}  "
+        f"tp {counts.tp:,}  fp {counts.fp:,}  fn {counts.fn:,}"
+    )
+
+
+def submission_outputs(submission: Path) -> list[Path]:
+    """Return the files that `write_predictions` writes."""
+    return [submission, characters_path(submission)]
+
+
+def write_predictions(
+    record: StageRecord,
+    submission: Path,
+    labels: PageLabels,
+    probability: NDArray[np.floating],
+    sample_csv: Path,
+    *,
+    force: bool,
+) -> None:
+    """Write a submission with every page of the sample, and the probability of each character beside it.
+
+    Args:
+        record: The stage's record, which knows what the stage may replace.
+        submission: CSV to write.
+        labels: Boxes with the chosen codes; `seg_fp` is left out.
+        probability: (n,) of each box.
+        sample_csv: The sample submission.
+        force: Whether files of others may be replaced.
+
+    Raises:
+        InputError: a page that is not in the sample; a file that is somebody else's.
+    """
+    sample = read_sample(sample_csv)
+    with record.output_path(submission, force=force) as temporary:
+        write_submission(temporary, labels, sample, probability)
+    with record.output_path(characters_path(submission), force=force) as temporary:
+        write_characters(temporary, Characters.from_labels(sample, labels, probability))

@@ -1,0 +1,126 @@
+"""Choose confident predictions on test pages as extra training pages: `python -m kuzushiji.classify.pseudolabel`."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.options import add_options, config_from, option, parameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kuzushiji.artifacts import Detailed
+
+logger = logging.getLogger(__name__)
+
+STAGE = "classify.pseudolabel"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    detailed: tuple[Path, ...] = option(
+        dataclasses.MISSING, "Detailed tables of all models of all folds, of the same pages.",
+        positional=True, nargs="+", metavar="DETAILED", type=Path,
+    )  # fmt: skip
+    output: Path = option(
+        dataclasses.MISSING, "CSV to write, in the format of train.csv.", positional=True, metavar="OUT", type=Path
+    )
+    min_gap: float = option(5.0, "Logit by which the best class must lead the second.", type=cli.non_negative_float)
+    max_second_score: float = option(10.0, "Logit of the second class at most.")
+    drop_seg_fp: bool = option(True, "Leave out boxes whose best class in the blend is seg_fp.")
+    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    data_root: Path | None = option(
+        None, "Folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        changes_result=False,
+    )  # fmt: skip
+
+
+def confident(blend: "Detailed", min_gap: float, max_second_score: float, *, drop_seg_fp: bool) -> "NDArray[np.bool_]":
+    """Return which boxes (n,) become pseudolabels.
+
+    A box is kept when its best class leads the second by at least `min_gap` and the second's logit is at most
+    `max_second_score`. A class that no table names has the logit 0, and so has the second where there is none.
+
+    Args:
+        blend: Mean logits over all models of all folds, two classes a box.
+        min_gap: In logits.
+        max_second_score: A logit.
+        drop_seg_fp: Whether boxes whose best class of the blend is `seg_fp` are left out.
+    """
+    best = blend.logits[:, 0]
+    second = blend.logits[:, 1] if blend.logits.shape[1] > 1 else best * 0
+    keep = (best - second >= min_gap) & (second <= max_second_score)
+    return keep & (blend.classes[:, 0] != blend.vocabulary.seg_fp) if drop_seg_fp else keep
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.classify.pseudolabel",
+        description="Average the logits of all models on the test pages and keep the boxes of which they are sure, as "
+        "extra training pages. Pages without such a box are left out.",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    return config_from(get_parser().parse_intermixed_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the pseudolabels and print how many boxes were kept, and how many of them are right where that is known."""
+    config = parse_args(argv)
+    from kuzushiji.classify.predictions import data_root_of, table_inputs
+    from kuzushiji.record import StageRecord
+
+    root = data_root_of(config.detailed, config.data_root)
+    record = StageRecord(
+        config.output.with_name(f"{config.output.name}.record.json"),
+        STAGE,
+        parameters(config),
+        table_inputs(config.detailed, root),
+        [config.output],
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", config.output)
+        return 0
+    from kuzushiji.classify.blending import blend_tables
+    from kuzushiji.classify.predictions import read_tables
+    from kuzushiji.data.labels import write_page_labels
+
+    blend = blend_tables(read_tables(config.detailed, root), list(map(str, config.detailed)), top_k=2)
+    keep = confident(blend, config.min_gap, config.max_second_score, drop_seg_fp=config.drop_seg_fp)
+    kept = blend.take(keep)
+    pages = tuple(dict.fromkeys(kept.boxes["image_id"]))
+    with record.output_path(config.output, force=config.force) as temporary:
+        write_page_labels(temporary, dataclasses.replace(kept, pages=pages).labels())
+    facts = print_summary(blend, kept, len(pages))
+    record.finish(**facts)
+    return 0
+
+
+def print_summary(blend: "Detailed", kept: "Detailed", n_pages: int) -> dict[str, float]:
+    """Print what was kept, and return it as facts for the record."""
+    from kuzushiji.data.labels import SEG_FP
+
+    share = len(kept) / max(len(blend), 1)
+    facts: dict[str, float] = {"boxes": len(blend), "kept": len(kept), "share": share, "pages": n_pages}
+    print(f"kept {len(kept):,} of {len(blend):,} boxes ({share:.1%}) on {n_pages:,} of {len(blend.pages):,} pages")
+    if (blend.boxes["true"] != SEG_FP).any():
+        right = float((kept.pred == kept.boxes["true"].to_numpy(object)).mean()) if len(kept) else 0.0
+        facts["precision"] = right
+        print(f"right {right:.2%} of those kept (the tables know the truth)")
+    return facts
+
+
+if __name__ == "__main__":
+    cli.run(main)
