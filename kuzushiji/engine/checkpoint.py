@@ -1,5 +1,6 @@
 """Checkpoints: named parts with a state, plain facts beside them, written whole, read without running code."""
 
+import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,3 +80,28 @@ def read_tensors(path: Path) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def check_same_run(path: Path, meta: Mapping[str, Any], stage: str, parameters: Mapping[str, Any]) -> None:
+    """Check that a checkpoint is of this stage, trained under these parameters.
+
+    Raises:
+        InputError: it is not; names what differs.
+    """
+    if meta.get("stage") != stage:
+        raise InputError(f"{path}: expected a checkpoint of {stage}, got one of {meta.get('stage')}")
+    found, expected = _as_json(meta.get("parameters", {})), _as_json(parameters)
+    different = [
+        f"{name} ({found.get(name, 'none')} there, {expected.get(name, 'none')} now)"
+        for name in sorted({*found, *expected})
+        if found.get(name) != expected.get(name)
+    ]
+    if different:
+        raise InputError(
+            f"{path}: is of a run with other parameters: {', '.join(different)}; "
+            "give the same, another output folder, or --force to start anew"
+        )
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))

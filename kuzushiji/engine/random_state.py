@@ -35,3 +35,23 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+class RandomState:
+    """The states of all generators at a chosen moment, as a part of a checkpoint; loading it sets the generators."""
+
+    def __init__(self) -> None:
+        self._state = random_state()
+
+    def capture(self) -> None:
+        """Choose this moment."""
+        self._state = random_state()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states at the last `capture`."""
+        return self._state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Bring all generators to these states."""
+        self._state = state
+        set_random_state(state)

@@ -63,9 +63,13 @@ class LRSchedule:
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
-    def set_step(self, step: int) -> float:
-        """Set the rates for update number `step` and return that of the first parameter group."""
+    def set_step(self, step: int) -> None:
+        """Set the rates for update number `step`."""
         factor = self.factor(step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
+
+    @property
+    def rate(self) -> float:
+        """The rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])

@@ -1,0 +1,51 @@
+"""Batches of samples, made by worker processes."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+
+def build_loader(
+    dataset: Dataset[Any],
+    batch_size: int,
+    *,
+    sampler: Sampler[Any] | Iterable[Any] | None = None,
+    collate: Callable[[list[Any]], Any] | None = None,
+    workers: int = 0,
+    device: torch.device | None = None,
+    drop_last: bool = False,
+) -> DataLoader[Any]:
+    """Return a loader of `dataset`.
+
+    Args:
+        dataset: With `EpochSampler` as the sampler its `__getitem__` gets a `SampleKey`.
+        batch_size: Samples a batch.
+        sampler: Order of the samples; without one, from first to last.
+        collate: List of samples -> batch; torch's own without one.
+        workers: Processes; 0 works in this one.
+        device: Where the batches will go: memory is pinned for CUDA.
+        drop_last: Leave out a last batch that is not full: for training.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=device is not None and device.type == "cuda",
+        drop_last=drop_last,
+        persistent_workers=workers > 0,
+        worker_init_fn=_start_worker if workers else None,
+        # Its own generator: the loader draws a number for each epoch, which must not move torch's global one.
+        generator=torch.Generator(),
+    )
+
+
+def _start_worker(_worker: int) -> None:
+    """Keep a worker to one core: there are as many workers as cores are to be used."""
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

@@ -1,0 +1,291 @@
+"""The training loop: epochs, updates, evaluation, best weights, and going on after any interruption.
+
+A stage describes its run as a `Training` and calls `fit`. What lands in its folder:
+
+- `model_best.pth`: the weights of the best epoch (the averaged ones with EMA) under `model`, and `meta`;
+- `checkpoint.pth`: everything that is needed to go on, after each epoch and when a signal stops the run;
+- `events.jsonl`: loss and learning rate by step, metrics by epoch;
+- `metrics.json`: metrics of the last epoch and of the best, side by side.
+"""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar
+from torch import nn
+
+from kuzushiji.engine.checkpoint import check_same_run, load_checkpoint, save_checkpoint
+from kuzushiji.engine.ema import Ema
+from kuzushiji.engine.events import EventLog
+from kuzushiji.engine.progress import Metrics, Progress
+from kuzushiji.engine.random_state import RandomState
+from kuzushiji.engine.schedule import LRSchedule
+from kuzushiji.engine.signals import Stopped, StopRequest
+from kuzushiji.engine.training import FitResult, StepOutput, Training
+from kuzushiji.engine.update import WeightUpdate
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_write_json
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pth"
+MODEL_BEST = "model_best.pth"
+EVENTS = "events.jsonl"
+METRICS = "metrics.json"
+
+
+def fit(training: Training) -> FitResult:
+    """Train to the end, from the checkpoint in the folder if there is one; return the last and the best metrics.
+
+    Raises:
+        InputError: the checkpoint in the folder is of a run with other parameters, or damaged; the loss is not
+            finite; the device's memory does not suffice; a file cannot be written.
+        Stopped: a signal came; a checkpoint is written, the same call goes on from there.
+    """
+    run = _Run(training)
+    run.resume()
+    with run.stop:
+        try:
+            run.train()
+        except Stopped as stopped:
+            run.save()
+            where = f"{training.folder / CHECKPOINT} (epoch {run.progress.epoch + 1})"
+            logger.warning("stopped by %s: the same command goes on from %s", stopped, where)
+            raise
+    return run.report()
+
+
+def updates_per_epoch(batches: int, accumulation_steps: int = 1) -> int:
+    """Return the number of updates in an epoch of so many batches; a last, smaller group makes an update too."""
+    return math.ceil(batches / accumulation_steps)
+
+
+def bare_model(model: nn.Module) -> nn.Module:
+    """Return the model without the wrapper of DistributedDataParallel or torch.compile."""
+    for name in ("module", "_orig_mod"):
+        inner = getattr(model, name, None)
+        if isinstance(inner, nn.Module):
+            return bare_model(inner)
+    return model
+
+
+class _Run:
+    """One call of `fit`: the parts of a checkpoint, and what happens at each event of the engine."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.model = bare_model(training.model)
+        self.ema = Ema(self.model, training.ema_decay) if training.ema_decay else None
+        self.schedule = LRSchedule(training.optimizer, training.factor)
+        self.update = WeightUpdate(training.optimizer, training.precision, training.max_grad_norm)
+        self.progress = Progress()
+        self.random = RandomState()
+        self.events = EventLog(training.folder / EVENTS)
+        self.stop = StopRequest()
+        self.writes = idist.get_rank() == 0
+        self.clock = time.monotonic()
+        training.sampler.set_epoch(0)
+        self.epoch_length = len(training.loader)
+        if not self.epoch_length:
+            raise InputError(f"{training.stage}: expected at least one whole batch of training samples, got none")
+
+    # Checkpoints
+
+    def resume(self) -> None:
+        """Take over the checkpoint of the folder, if there is one and the run is not to start anew."""
+        path = self.training.folder / CHECKPOINT
+        if not self.training.fresh and path.exists():
+            state = load_checkpoint(path)
+            check_same_run(path, state["meta"], self.training.stage, self.training.parameters)
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            logger.info("%s: goes on with epoch %d", path, self.progress.epoch + 1)
+        if self.writes:
+            self.events.truncate(self.progress.updates)
+
+    def save(self) -> None:
+        """Write the checkpoint, with the random states as they were captured."""
+        self._tick()
+        if self.writes:
+            save_checkpoint(self.training.folder / CHECKPOINT, self._parts(), self._meta())
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "model": self.model,
+            "optimizer": self.training.optimizer,
+            "scaler": self.training.precision.scaler,
+            "progress": self.progress,
+            "random": self.random,
+        }
+        return parts | ({"ema": self.ema} if self.ema else {})
+
+    def _meta(self) -> dict[str, Any]:
+        training, progress = self.training, self.progress
+        return {
+            **training.meta,
+            "stage": training.stage,
+            "parameters": dict(training.parameters),
+            "epoch": progress.last_epoch,
+            "metrics": progress.last,
+        }
+
+    # Epochs
+
+    def train(self) -> None:
+        """Run the epochs that are left."""
+        if self.progress.batches == self.epoch_length:  # it was stopped during an evaluation
+            self.end_epoch()
+        if self.progress.epoch < self.training.epochs:
+            engine = self._engine()
+            engine.run(self._batches(), max_epochs=self.training.epochs, epoch_length=self.epoch_length)
+        self.stop.check()
+
+    def _engine(self) -> Engine:
+        engine = Engine(self.train_on)
+        engine.logger.setLevel(logging.CRITICAL)  # it would report each exception that is raised on purpose
+        engine.add_event_handler(Events.EPOCH_STARTED, lambda: self.training.model.train())
+        bar = ProgressBar(desc=self.training.stage, disable=not (self.writes and sys.stderr.isatty()))
+        bar.attach(engine, output_transform=lambda means: means)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.end_batch)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.end_epoch)
+        done = self.progress.epoch * self.epoch_length + self.progress.batches
+        engine.load_state_dict(
+            {"iteration": done, "epoch_length": self.epoch_length, "max_epochs": self.training.epochs}
+        )
+        return engine
+
+    def _batches(self) -> Iterator[Any]:
+        """Yield the batches of all epochs that are left, the first from where the run was stopped."""
+        training, progress = self.training, self.progress
+        while progress.epoch < training.epochs:
+            skip = progress.batches * (training.loader.batch_size or 1)
+            training.sampler.set_epoch(progress.epoch, skip=skip)
+            try:
+                yield from training.loader
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):
+                    raise
+                raise InputError(
+                    f"{training.stage}: a worker of the data loader was killed (too little memory?): lower --workers; "
+                    "the same command goes on from the last checkpoint"
+                ) from error
+
+    def end_epoch(self) -> None:
+        """Evaluate, keep the weights if they are the best, write the checkpoint."""
+        training, progress = self.training, self.progress
+        self.random.capture()
+        best, metrics = self._rate()
+        if best and self.writes:
+            save_checkpoint(training.folder / MODEL_BEST, {"model": self._model_to_keep()}, self._meta())
+        self._log_epoch(metrics)
+        progress.next_epoch()
+        self.random.capture()
+        self.save()
+
+    def _rate(self) -> tuple[bool, Metrics]:
+        """Evaluate if it is time, and return whether this epoch is the best, and what the evaluation gave."""
+        training, progress = self.training, self.progress
+        if training.evaluate is None:
+            return progress.rate({}, None), {}
+        if progress.epoch + 1 < training.epochs and (progress.epoch + 1) % training.evaluate_every:
+            return False, {}
+        model = self._model_to_keep()
+        model.eval()
+        with self.stop.at_once(), torch.no_grad():
+            metrics = {name: float(value) for name, value in training.evaluate(model).items()}
+        if training.key_metric not in metrics:
+            raise ValueError(f"expected {training.key_metric!r} among the metrics, got {sorted(metrics)}")
+        return progress.rate(metrics, training.key_metric), metrics
+
+    def _model_to_keep(self) -> nn.Module:
+        return self.ema.model if self.ema else self.model
+
+    # Batches
+
+    def train_on(self, _engine: Engine, batch: Any) -> Metrics:
+        """Train on one batch; return the epoch's means so far, for the progress bar."""
+        training, progress = self.training, self.progress
+        if not self.update.is_open:
+            self.schedule.set_step(progress.updates)
+        output = self._add(batch)
+        progress.count({"loss": float(output.loss.detach()), **output.metrics}, output.weight)
+        if progress.batches % training.accumulation_steps == 0 or progress.batches == self.epoch_length:
+            self.update.finish()
+            progress.updates += 1
+            if self.ema:
+                self.ema.update(self.model)
+        return progress.means()
+
+    def _add(self, batch: Any) -> StepOutput:
+        training = self.training
+        try:
+            with training.precision.autocast():
+                output = training.step(batch)
+            self._check_finite(output)
+            self.update.add(output.loss, output.weight)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"{training.stage}: the memory of {training.precision.device} does not suffice: lower --batch-size "
+                "(and raise --accumulation-steps by as much) or the size of the crops"
+            ) from error
+        return output
+
+    def _check_finite(self, output: StepOutput) -> None:
+        loss = float(output.loss.detach())
+        if not math.isfinite(loss):
+            progress = self.progress
+            samples = f", samples {', '.join(output.samples)}" if output.samples else ""
+            raise InputError(
+                f"{self.training.stage}: expected a finite loss, got {loss} in epoch {progress.epoch + 1}, "
+                f"step {progress.updates} (learning rate {self.schedule.rate:g}{samples}): lower --lr or use "
+                "--opt-level O0; the best weights so far are intact"
+            )
+
+    def end_batch(self, engine: Engine) -> None:
+        """Log the loss; between two updates stop, if that was asked for."""
+        if self.update.is_open:
+            return
+        progress = self.progress
+        if progress.updates % self.training.log_every == 0:
+            self._log("train", engine.state.output)
+        if self.stop.signum is not None:
+            self.random.capture()
+            self.stop.check()
+
+    # Reports
+
+    def report(self) -> FitResult:
+        """Write metrics.json and return the result."""
+        progress = self.progress
+        result = FitResult(progress.last_epoch, progress.last, progress.best_epoch, progress.best, progress.seconds)
+        if self.writes:
+            atomic_write_json(self.training.folder / METRICS, asdict(result))
+        return result
+
+    def _log_epoch(self, metrics: Metrics) -> None:
+        training, progress = self.training, self.progress
+        self._log("epoch", progress.means(), **{f"valid_{name}": value for name, value in metrics.items()})
+        values = {**progress.means(), **metrics}
+        text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        best = f" (best {progress.best[training.key_metric]:.4f})" if metrics else ""
+        logger.info("%s: epoch %d of %d: %s%s", training.stage, progress.epoch + 1, training.epochs, text, best)
+
+    def _log(self, kind: str, means: Metrics, **further: float) -> None:
+        if self.writes:
+            progress = self.progress
+            position = {"epoch": progress.epoch, "step": progress.updates, "seconds": round(self._tick(), 3)}
+            self.events.append(kind=kind, **position, lr=self.schedule.rate, **means, **further)
+
+    def _tick(self) -> float:
+        now = time.monotonic()
+        self.progress.seconds += now - self.clock
+        self.clock = now
+        return self.progress.seconds

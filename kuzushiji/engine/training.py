@@ -1,0 +1,103 @@
+"""What a stage says about its training run, and what it gets back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.progress import Metrics
+from kuzushiji.engine.sampler import EpochSampler
+from kuzushiji.engine.schedule import Factor
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a stage's `step` returns for one batch.
+
+    Attributes:
+        loss: Scalar with a graph: the mean over `weight` targets.
+        weight: Number of targets of the batch (boxes, images): batches that are accumulated into one update count by
+            it, which makes them equal to one large batch. May be 0.
+        metrics: Further means over the same targets, for the progress bar and the events.
+        samples: Names of the batch's samples (page ids), for the message when the loss is not finite.
+    """
+
+    loss: Tensor
+    weight: float = 1.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    samples: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run.
+
+    Attributes:
+        stage: Its name, such as `segment.train`; kept in the checkpoints.
+        folder: Where the outputs go.
+        parameters: All that changes the result, as JSON values (`options.parameters(config)`): a run goes on only
+            under the same.
+        meta: Plain values kept in the checkpoints, enough to rebuild the model: its config, vocabulary codes.
+        model: On its device. Its `train()` is called before each epoch: a model with frozen norms overrides that.
+        optimizer: Of the model's parameters (`optim.build_optimizer`).
+        factor: Learning rate factor of an update's number (`schedule.build_factor`).
+        loader: Training batches, of `sampler` and with `drop_last` (`loader.build_loader`).
+        sampler: Order of the samples.
+        step: Computes the loss of one batch; is called under autocast, moves the batch to the device itself.
+        epochs: Number of epochs (passes of the sampler, which may repeat the samples).
+        evaluate: Model in eval mode -> metrics, under `no_grad`; enters `precision.autocast()` itself. None: nothing
+            is evaluated, the last epoch is the best.
+        key_metric: The metric by which the best epoch is chosen; higher is better.
+        evaluate_every: Evaluate after so many epochs, and after the last.
+        accumulation_steps: Batches that make one update.
+        max_grad_norm: Clip the gradients' norm to this; None: no clipping.
+        ema_decay: Average the weights with this decay, evaluate and keep the average; None: no average.
+        precision: Number format of the forward pass.
+        log_every: Updates between two lines of the events.
+        fresh: Start anew even if there is a checkpoint to go on from.
+    """
+
+    stage: str
+    folder: Path
+    parameters: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    factor: Factor
+    loader: DataLoader[Any]
+    sampler: EpochSampler
+    step: Callable[[Any], StepOutput]
+    epochs: int
+    evaluate: Callable[[nn.Module], Metrics] | None = None
+    key_metric: str = "f1"
+    evaluate_every: int = 1
+    accumulation_steps: int = 1
+    max_grad_norm: float | None = None
+    ema_decay: float | None = None
+    precision: Precision = field(default_factory=lambda: Precision(torch.device("cpu")))
+    log_every: int = 10
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Metrics of the last epoch and of the best one: a choice made on the reported pages flatters, so show both.
+
+    Attributes:
+        last_epoch: From 0.
+        last: Metrics of its evaluation; empty where nothing is evaluated.
+        best_epoch: From 0.
+        best: Metrics of its evaluation.
+        seconds: Time spent, over all restarts.
+    """
+
+    last_epoch: int
+    last: Metrics
+    best_epoch: int
+    best: Metrics
+    seconds: float
