@@ -35,7 +35,7 @@ def coverage(glyph: Glyph, x: float, y: float) -> tuple[NDArray[np.uint8], int, 
 
 def _draw_lines(fine: NDArray[np.uint8], glyph: Glyph, offset: tuple[float, float], times: int) -> None:
     # pixel centres lie at half coordinates: a point at x covers the pixel floor(x)
-    scaled = (glyph.points + np.float32(offset)) * np.float32(times) - np.float32(0.5)
+    scaled = (glyph.points + np.array(offset, dtype=np.float32)) * np.float32(times) - np.float32(0.5)
     points = np.rint(scaled * (1 << _SHIFT)).astype(np.int32).tolist()
     widths = np.maximum(np.rint(glyph.widths * times), 1).astype(np.int32).tolist()
     length = float(np.hypot(*(glyph.points[1] - glyph.points[0]))) if len(points) > 1 else 1.0

@@ -1,10 +1,15 @@
 """Simple pictures, as the books have them: mountains, ships, reeds, waves; and red seals."""
 
-import numpy as np
+from typing import Any
 
-from kuzushiji.demo.hand import FloatArray, make_glyph
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.demo.hand import make_glyph
 from kuzushiji.demo.layout import Area, Placed
 from kuzushiji.demo.strokes import strokes_of
+
+Floats = NDArray[np.floating[Any]]
 
 _SEAL_WORDS = ("印", "文庫", "蔵書", "図書", "春山", "松月", "竹林")
 
@@ -21,24 +26,26 @@ def draw_picture(area: Area, rng: np.random.Generator) -> list[Placed]:
 def draw_seal(x: float, y: float, side: float, rng: np.random.Generator) -> list[Placed]:
     """Return the lines of a square seal with its left top corner at (x, y)."""
     word = _SEAL_WORDS[int(rng.integers(len(_SEAL_WORDS)))]
-    corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * side + np.float32([x, y])
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]], dtype=np.float32) * side + np.array(
+        [x, y], dtype=np.float32
+    )
     lines = [_brush(corners, 0.06 * side, rng)]
     cell = side * 0.9 / len(word)
     for number, character in enumerate(word):
         for stroke in strokes_of(character):
-            points = stroke * np.float32([side * 0.86, cell]) + np.float32(
+            points = stroke * np.array([side * 0.86, cell], dtype=np.float32) + np.array(
                 [x + side * 0.07, y + side * 0.05 + number * cell]
             )
             lines.append(_brush(points, 0.055 * side, rng))
     return lines
 
 
-def _brush(points: FloatArray, width: float, rng: np.random.Generator) -> Placed:
+def _brush(points: Floats, width: float, rng: np.random.Generator) -> Placed:
     widths = (width * np.clip(rng.normal(1, 0.15, len(points)), 0.5, 1.5)).astype(np.float32)
     return Placed("", make_glyph(points.astype(np.float32), widths, (0,)), 0.0, 0.0)
 
 
-def _curve(xs: FloatArray, ys: FloatArray, width: float, rng: np.random.Generator) -> Placed:
+def _curve(xs: Floats, ys: Floats, width: float, rng: np.random.Generator) -> Placed:
     return _brush(np.stack([xs, ys], axis=1), width, rng)
 
 
@@ -79,7 +86,9 @@ def _ship(area: Area, rng: np.random.Generator) -> list[Placed]:
     t = np.linspace(0, 1, 20)
     hull = _curve(x + t * size, y + 0.22 * size * np.sin(np.pi * t) ** 0.7, 0.03 * size, rng)
     deck = _curve(x + t * size, y + 0.05 * size * np.sin(np.pi * t), 0.02 * size, rng)
-    mast = _brush(np.float32([[x + size * 0.5, y], [x + size * 0.5, y - 0.7 * size]]), 0.025 * size, rng)
+    mast = _brush(
+        np.array([[x + size * 0.5, y], [x + size * 0.5, y - 0.7 * size]], dtype=np.float32), 0.025 * size, rng
+    )
     sail_x = x + size * (0.5 + 0.32 * np.sin(np.pi * t))
     sail = _curve(sail_x, y - size * (0.1 + 0.55 * t), 0.02 * size, rng)
     return [hull, deck, mast, sail]

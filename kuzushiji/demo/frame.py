@@ -95,7 +95,7 @@ def lay_sheet(style: FrameStyle, height: int, width: int, left_page: bool, rng: 
 def frame_lines(
     style: FrameStyle, sheet: Sheet, height: int, columns: list[float], rng: np.random.Generator
 ) -> list[Placed]:
-    """Return the lines of the frame and the rules between the columns, `columns` being the axes of the text's columns."""
+    """Return the lines of the frame and the rules between the columns, of which `columns` are the axes."""
     if not style.lines:
         return []
     out = []

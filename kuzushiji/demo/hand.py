@@ -13,7 +13,9 @@ FloatArray = NDArray[np.float32]
 
 _VERSIONS = 3  # a writer has a few ways of a character, and every instance varies around one of them
 _MARK_STROKES = 2  # the voicing marks are the last two strokes of a voiced kana
-_MANY_STROKES = 9  # from here on cursive abbreviates a kanji
+_PLAIN_STROKES = 7  # beyond so many, cursive abbreviates a kanji
+_PARENT_STROKES = 6  # what is left of a kana's parent
+_ABBREVIATION = 0.45  # share of the further strokes that the most cursive hand leaves out
 _SEMI_VOICED = "ぱぴぷぺぽ"  # their mark is one stroke
 _CONNECTOR_POINTS = 8
 
@@ -82,7 +84,7 @@ def draw_hand(rng: np.random.Generator, *, printed: bool) -> Hand:
         seed=int(rng.integers(2**31)),
         slant=float(rng.normal(0.04, 0.05)),
         aspect=float(rng.uniform(0.8, 1.08)),
-        thickness=float(rng.uniform(0.075, 0.115) if printed else rng.uniform(0.045, 0.09)),
+        thickness=float(rng.uniform(0.07, 0.1) if printed else rng.uniform(0.045, 0.09)),
         contrast=float(rng.uniform(0.35, 0.75)),
         nib=float(rng.normal(-0.75, 0.2)),
         taper=float(rng.uniform(0.15, 0.55)),
@@ -90,7 +92,7 @@ def draw_hand(rng: np.random.Generator, *, printed: bool) -> Hand:
         smooth=0.012 + 0.026 * cursive,
         style=float(rng.uniform(0.02, 0.045)),
         jitter=float(rng.uniform(0.012, 0.028)),
-        link=float(rng.uniform(0.1, 0.55) * (0.5 + cursive)),
+        link=float(rng.uniform(0.1, 0.7) * (0.4 + cursive)),
         dryness=0.0 if printed else float(rng.uniform(0.1, 0.9)),
     )
 
@@ -125,22 +127,49 @@ def _form(hand: Hand, shape: Shape, version: int) -> tuple[FloatArray, FloatArra
     warped = _warp(np.concatenate(strokes), hand.style, style)
     warped = _warp(warped, hand.style / 3, own)
     strokes = [warped[a:b] for a, b in zip(lengths[:-1], lengths[1:], strict=True)]
-    cursive = 1.0 if shape.parent else hand.join
+    strokes = _abbreviate(strokes, hand, shape)
+    cursive = 1.5 if shape.parent else hand.join
     readiness = 0.7 * style.random(len(strokes)) + 0.3 * own.random(len(strokes))
     lines = _join(strokes, cursive, readiness)
-    smooth = _smoothing(hand, shape, len(strokes))
-    lines = [(_low_pass(points, smooth), pressure) for points, pressure in lines]
+    smooth = _smoothing(hand, shape, lines)
+    lines = _refit([(_low_pass(points, smooth), pressure) for points, pressure in lines], strokes)
     if shape.marks:
         lines += _voicing_marks(shape.marks)
     return _flatten(lines, hand)
 
 
-def _smoothing(hand: Hand, shape: Shape, n_strokes: int) -> float:
-    smooth = hand.smooth * (1.5 if shape.parent else 1.0)
-    return smooth * (1.25 if n_strokes >= _MANY_STROKES else 1.0)
+def _abbreviate(strokes: list[FloatArray], hand: Hand, shape: Shape) -> list[FloatArray]:
+    """Return the strokes that cursive keeps: the shortest ones of many fall away."""
+    kept = _PLAIN_STROKES + (len(strokes) - _PLAIN_STROKES) * (1 - _ABBREVIATION * hand.join)
+    count = min(_PARENT_STROKES if shape.parent else round(kept), len(strokes))
+    lengths = np.array([len(stroke) for stroke in strokes])
+    chosen = np.sort(np.argsort(-lengths, kind="stable")[:count]) if len(strokes) > count else range(len(strokes))
+    return [strokes[index] for index in chosen]
 
 
-def _join(strokes: list[FloatArray], join: float, readiness: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+def _smoothing(hand: Hand, shape: Shape, lines: list[tuple[FloatArray, FloatArray]]) -> float:
+    """Return the low-pass of a shape: the longer the way of a kana's parent, the more its corners are cut."""
+    if not shape.parent:
+        return hand.smooth
+    way = STEP * sum(len(points) for points, _ in lines)
+    return (0.6 * hand.smooth + 0.032) * float(np.clip(way / 3.5, 0.6, 2.2))
+
+
+def _refit(
+    lines: list[tuple[FloatArray, FloatArray]], strokes: list[FloatArray]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return the lines stretched to the extent of the strokes, which smoothing had shrunk."""
+    before, after = np.concatenate(strokes), np.concatenate([points for points, _ in lines])
+    low, size = before.min(axis=0), np.ptp(before, axis=0)
+    now_low, now_size = after.min(axis=0), np.ptp(after, axis=0)
+    factor = np.clip(size / np.maximum(now_size, 1e-3), 0.7, 1.6).astype(np.float32)
+    middle, now_middle = low + size / 2, now_low + now_size / 2
+    return [((points - now_middle) * factor + middle, pressure) for points, pressure in lines]
+
+
+def _join(
+    strokes: list[FloatArray], join: float, readiness: NDArray[np.float64]
+) -> list[tuple[FloatArray, FloatArray]]:
     """Return lines (points, pressure) in which strokes flow into each other where the hand is ready for it."""
     lines = [(strokes[0], np.ones(len(strokes[0]), dtype=np.float32))]
     for stroke, ready in zip(strokes[1:], readiness[1:], strict=True):
@@ -215,7 +244,7 @@ def _brush_width(points: FloatArray, pressure: FloatArray, hand: Hand) -> FloatA
 def _warp(points: FloatArray, amplitude: float, rng: np.random.Generator) -> FloatArray:
     """Return points moved by a smooth random field of about `amplitude`."""
     frequency = rng.uniform(0.4, 1.3, (2, 4)).astype(np.float32) * np.float32(2 * np.pi)
-    frequency *= rng.choice(np.float32([-1, 1]), (2, 4))
+    frequency *= rng.choice(np.array([-1, 1], dtype=np.float32), (2, 4))
     phase = rng.uniform(0, 2 * np.pi, 4).astype(np.float32)
     waves = np.sin(points @ frequency + phase)
     mixing = rng.normal(0, amplitude / np.sqrt(2), (4, 2)).astype(np.float32)

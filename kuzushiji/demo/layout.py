@@ -1,18 +1,19 @@
 """Where the characters of a page stand: columns from right to left, headings, poems, furigana."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kuzushiji.demo.hand import FloatArray, Glyph, Hand, make_glyph, write_character
-from kuzushiji.demo.text import WAKA
-from kuzushiji.demo.variants import Shape, choose_shape
+from kuzushiji.demo.text import Paragraph
+from kuzushiji.demo.variants import Shape, choose_shape, draw_preferences
 
 _FIRST_KANA, _LAST_KANA = "ぁ", "ヿ"
 _LONG = {"し": 1.35, "り": 1.15, "く": 1.1, "〱": 1.2}  # drawn out downwards
 _SMALL = {"の": 0.9, "ゝ": 0.6, "ゞ": 0.65, "へ": 0.85, "こ": 0.85, "ら": 0.95, "ろ": 0.95, "と": 0.95, "一": 0.9}
 _HIRAGANA = "いろはにほへとちりぬるをわかよたれそつねならむうゐのおくやまけふこえてあさきゆめみしゑひもせす"
+_HEADING_SIZE = 1.25
 _MAX_CHARACTERS = 1100  # a submission holds at most 1,200 a page
 
 
@@ -65,12 +66,10 @@ class Area:
 
 def draw_text_style(rng: np.random.Generator, *, printed: bool) -> TextStyle:
     """Return a new book's way of setting text."""
-    from kuzushiji.demo.variants import draw_preferences
-
     furigana = float(rng.choice([0.0, 0.0, 0.0, 0.6, 0.95]))
     return TextStyle(
-        pitch=float(rng.uniform(0.047, 0.062)),
-        column_pitch=float(rng.uniform(1.12, 1.5)) + (0.3 if furigana else 0.0),
+        pitch=float(rng.uniform(0.045, 0.06)),
+        column_pitch=float(rng.uniform(1.1, 1.4)) + (0.3 if furigana else 0.0),
         kana_size=float(rng.uniform(0.68, 0.9)),
         gap=float(rng.uniform(-0.03, 0.13)),
         drift=float(rng.uniform(0.01, 0.03) if printed else rng.uniform(0.02, 0.07)),
@@ -103,47 +102,42 @@ class TextSetter:
         self.unlabelled: list[Placed] = []
         self.columns: list[float] = []
 
-    def fill(self, area: Area, paragraphs: Iterator[str], blocked: Sequence[Area] = ()) -> None:
+    def fill(self, area: Area, paragraphs: Iterator[Paragraph], blocked: Sequence[Area] = ()) -> None:
         """Fill `area` with columns until it or the text ends, staying clear of the areas that are `blocked`."""
         pitch = self.size * self.style.column_pitch
         x = area.x1 - pitch / 2
-        pending = ""
+        pending = Paragraph("")
         while x - self.size * 0.4 > area.x0 and len(self.labelled) < _MAX_CHARACTERS:
-            if not pending:
-                pending = next(paragraphs, "")
-                if not pending:
+            while not pending.text:
+                following = next(paragraphs, None)
+                if following is None:
                     return
-            indent = 0.0
-            if pending.startswith(WAKA):
-                indent, pending = self.style.poem_indent * self.size, pending[1:]
-            pending = self._column(x, area, indent, pending, blocked)
-            if indent and pending:
-                pending = WAKA + pending
+                pending = following
+            pending = replace(pending, text=self._column(x, area, pending, blocked))
             self.columns.append(x)
             x -= pitch
 
-    def _column(self, x: float, area: Area, indent: float, text: str, blocked: Sequence[Area]) -> str:
-        top = area.y0 + indent + self.size * abs(self.rng.normal(0, 0.05 + self.style.drift))
-        bottom = min(
-            [
-                area.y1,
-                *(block.y0 for block in blocked if block.x0 < x + self.size * 0.5 and block.x1 > x - self.size * 0.5),
-            ]
-        )
+    def _column(self, x: float, area: Area, paragraph: Paragraph, blocked: Sequence[Area]) -> str:
+        """Write one column, and return the text that is left over."""
+        half = self.size * 0.5
+        indent = {"poem": self.style.poem_indent, "heading": self.style.poem_indent}.get(paragraph.kind, 0.0)
+        top = area.y0 + self.size * (indent + abs(float(self.rng.normal(0, 0.05 + self.style.drift))))
+        bottom = min([area.y1, *(block.y0 for block in blocked if block.x0 < x + half and block.x1 > x - half)])
         column = Column(x, top, bottom, float(self.rng.normal(0, 0.1 * self.style.drift)))
+        scale = _HEADING_SIZE if paragraph.kind == "heading" else 1.0
         written = 0
-        for character in text:
-            if not self._write(column, character):
+        for character in paragraph.text:
+            if not self._write(column, character, scale):
                 break
             written += 1
         self.labelled += column.placed
         self._link(column)
-        return text[written:]
+        return paragraph.text[written:]
 
-    def _write(self, column: Column, character: str) -> bool:
+    def _write(self, column: Column, character: str, scale: float) -> bool:
         """Write one character at the column's brush; return whether there was room."""
         shape = choose_shape(character, self.style.preferences, self.rng)
-        glyph = write_character(self.hand, shape, self.size * self._relative_size(character), self.rng)
+        glyph = write_character(self.hand, shape, self.size * scale * self._relative_size(character), self.rng)
         gap = self.size * max(self.style.gap + float(self.rng.normal(0, 0.035)), -0.08)
         if column.y + glyph.height > column.bottom:
             return False
@@ -184,13 +178,13 @@ class TextSetter:
 
 def _connection(upper: Placed, lower: Placed) -> Placed:
     """Return the thin stroke from the end of one character to the start of the next."""
-    a = upper.glyph.points[-1] + np.float32([upper.x, upper.y])
-    b = lower.glyph.points[0] + np.float32([lower.x, lower.y])
+    a = upper.glyph.points[-1] + np.array([upper.x, upper.y], dtype=np.float32)
+    b = lower.glyph.points[0] + np.array([lower.x, lower.y], dtype=np.float32)
     leave = upper.glyph.points[-1] - upper.glyph.points[max(0, len(upper.glyph.points) - 4)]
     leave = leave / max(float(np.hypot(*leave)), 1e-6)
     t = np.linspace(0, 1, 14, dtype=np.float32)[:, None]
     reach = np.float32(0.5 * np.hypot(*(b - a)))
-    control_a, control_b = a + leave * reach, b - np.float32([0, 0.4]) * reach
+    control_a, control_b = a + leave * reach, b - np.array([0, 0.4], dtype=np.float32) * reach
     points: FloatArray = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * control_a + 3 * t**2 * (1 - t) * control_b + t**3 * b
     width = np.float32(0.5) * min(upper.glyph.widths.mean(), lower.glyph.widths.mean())
     widths = width * (1 - 0.5 * np.sin(np.pi * t[:, 0]))

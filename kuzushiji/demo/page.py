@@ -1,7 +1,7 @@
 """One page: text and paper together, and where each character came to lie."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,18 +13,23 @@ from kuzushiji.demo.drawings import draw_picture, draw_seal
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
 from kuzushiji.demo.layout import Area, Placed, TextSetter
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
-from kuzushiji.demo.text import paragraphs_from, spell
+from kuzushiji.demo.text import Paragraph, paragraphs_from, spell
 from kuzushiji.demo.vocabulary import Characters
 
 _INKED = 96  # of 255: from here on a pixel belongs to the character
-_SEAL_BGR = np.float32([48, 52, 178])
+_SEAL_BGR = np.array([48, 52, 178], dtype=np.float32)
 Label = tuple[str, int, int, int, int]
 """Code, x, y, width, height: integers, pixels of the page."""
 
 
 @dataclass
 class Ink:
-    """The ink on a page so far: `black` (h, w) uint8, `fibre` (h, w) in 0..1 where a dry brush leaves the paper bare."""
+    """The ink on a page so far.
+
+    Attributes:
+        black: How much ink covers each pixel, (h, w) uint8.
+        fibre: Where a dry brush leaves the paper bare, (h, w), 0 to 1.
+    """
 
     black: NDArray[np.uint8]
     fibre: NDArray[np.float32]
@@ -96,10 +101,11 @@ def _picture_area(text: Area, *, whole: bool, rng: np.random.Generator) -> Area:
     return Area(float(x0), float(text.y1 - share[1] * h), float(x0 + share[0] * w), text.y1)
 
 
-def _paragraphs(plan: PagePlan, book: Book, characters: Characters, rng: np.random.Generator) -> Iterator[str]:
+def _paragraphs(plan: PagePlan, book: Book, characters: Characters, rng: np.random.Generator) -> Iterator[Paragraph]:
     queue = list(plan.must)
     for paragraph in paragraphs_from(rng):
-        yield characters.mix(spell(paragraph, rng, voiced=book.text.voiced), queue, rng)
+        text = spell(paragraph.text, rng, voiced=book.text.voiced)
+        yield replace(paragraph, text=characters.mix(text, queue, rng))
 
 
 def _write(ink: Ink, glyphs: Iterable[Placed], book: Book, rng: np.random.Generator) -> list[Label]:
@@ -107,10 +113,10 @@ def _write(ink: Ink, glyphs: Iterable[Placed], book: Book, rng: np.random.Genera
     labels: list[Label] = []
     dry = 0.0
     for placed in glyphs:
-        dry += book.hand.dryness * float(rng.uniform(0.02, 0.14))
-        if rng.random() < 0.1:
+        dry += book.hand.dryness * float(rng.uniform(0.02, 0.12))
+        if rng.random() < 0.05 + 0.3 * dry:
             dry = 0.0
-        load = 1.0 - min(0.5 * dry, 0.4) if book.hand.dryness else float(rng.uniform(0.9, 1.0))
+        load = 1.0 - min(0.35 * dry, 0.25) if book.hand.dryness else float(rng.uniform(0.9, 1.0))
         box = ink.put(placed, load, min(dry, 0.85) if book.hand.dryness else 0.3)
         if box is not None and placed.character:
             labels.append((f"U+{ord(placed.character):04X}", *box))
@@ -128,7 +134,7 @@ def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.ra
     middle = strip.x0 + outside + size * 0.5 if outside > 0 else strip.x1 + outside - size * 0.5
     reach = size * book.text.column_pitch / 2
     area = Area(middle - reach * 0.6, sheet.text.y0, middle + reach, sheet.text.y1)
-    setter.fill(area, (spell(p, rng, voiced=book.text.voiced) for p in paragraphs_from(rng)))
+    setter.fill(area, paragraphs_from(rng))
     layer = Ink(np.zeros_like(ink.black), ink.fibre)
     _write(layer, setter.labelled, book, rng)
     x0, x1 = round(strip.x0), round(strip.x1)
@@ -140,7 +146,7 @@ def _assemble(ink: Ink, book: Book, sheet: Sheet, plan: PagePlan, rng: np.random
     style = book.paper
     page = make_paper(style, height, width, rng)
     _show_through(page, ink, book, rng)
-    _cover(page, ink.black, np.float32(style.ink))
+    _cover(page, ink.black, np.array(style.ink, dtype=np.float32))
     for _ in range(rng.poisson(book.frame.seals)):
         _stamp(page, ink, sheet, rng)
     add_wormholes(page, style, rng)
@@ -192,4 +198,4 @@ def _ground(page: NDArray[np.float32], sheet: Sheet, book: Book, rng: np.random.
     right = float(width) if sheet.gutter > width / 2 else sheet.page.x1
     inside = np.minimum(np.minimum(x - left + 1, right - x), np.minimum(y - sheet.page.y0 + 1, sheet.page.y1 - y))
     outside = np.clip(0.5 - inside, 0, 1)[..., None]
-    page += (np.float32(book.paper.ground) - page) * outside
+    page += (np.array(book.paper.ground, dtype=np.float32) - page) * outside

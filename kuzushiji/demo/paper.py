@@ -14,7 +14,7 @@ _PAPERS_RGB = (
 )  # fmt: skip
 _GROUNDS_RGB = ((14, 14, 15), (22, 26, 24), (38, 34, 30), (20, 48, 38), (196, 192, 186), (58, 60, 64), (30, 30, 44))
 _INKS_RGB = ((24, 22, 22), (34, 30, 28), (42, 38, 36), (52, 44, 40), (20, 22, 28))
-_BROWNING = np.float32([1.5, 1.0, 0.75])  # blue, green, red: old paper loses blue first
+_BROWNING = np.array([1.5, 1.0, 0.75], dtype=np.float32)  # blue, green, red: old paper loses blue first
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ def clouds(height: int, width: int, cell: float, rng: np.random.Generator) -> Fl
 
 def make_paper(style: PaperStyle, height: int, width: int, rng: np.random.Generator) -> FloatImage:
     """Return empty paper (height, width, 3), blue, green, red, 0 to 255."""
-    tone = style.mottle * (clouds(height, width, height / 5, rng) + 0.5 * clouds(height, width, height / 22, rng))
-    tone += style.fibre * _fibres(height, width, rng)
+    tone: FloatImage = np.float32(style.fibre) * _fibres(height, width, rng)
+    tone += np.float32(style.mottle) * clouds(height, width, height / 5, rng)
+    tone += np.float32(style.mottle / 2) * clouds(height, width, height / 22, rng)
     for _ in range(rng.poisson(style.stains)):
         _add_stain(tone, rng)
     tone -= _edge_browning(height, width, float(rng.uniform(0.02, 0.14)))
-    paper = np.exp(tone[..., None] * _BROWNING) * np.float32(style.colour)
+    paper = np.exp(tone[..., None] * _BROWNING) * np.array(style.colour, dtype=np.float32)
     return np.asarray(paper, dtype=np.float32)
 
 
@@ -94,7 +95,7 @@ def add_wormholes(page: FloatImage, style: PaperStyle, rng: np.random.Generator)
         turn = np.cumsum(rng.normal(0, 0.7, n)) + rng.uniform(0, 2 * np.pi)
         path = np.cumsum(np.stack([np.cos(turn), np.sin(turn)], axis=1), axis=0) * height * 0.006
         path += rng.uniform((0, 0), (width, height))
-        shade = np.float32(style.colour) * np.float32(rng.uniform(0.5, 1.04))
+        shade = np.array(style.colour, dtype=np.float32) * np.float32(rng.uniform(0.5, 1.04))
         thickness = max(1, round(height * float(rng.uniform(0.002, 0.006))))
         points = np.rint(path).astype(np.int32)[:, None]
         shadow = (shade * 0.72).tolist()

@@ -1,13 +1,12 @@
 """A data root in the competition's layout, written page by page on all cores."""
 
 import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kuzushiji.data.characters import char_to_code
@@ -19,7 +18,6 @@ from kuzushiji.demo.vocabulary import Characters, choose_characters
 from kuzushiji.files import atomic_path, atomic_write_text
 
 _PLACEHOLDER = "U+003F 1 1"  # what the competition's sample submission says for every page
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
         folder.mkdir(parents=True, exist_ok=True)
     paths = image_paths(out, plan)
     jobs = [Job(page, path.parent, size.page_height, characters) for page, path in zip(plan, paths, strict=True)]
-    pages = [array for array in _in_order(jobs, workers)]
+    pages = list(_in_order(jobs, workers))
     table = _table([page.image_id for page in plan], pages)
     train = table.of_pages([page.image_id for page in plan if not page.test])
     test = table.of_pages([page.image_id for page in plan if page.test])
@@ -108,25 +106,28 @@ class PageArrays:
     """One page's labels: codes, and boxes (n, 4) as x, y, width, height."""
 
     codes: list[str]
-    boxes_xywh: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
+    boxes_xywh: NDArray[np.int32]
 
 
 def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[PageArrays]:
-    bar = {"total": len(jobs), "unit": "page", "desc": "demo books", "disable": None}
+    """Yield the labels of each page in the order of the jobs, written by so many processes."""
     if workers == 1 or len(jobs) < 2:
         _start_worker()
-        yield from tqdm(map(write_page, jobs), **bar)
+        yield from _with_progress(map(write_page, jobs), len(jobs))
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(workers, len(jobs)), initializer=_start_worker) as pool:
-        yield from tqdm(pool.imap(write_page, jobs, chunksize=1), **bar)
+        yield from _with_progress(pool.imap(write_page, jobs, chunksize=1), len(jobs))
+
+
+def _with_progress(pages: Iterable[PageArrays], total: int) -> Iterator[PageArrays]:
+    return iter(tqdm(pages, total=total, unit="page", desc="demo books", disable=None))
 
 
 def _start_worker() -> None:
     """One thread a worker: the pages run side by side already."""
     import cv2
 
-    os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
 
 

@@ -41,7 +41,7 @@ def strokes_of(character: str) -> tuple[NDArray[np.float32], ...]:
         InputError: KanjiVG has no such character.
     """
     if character == REPEAT_MARK:
-        return tuple(_resample(stroke * np.float32([0.8, 2.0]), STEP) for stroke in strokes_of("く"))
+        return tuple(_resample(stroke * np.array([0.8, 2.0], dtype=np.float32), STEP) for stroke in strokes_of("く"))
     path = _folder() / f"{ord(character):05x}.svg"
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,6 +1,8 @@
 """What the books say: classical texts, and the codes that can occur."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,61 +12,74 @@ from kuzushiji.demo.strokes import REPEAT_MARK, known_characters
 from kuzushiji.demo.variants import PLAIN
 
 _FOLDER = Path(__file__).with_name("texts")
-WAKA = "\u3000"
-"""Begins a paragraph that is a poem: it is set in from the top of the column."""
+_POEM_SIGN = "\u3000"  # begins a paragraph of the files that is a poem
+HEADINGS = (
+    "源氏物語", "桐壺", "若紫", "竹取物語", "伊勢物語", "枕草子", "徒然草", "方丈記", "平家物語巻第一", "祇園精舎",
+    "奥の細道", "土佐日記", "百人一首", "自序", "目録", "春の部", "秋の歌", "巻之二", "上の巻", "その三",
+)  # fmt: skip
 
 _REPEATS = 0.6  # share of repeated kana that are written with a repetition mark
+_HEADING_SHARE = 0.2  # of the pages
 _FIRST_KANA, _LAST_KANA = "ぁ", "ん"
 
 
+@dataclass(frozen=True)
+class Paragraph:
+    """A piece of text that begins a column: `prose`, a `poem` (set in) or a `heading` (large)."""
+
+    text: str
+    kind: str = "prose"
+
+
 @lru_cache(maxsize=1)
-def texts() -> tuple[tuple[str, ...], ...]:
+def texts() -> tuple[tuple[Paragraph, ...], ...]:
     """Return the texts, each a tuple of paragraphs, with characters that cannot be drawn left out."""
-    known = set(known_characters()) | {WAKA}
+    known = set(known_characters())
     books = []
     for path in sorted(_FOLDER.glob("*.txt")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        books.append(tuple("".join(c for c in line if c in known) for line in lines if line.strip()))
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        kinds = ["poem" if line.startswith(_POEM_SIGN) else "prose" for line in lines]
+        kept = ["".join(character for character in line if character in known) for line in lines]
+        books.append(tuple(Paragraph(line, kind) for line, kind in zip(kept, kinds, strict=True)))
     return tuple(books)
 
 
 @lru_cache(maxsize=1)
 def text_characters() -> tuple[str, ...]:
     """Return the characters of the texts as they can be written on pages, the most frequent first."""
-    counts: dict[str, int] = {REPEAT_MARK: 3, "ゝ": 3, "ゞ": 1, "々": 3}
-    for text in texts():
-        for character in "".join(text).replace(WAKA, ""):
-            counts[character] = counts.get(character, 0) + 1
-            plain = PLAIN.get(character)
-            if plain:
-                counts[plain] = counts.get(plain, 0) + 1
-    return tuple(sorted(counts, key=lambda character: (-counts[character], character)))
+    written = "".join(HEADINGS) + "".join(paragraph.text for text in texts() for paragraph in text)
+    counts = Counter(written) + Counter({REPEAT_MARK: 3, "ゝ": 3, "ゞ": 1, "々": 3})
+    counts += Counter(PLAIN[character] for character in written if character in PLAIN)
+    known = set(known_characters())
+    return tuple(sorted(known & counts.keys(), key=lambda character: (-counts[character], character)))
 
 
-def paragraphs_from(rng: np.random.Generator) -> Iterator[str]:
-    """Yield paragraphs without end: a random text from a random paragraph on, then the next text."""
+def paragraphs_from(rng: np.random.Generator) -> Iterator[Paragraph]:
+    """Yield paragraphs without end: a random text from a random place on, then the next text."""
     books = texts()
     book = int(rng.integers(len(books)))
     start = int(rng.integers(len(books[book])))
-    paragraph = books[book][start]
-    if not paragraph.startswith(WAKA):
-        paragraph = paragraph[int(rng.integers(max(1, len(paragraph) // 2))) :]
-    yield paragraph
+    if rng.random() < _HEADING_SHARE:
+        yield Paragraph(HEADINGS[int(rng.integers(len(HEADINGS)))], "heading")
+    first = books[book][start]
+    if first.kind == "prose":
+        first = replace(first, text=first.text[int(rng.integers(max(1, len(first.text) // 2))) :])
+    yield first
     yield from books[book][start + 1 :]
     while True:
         book = (book + 1) % len(books)
         yield from books[book]
 
 
-def spell(paragraph: str, rng: np.random.Generator, *, voiced: float) -> str:
-    """Return a paragraph as a book spells it.
+def spell(text: str, rng: np.random.Generator, *, voiced: float) -> str:
+    """Return a text as a book spells it.
 
     Args:
-        paragraph: The text in kana with voicing marks.
+        text: The text with all voicing marks and without repetition marks.
         rng: Source of chance.
         voiced: Share of the voicing marks that are written.
     """
-    written = [c if c not in PLAIN or rng.random() < voiced else PLAIN[c] for c in paragraph]
+    written = [c if c not in PLAIN or rng.random() < voiced else PLAIN[c] for c in text]
     return _with_repetition_marks("".join(written), rng)
 
 
@@ -79,7 +94,7 @@ def _with_repetition_marks(text: str, rng: np.random.Generator) -> str:
             continue
         repeated = at > 0 and text[at] == text[at - 1] and out[-1] == text[at]
         if repeated and rng.random() < _REPEATS:
-            out.append("ゝ" if _all_kana(text[at]) else "々" if text[at] not in (WAKA, "々") else text[at])
+            out.append("ゝ" if _all_kana(text[at]) else "々" if text[at] != "々" else text[at])
         elif at > 0 and PLAIN.get(text[at]) == text[at - 1] and out[-1] == text[at - 1] and rng.random() < _REPEATS:
             out.append("ゞ")
         else:

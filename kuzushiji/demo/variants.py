@@ -30,7 +30,12 @@ PLAIN: Mapping[str, str] = MappingProxyType(
 """Kana with a voicing mark -> the kana without it."""
 
 _PREFERENCE = 0.45  # concentration: below 1, a book likes one or two shapes and uses the others now and then
-_MODERN_WEIGHT = 1.4  # the shape that survived was the most frequent one
+_WEIGHTS = (
+    2.2,
+    1.0,
+    0.6,
+    0.4,
+)  # the shape that survived was the most frequent one, then the parents in the order of the table
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Shape:
 def draw_preferences(rng: np.random.Generator) -> dict[str, tuple[float, ...]]:
     """Return how often a book writes each shape of a kana: the modern one, then those of `PARENTS`, summing to 1."""
     return {
-        kana: tuple(rng.dirichlet(_PREFERENCE * np.array([_MODERN_WEIGHT, *[1.0] * len(parents)])).tolist())
+        kana: tuple(rng.dirichlet(_PREFERENCE * np.array(_WEIGHTS[: 1 + len(parents)])).tolist())
         for kana, parents in PARENTS.items()
     }
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from kuzushiji.demo.strokes import known_characters
-from kuzushiji.demo.text import WAKA, text_characters
+from kuzushiji.demo.text import text_characters
 
 _FIRST_KANJI, _LAST_KANJI = "一", "龯"
 _CHANCE_OF_EXTRA = 0.06  # share of further kanji in the text, beside those a page has to carry
 _QUEUE_RATE = 0.5  # chance of the next one that has to be carried, at each place of the text
-_MUST_SHARE = 0.45
 
 
 @dataclass(frozen=True)
@@ -25,24 +24,23 @@ class Characters:
     allowed: frozenset[str]
     extra: str
 
-    def mix(self, paragraph: str, queue: list[str], rng: np.random.Generator) -> str:
-        """Return a paragraph without characters that may not occur, with further ones mixed in.
+    def mix(self, text: str, queue: list[str], rng: np.random.Generator) -> str:
+        """Return a text without characters that may not occur, with further ones mixed in.
 
         Args:
-            paragraph: The text.
+            text: The text.
             queue: Characters that still have to be carried; those used are taken off.
             rng: Source of chance.
         """
         out = []
-        for character in paragraph:
+        for character in text:
             if queue and rng.random() < _QUEUE_RATE:
                 out.append(queue.pop())
             elif self.extra and rng.random() < _CHANCE_OF_EXTRA:
                 out.append(self.extra[_long_tail(len(self.extra), rng)])
-            if character in self.allowed or character == WAKA:
+            if character in self.allowed:
                 out.append(character)
-        text = "".join(out)
-        return WAKA + text.replace(WAKA, "") if WAKA in text else text
+        return "".join(out)
 
 
 def choose_characters(seed: int, classes: int | None) -> Characters:
