@@ -104,6 +104,14 @@ class StageRecord:
         now = _as_json(self.parameters)
         return sorted(name for name in {*then, *now} if name not in then or name not in now or then[name] != now[name])
 
+    def input_digests(self) -> dict[str, str]:
+        """Return the path and digest of each input.
+
+        Raises:
+            InputError: an input does not exist.
+        """
+        return {str(path): _digest(path) for path in self.inputs}
+
     @contextmanager
     def output_path(self, path: Path, *, force: bool = False) -> Iterator[Path]:
         """As `files.atomic_path`, for outputs at a place that the user names: replaces only what this stage wrote.
@@ -125,7 +133,7 @@ class StageRecord:
             "format": RECORD_FORMAT,
             "stage": self.stage,
             "parameters": _as_json(self.parameters),
-            "inputs": {str(path): _digest(path) for path in self.inputs},
+            "inputs": self.input_digests(),
         }
 
 
