@@ -5,7 +5,7 @@ Boxes of no area overlap nothing.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from detection.boxes import Floats, area_xyxy, as_boxes
 
@@ -26,6 +26,14 @@ def pairwise_iou(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
     return _divide(intersection, union)
 
 
+def paired_iou(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
+    """Return intersection over union of row i of `a` with row i of `b`: shape (n,), 0 to 1."""
+    a, b = as_boxes(a_xyxy), as_boxes(b_xyxy)
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
+    intersection: Floats = sides[:, 0] * sides[:, 1]
+    return _divide(intersection, area_xyxy(a) + area_xyxy(b) - intersection)
+
+
 def share_of_other(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
     """Return which share of each box of `b` (m, 4) lies inside each box of `a` (n, 4): shape (n, m), 0 to 1."""
     intersection = pairwise_intersection(a_xyxy, b_xyxy)
@@ -34,3 +42,51 @@ def share_of_other(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
 
 def _divide(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def intersecting_pairs(boxes_xyxy: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all pairs of boxes that overlap, without comparing every box with every other.
+
+    Boxes are sorted into the cells of a grid that they touch, and compared within the cells.
+
+    Returns:
+        Indices `first` < `second`, shape (p,) each, every pair once, sorted.
+    """
+    boxes = as_boxes(boxes_xyxy)
+    kept = np.flatnonzero(area_xyxy(boxes) > 0)
+    cells, members = _cells_of(boxes[kept])
+    first, second = _pairs_within(cells)
+    first, second = kept[members[first]], kept[members[second]]
+    first, second = np.minimum(first, second), np.maximum(first, second)
+    a, b = boxes[first], boxes[second]
+    overlap = (np.maximum(a[:, :2], b[:, :2]) < np.minimum(a[:, 2:], b[:, 2:])).all(axis=1)
+    pairs = np.unique(first[overlap] * len(boxes) + second[overlap])
+    return pairs // max(len(boxes), 1), pairs % max(len(boxes), 1)
+
+
+def _cells_of(boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return numbers of cells and the boxes (positions) that touch them, sorted by cell."""
+    if not len(boxes):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    # At most 1024 cells a side: one giant image of tiny boxes must not need more cells than memory.
+    span = boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)
+    side = np.maximum(np.median(boxes[:, 2:] - boxes[:, :2], axis=0), span / 1024)
+    low, high = (
+        np.floor((corner - boxes[:, :2].min(axis=0)) / side).astype(np.int64) for corner in np.split(boxes, 2, 1)
+    )
+    columns, rows = (high - low + 1).T
+    members = np.repeat(np.arange(len(boxes)), columns * rows)
+    number = np.arange(len(members)) - np.repeat(np.cumsum(columns * rows) - columns * rows, columns * rows)
+    x, y = low[members, 0] + number % columns[members], low[members, 1] + number // columns[members]
+    cells = y * (high[:, 0].max() + 1) + x
+    order = np.argsort(cells, kind="stable")
+    return cells[order], members[order]
+
+
+def _pairs_within(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all pairs of positions first < second with equal `groups`, which are sorted."""
+    ends = np.searchsorted(groups, groups, side="right")
+    counts = ends - np.arange(len(groups)) - 1
+    first = np.repeat(np.arange(len(groups)), counts)
+    offset = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return first, first + 1 + offset
