@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from kuzushiji.classify.collate import Crop
+from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.transforms import (
     Boxes,
     CropRecipe,
@@ -22,31 +22,12 @@ from kuzushiji.classify.transforms import (
     jitter_boxes,
     resize,
 )
-from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.pages import page_size, read_page
-from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.sampler import SampleKey, generator_of
 from kuzushiji.errors import InputError
 
 _MIB = 1 << 20
 _MAX_SEED = 1 << 31
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page with the boxes that are to be classified.
-
-    Attributes:
-        image_id: The page.
-        path: Its image.
-        boxes_xyxy: (n, 4) float32 boxes, pixels of the original page; they may reach over its edge.
-        classes: (n,) int64 numbers of the true classes.
-    """
-
-    image_id: str
-    path: Path
-    boxes_xyxy: Boxes
-    classes: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -185,30 +166,6 @@ class PageDataset(Dataset[PageView]):
             tuple(resize(image, *size) for size in sizes),
             tuple(boxes_in(boxes, whole, *size) for size in sizes),
         )
-
-
-def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Vocabulary, where: str) -> list[Page]:
-    """Return the pages of a table of labels, with or without boxes, in the table's order.
-
-    Args:
-        labels: Boxes with their codes.
-        path_of: Gives the image of a page.
-        vocabulary: Numbers the codes.
-        where: The table's file, for messages.
-
-    Raises:
-        InputError: a code outside the vocabulary, or an image id that is no file name.
-    """
-    xywh = labels.boxes_xywh.astype(np.float32)
-    xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-    classes = vocabulary.encode(labels.boxes["code"], where).astype(np.int64)
-    order = np.argsort(labels.page, kind="stable")
-    ends = np.cumsum(np.bincount(labels.page, minlength=len(labels.image_ids)))[:-1]
-    rows = np.split(order, ends)
-    return [
-        Page(image_id, path_of(image_id), xyxy[chosen], classes[chosen])
-        for image_id, chosen in zip(labels.image_ids, rows, strict=True)
-    ]
 
 
 def _with_clipped_boxes(page: Page) -> Page:

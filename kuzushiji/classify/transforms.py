@@ -87,7 +87,8 @@ def clip_to(boxes_xyxy: Boxes, window: Window) -> Boxes:
     """Return (n, 4) boxes cut at the window's edges; those outside get no area."""
     low = np.array([window.x0, window.y0] * 2, np.float32)
     high = np.array([window.x1, window.y1] * 2, np.float32)
-    return np.clip(boxes_xyxy, low, high)
+    clipped: Boxes = np.clip(boxes_xyxy, low, high)
+    return clipped
 
 
 def cut(image: Image, window: Window, width: int, height: int) -> Image:
@@ -106,7 +107,8 @@ def resize(image: Image, width: int, height: int) -> Image:
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
     shrinks = height < image.shape[0]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    resized: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
 
 
 def boxes_in(boxes_xyxy: Boxes, window: Window, width: int, height: int) -> Boxes:

@@ -1,0 +1,132 @@
+"""A classifier with its vocabulary and page height: new, from a checkpoint, and into a checkpoint."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.classify.config import ClassifyConfig
+from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.checkpoint import load_checkpoint
+from kuzushiji.engine.precision import Precision, place
+from kuzushiji.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_KIND = "classifier"
+_ARCHITECTURE = ("base", "head_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A model with what it takes to use it.
+
+    Attributes:
+        model: On its device.
+        config: What rebuilds it.
+        vocabulary: What its classes mean.
+        test_height: Nominal page height that it is trained with, pixels.
+    """
+
+    model: RoIClassifier
+    config: ModelConfig
+    vocabulary: Vocabulary
+    test_height: int
+
+
+def build_classifier(config: ClassifyConfig, vocabulary: Vocabulary, precision: Precision) -> Classifier:
+    """Return the classifier to train: a new one, or that of `config.resume` to fine-tune.
+
+    Raises:
+        InputError: unknown backbone, no or wrong weights; a checkpoint that is damaged, of other classes, or that a
+            flag contradicts.
+    """
+    if config.resume is not None:
+        classifier = load_classifier(config.resume, precision, config)
+        check_vocabulary(classifier, vocabulary, config.resume)
+        return classifier
+    model_config = ModelConfig(config.base, config.head_size, config.head_dropout)
+    model = build_model(
+        model_config, len(vocabulary), pretrained=config.pretrained, weights=config.weights,
+        frozen_start=config.frozen_start,
+    )  # fmt: skip
+    place(model, precision.device)
+    return Classifier(model, model_config, vocabulary, config.test_height)
+
+
+def load_classifier(path: Path, precision: Precision, config: ClassifyConfig | None = None) -> Classifier:
+    """Rebuild a classifier from a checkpoint alone.
+
+    Args:
+        path: `model_best.pth` or `checkpoint.pth`.
+        precision: Tells the device.
+        config: Flags that may say otherwise: the architecture may not differ, dropout and page height may.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or another stage's; a given flag contradicts it.
+    """
+    state = load_checkpoint(path)
+    model_config, vocabulary, test_height = _read_meta(path, state["meta"])
+    given = {name: getattr(config, name) for name in config.given} if config is not None else {}
+    for name in _ARCHITECTURE:
+        stored = getattr(model_config, name)
+        if given.get(name, stored) != stored:
+            raise InputError(f"--{name.replace('_', '-')} {given[name]}: {path} was trained with {stored}")
+    model_config = dataclasses.replace(
+        model_config, head_dropout=given.get("head_dropout", model_config.head_dropout)
+    )  # fmt: skip
+    frozen_start = config is not None and config.frozen_start
+    model = build_model(model_config, len(vocabulary), pretrained=False, frozen_start=frozen_start)
+    try:
+        model.load_state_dict(state["ema"]["model"] if "ema" in state else state["model"])
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: expected the weights of {model_config}, got others ({error})") from error
+    place(model, precision.device)
+    return Classifier(model, model_config, vocabulary, given.get("test_height", test_height))
+
+
+def meta_of(classifier: Classifier, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a checkpoint keeps beside the weights; `inputs` are the digests of what it is trained on."""
+    return {
+        "kind": _KIND,
+        "model": dataclasses.asdict(classifier.config),
+        "vocabulary": list(classifier.vocabulary.codes),
+        "test_height": classifier.test_height,
+        "inputs": dict(inputs),
+    }
+
+
+def check_vocabulary(classifier: Classifier, vocabulary: Vocabulary, path: Path) -> None:
+    """Check that a checkpoint's classes are those of the data.
+
+    Raises:
+        InputError: they are not.
+    """
+    ours, theirs = vocabulary.codes, classifier.vocabulary.codes
+    if ours != theirs:
+        only = sorted(set(ours) ^ set(theirs))[0]
+        raise InputError(
+            f"{path}: expected a checkpoint of the data's {len(ours)} classes, got one of {len(theirs)} "
+            f"({only} is in one only)"
+        )
+
+
+def inputs_changed(checkpoint: Path, inputs: Mapping[str, str]) -> bool:
+    """Return whether the run that left a checkpoint was trained on other inputs: then it is not gone on with."""
+    if not checkpoint.is_file():
+        return False
+    changed = bool(load_checkpoint(checkpoint)["meta"].get("inputs") != dict(inputs))
+    if changed:
+        logger.warning("%s: the inputs are others now, training starts anew", checkpoint)
+    return changed
+
+
+def _read_meta(path: Path, meta: dict[str, Any]) -> tuple[ModelConfig, Vocabulary, int]:
+    if meta.get("kind") != _KIND:
+        raise InputError(f"{path}: expected a checkpoint of classify, got one of {meta.get('stage', 'another kind')}")
+    try:
+        return ModelConfig(**meta["model"]), Vocabulary(tuple(meta["vocabulary"])), int(meta["test_height"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: expected a checkpoint with model, vocabulary and height ({error})") from error

@@ -1,0 +1,225 @@
+"""The parameters of the classification networks; the defaults are the reference's recipe for ResNet-152."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from kuzushiji import cli
+from kuzushiji.data.folds import check_fold
+from kuzushiji.errors import InputError
+from kuzushiji.options import option, parameters
+
+TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE, MACHINE = (
+    "what to do", "data", "model", "crops", "training", "inference", "machine",
+)  # fmt: skip
+_INFERENCE_ONLY = ("n_tta", "tta_heights", "top_k", "detailed_postfix", "test_boxes")
+_DATA_OF_INFERENCE = ("fold", "n_folds", "test_book", "test_limit")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyConfig:
+    """Everything that a run of the networks can be told; see each option's help.
+
+    Attributes:
+        given: Names of the options that the command line set itself: with `resume` the model and the size of its
+            pages come from the checkpoint, and a flag that says otherwise is an error.
+    """
+
+    clf_gt: Path = option(
+        dataclasses.MISSING, "boxes of the training pages with their classes, in the format of train.csv",
+        metavar="CLF_GT", group=TASK, positional=True, changes_result=False,
+    )  # fmt: skip
+    output_dir: Path = option(
+        dataclasses.MISSING, "folder of this model's outputs", metavar="DIR", group=TASK, changes_result=False
+    )
+    fold: int = option(0, "number of the fold that is held out", type=cli.non_negative_int, group=TASK)
+    n_folds: int = option(5, "number of folds, by book", type=cli.positive_int, group=TASK)
+    test_book: str | None = option(None, "hold out this book alone in place of a fold", metavar="BOOK", group=TASK)
+    resume: Path | None = option(
+        None, "checkpoint whose weights are used, or trained on; continuing an interrupted run needs no flag",
+        metavar="FILE", group=TASK, changes_result=False,
+    )  # fmt: skip
+    test_only: bool = option(False, "only classify the boxes of the held-out pages", group=TASK, changes_result=False)
+    submission: bool = option(False, "only classify the boxes of the test pages", group=TASK, changes_result=False)
+    with_test: bool = option(
+        False, "after training also classify the boxes of the test pages", group=TASK, changes_result=False
+    )
+    print_model: bool = option(False, "print the model and leave", group=TASK, changes_result=False)
+    force: bool = option(
+        False, "run again what is already done, from the beginning", group=TASK, changes_result=False
+    )  # fmt: skip
+
+    data_root: Path | None = option(
+        None, "folder with train.csv and the images; without it $KUZUSHIJI_DATA, else data/",
+        metavar="DIR", group=DATA, changes_result=False,
+    )  # fmt: skip
+    test_boxes: Path | None = option(
+        None, "boxes of the test pages; without it segment_test_predictions.csv beside CLF_GT",
+        metavar="FILE", group=DATA, changes_result=False,
+    )  # fmt: skip
+    pseudolabels: tuple[Path, ...] = option(
+        (), "boxes of test pages with their classes, to train on too", nargs="+", metavar="FILE", group=DATA,
+        changes_result=False,
+    )  # fmt: skip
+    pseudolabels_oversample: int = option(
+        1, "how often each page with pseudolabels comes in a pass", type=cli.positive_int, group=DATA
+    )
+    train_limit: int = option(
+        0, "train on this many pages, spread over the table; 0: all", type=cli.non_negative_int, group=DATA
+    )
+    test_limit: int = option(
+        0, "evaluate and predict this many pages, spread over the table; 0: all",
+        type=cli.non_negative_int, group=DATA,
+    )  # fmt: skip
+
+    base: str = option(
+        "resnet152", "backbone: resnet18, 34, 50, 101, 152, resnext101_32x8d_wsl, or a timm model with feature maps",
+        group=MODEL,
+    )  # fmt: skip
+    pretrained: bool = option(True, "start from the published weights of the backbone", group=MODEL)
+    weights: str | None = option(
+        None, "start from these backbone weights (.safetensors, .pth); 'books': those that come with the package",
+        metavar="FILE", group=MODEL,
+    )  # fmt: skip
+    head_size: int = option(1024, "units of the head's bottleneck", type=cli.positive_int, group=MODEL)
+    head_dropout: float = option(0.5, "share cleared by both dropouts of the head", type=cli.fraction, group=MODEL)
+    frozen_start: bool = option(
+        False, "keep the first convolution, its norm and layer1 as they are", group=MODEL
+    )  # fmt: skip
+
+    test_height: int = option(2528, "nominal height of a page, pixels", type=cli.positive_int, group=CROPS)
+    crop_height: int = option(768, "height of a training crop, pixels", type=cli.positive_int, group=CROPS)
+    crop_width: int = option(512, "width of a training crop, pixels", type=cli.positive_int, group=CROPS)
+    scale_aug: float = option(
+        0.3, "the scale of a crop varies by this share up and down", type=cli.fraction, group=CROPS
+    )
+    min_visible: float = option(
+        0.99, "share of a box that must be inside the crop for it to stay", type=cli.fraction, group=CROPS
+    )
+    box_jitter: float = option(
+        0.0, "deviation of the random shift of box edges, share of the box's size", type=cli.fraction, group=CROPS
+    )
+    color_hue_aug: int = option(7, "largest shift of the hue", type=cli.non_negative_int, group=CROPS)
+    color_sat_aug: int = option(30, "largest shift of the saturation", type=cli.non_negative_int, group=CROPS)
+    color_val_aug: int = option(30, "largest shift of the value", type=cli.non_negative_int, group=CROPS)
+
+    epochs: int = option(50, "number of epochs", type=cli.positive_int, group=TRAINING)
+    repeat_train: int = option(6, "passes over the pages in an epoch", type=cli.positive_int, group=TRAINING)
+    batch_size: int = option(10, "crops in a batch", type=cli.positive_int, group=TRAINING)
+    max_targets: int = option(
+        0, "most boxes in a batch, then also a multiple of 32; 0: no limit", type=cli.non_negative_int, group=TRAINING
+    )
+    accumulation_steps: int = option(
+        1, "batches whose gradients are averaged for one update", type=cli.positive_int, group=TRAINING
+    )
+    optimizer: str = option("sgd", "optimizer", choices=("sgd", "adamw"), group=TRAINING)
+    lr: float = option(14e-3, "learning rate", type=cli.non_negative_float, group=TRAINING)
+    momentum: float = option(0.9, "momentum of SGD", type=cli.fraction, group=TRAINING)
+    wd: float = option(1e-4, "weight decay", type=cli.non_negative_float, group=TRAINING)
+    cosine: bool = option(True, "cosine schedule of the learning rate, to zero", group=TRAINING)
+    drop_lr_epoch: int = option(
+        0, "epoch from which the rate is a tenth, in place of the cosine; 0: none",
+        type=cli.non_negative_int, group=TRAINING,
+    )  # fmt: skip
+    warmup_steps: int = option(
+        0, "updates over which the learning rate rises from zero, once", type=cli.non_negative_int, group=TRAINING
+    )
+    clip_grad: float = option(
+        0.0, "greatest norm of the gradient; 0: not clipped", type=cli.non_negative_float, group=TRAINING
+    )
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all classes", type=cli.fraction, group=TRAINING
+    )  # fmt: skip
+    ema: float = option(
+        0.0, "decay of the averaged weights that are evaluated and kept; 0: none", type=cli.fraction, group=TRAINING
+    )
+    evaluate_every: int = option(
+        1, "evaluate after every so many epochs, and after the last", type=cli.positive_int, group=TRAINING
+    )
+    seed: int = option(0, "seed of everything random", type=cli.non_negative_int, group=TRAINING)
+
+    n_tta: int = option(
+        4, "sizes of a page whose logits are averaged: --test-height times 1, 1.1, 1.2, 1.3 ...",
+        type=cli.positive_int, group=INFERENCE,
+    )  # fmt: skip
+    tta_heights: tuple[int, ...] = option(
+        (), "page heights in place of those, pixels", type=cli.positive_int, nargs="+", group=INFERENCE
+    )
+    top_k: int = option(50, "best classes of a box that are written", type=cli.positive_int, group=INFERENCE)
+    detailed_postfix: str = option(
+        "", "put before the endings of detailed.parquet, test_detailed.parquet and submission.csv", group=INFERENCE
+    )
+
+    opt_level: str = option(
+        "O0", "O0: float32; O1: mixed precision", choices=("O0", "O1"), group=MACHINE
+    )  # fmt: skip
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
+    benchmark: bool = option(
+        False, "let cuDNN time its algorithms: pays with --max-targets", group=MACHINE, changes_result=False
+    )
+    workers: int = option(
+        4, "processes that read pages; 0: this one", type=cli.non_negative_int, group=MACHINE, changes_result=False
+    )
+    threads: int = option(
+        0, "threads of the network on the CPU; 0: one a core", type=cli.non_negative_int, group=MACHINE,
+        changes_result=False,
+    )  # fmt: skip
+    cache_mb: int = option(
+        1024, "memory for decoded pages, MiB", type=cli.non_negative_int, group=MACHINE, changes_result=False
+    )
+
+    given: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Check what one option alone cannot.
+
+        Raises:
+            InputError: options contradict each other.
+        """
+        check_fold(self.fold, self.n_folds)
+        predicts = "--test-only" if self.test_only else "--submission" if self.submission else ""
+        if self.test_only and self.submission:
+            raise InputError("expected --test-only or --submission, got both")
+        if predicts and self.resume is None:
+            raise InputError(f"{predicts}: expected the weights to use, --resume .../model_best.pth, got none")
+        if predicts and self.with_test:
+            raise InputError("--with-test goes with training; --submission alone does the test pages")
+        if self.resume is not None and self.weights is not None:
+            raise InputError("--weights fills the backbone of a new model, --resume the whole: expected one, got both")
+        if self.drop_lr_epoch and self.cosine and "cosine" in self.given:
+            raise InputError("expected --cosine 1 or --drop-lr-epoch, got both")
+        if self.head_dropout >= 1 or self.ema >= 1 or self.scale_aug >= 1 or self.label_smoothing >= 1:
+            raise InputError("expected --head-dropout, --ema, --scale-aug and --label-smoothing below 1, got 1")
+        if "/" in self.detailed_postfix:
+            raise InputError(f"--detailed-postfix: expected a part of a file name, got {self.detailed_postfix!r}")
+
+    @property
+    def uses_cosine(self) -> bool:
+        """Whether the learning rate follows the cosine: `drop_lr_epoch` takes its place."""
+        return self.cosine and not self.drop_lr_epoch
+
+    @property
+    def heights(self) -> tuple[int, ...]:
+        """Page heights of test-time augmentation, pixels."""
+        return self.tta_heights or tuple(round(self.test_height * (1 + i / 10)) for i in range(self.n_tta))
+
+    @property
+    def test_boxes_path(self) -> Path:
+        """Table of the boxes of the test pages."""
+        return self.test_boxes or self.clf_gt.parent / "segment_test_predictions.csv"
+
+    def output(self, name: str) -> Path:
+        """Return the path of an output, `detailed_postfix` put before its last ending."""
+        stem, _, ending = name.rpartition(".")
+        return self.output_dir / f"{stem}{self.detailed_postfix}.{ending}"
+
+    def training_parameters(self) -> dict[str, Any]:
+        """Return the values that decide the weights of the model."""
+        return {name: value for name, value in parameters(self).items() if name not in _INFERENCE_ONLY}
+
+    def inference_parameters(self) -> dict[str, Any]:
+        """Return the values that decide predictions, once the weights are there."""
+        names = {*_DATA_OF_INFERENCE, "top_k", "opt_level"}
+        return {"heights": list(self.heights)} | {
+            name: value for name, value in parameters(self).items() if name in names
+        }

@@ -1,0 +1,164 @@
+"""Trains a network that classifies given boxes, and applies it to the held-out pages and to the test pages.
+
+Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `--test-only` and `--submission` apply a
+checkpoint. What is already done is skipped, what was interrupted goes on.
+"""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.classify.config import ClassifyConfig
+from kuzushiji.classify.inputs import read_split
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
+from kuzushiji.files import atomic_write_json
+from kuzushiji.options import add_options, all_parameters, config_from, given_options
+from kuzushiji.record import StageRecord, package_versions
+
+logger = logging.getLogger(__name__)
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(prog="python -m kuzushiji.classify", description=__doc__)
+    add_options(parser, ClassifyConfig)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> ClassifyConfig:
+    """Return the checked config of a command line.
+
+    Raises:
+        InputError: options contradict each other.
+    """
+    parser = get_parser()
+    namespace = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    return dataclasses.replace(config_from(namespace, ClassifyConfig), given=given_options(parser, words))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    config = parse_args(argv)
+    root = DataRoot.find(config.data_root)
+    if config.print_model:
+        return print_model(config, root)
+    weights = config.resume
+    if not (config.test_only or config.submission):
+        weights = config.output_dir / "model_best.pth"
+        run_if_needed(train_record(config, root), config, lambda record: run_training(config, root, record))
+    assert weights is not None
+    if not config.submission:
+        run_if_needed(
+            held_out_record(config, root, weights), config,
+            lambda record: run_held_out(config, root, weights, record),
+        )  # fmt: skip
+    if config.submission or config.with_test:
+        run_if_needed(
+            test_record(config, root, weights), config, lambda record: run_test(config, root, weights, record)
+        )
+    return 0
+
+
+def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], None]) -> None:
+    """Run a stage, unless its record says that its outputs are those of the same parameters and inputs."""
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped: %s", record.stage, record.path.parent)
+        return
+    run(record)
+
+
+def train_record(config: ClassifyConfig, root: DataRoot) -> StageRecord:
+    """Return the record of training."""
+    names = ("model_best.pth", "metrics.json", "params.json", FILE_NAME)
+    return StageRecord(
+        config.output_dir / "record-train.json", "classify.train", config.training_parameters(),
+        training_inputs(config, root), [config.output_dir / name for name in names],
+    )  # fmt: skip
+
+
+def training_inputs(config: ClassifyConfig, root: DataRoot) -> list[Path]:
+    """Return the files and folders that decide what is trained."""
+    images = [root.train_images, *([root.test_images] if config.pseudolabels else [])]
+    weights = [Path(config.weights)] if config.weights not in (None, "books") else []
+    resume = [config.resume] if config.resume else []
+    return [config.clf_gt, root.train_csv, *images, *config.pseudolabels, *resume, *weights]
+
+
+def held_out_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageRecord:
+    """Return the record of the held-out pages' predictions."""
+    return StageRecord(
+        config.output("record-oof.json"), "classify.oof", config.inference_parameters(),
+        [weights, config.clf_gt, root.train_csv, root.train_images],
+        [config.output("detailed.parquet"), config.output("metrics-oof.json")],
+    )  # fmt: skip
+
+
+def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageRecord:
+    """Return the record of the test pages' predictions."""
+    return StageRecord(
+        config.output("record-test.json"), "classify.test", config.inference_parameters(),
+        [weights, config.test_boxes_path, root.sample_submission_csv, root.test_images],
+        [config.output("test_detailed.parquet"), config.output("submission.csv")],
+    )  # fmt: skip
+
+
+def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> None:
+    """Train, and write what training leaves."""
+    split = read_split(config, root)
+    atomic_write_json(
+        config.output_dir / "params.json", {**all_parameters(config), "versions": package_versions()}
+    )  # fmt: skip
+    write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
+    from kuzushiji.classify.train import train
+
+    metrics = train(config, root, split, record.input_digests())
+    record.finish(metrics=metrics)
+    best, last = metrics["best"]["f1"], metrics["last"]["f1"]
+    print(f"{config.output_dir}: F1 of the best epoch {best:.4f}, of the last {last:.4f} (one size of the pages)")
+
+
+def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
+    """Classify the boxes of the held-out pages."""
+    split = read_split(config, root)
+    from kuzushiji.classify.stages import predict_held_out
+
+    metrics = predict_held_out(config, root, weights, split)
+    record.finish(metrics=metrics)
+    print(f"{config.output('detailed.parquet')}: F1 {metrics['f1']:.4f}, accuracy {metrics['accuracy']:.4f}")
+
+
+def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
+    """Classify the boxes of the test pages."""
+    from kuzushiji.classify.inputs import read_test_boxes
+
+    boxes, sample = read_test_boxes(config, root)
+    from kuzushiji.classify.stages import predict_test
+
+    facts = predict_test(config, root, weights, boxes, sample)
+    record.finish(**facts)
+    print(f"{config.output('submission.csv')}: {facts['characters']} characters on {facts['pages']} pages")
+
+
+def print_model(config: ClassifyConfig, root: DataRoot) -> int:
+    """Print the model that the command line describes."""
+    from kuzushiji.classify.classifier import build_classifier, load_classifier
+    from kuzushiji.classify.models import describe
+    from kuzushiji.classify.setup import set_up
+    from kuzushiji.data.vocabulary import Vocabulary
+
+    precision = set_up(config)
+    if config.resume is not None:
+        classifier = load_classifier(config.resume, precision, config)
+    else:
+        classifier = build_classifier(config, Vocabulary.from_train_csv(root.train_csv), precision)
+    print(describe(classifier.model))
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,180 @@
+"""Boxes of whole pages -> logits, page after page: memory does not grow with the number of pages."""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from kuzushiji.artifacts import Detailed
+from kuzushiji.classify.dataset import PageDataset, PageStore, PageView
+from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.models import rois_of
+from kuzushiji.data.labels import PageLabels
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.loader import build_loader
+from kuzushiji.engine.precision import Precision
+from kuzushiji.scoring import score_classes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Applies a classifier to whole pages.
+
+    Attributes:
+        precision: Number format, and the device that the model is on.
+        workers: Processes that read pages.
+        store: Pages in memory, for pages that are predicted more than once.
+    """
+
+    precision: Precision
+    workers: int = 0
+    store: PageStore | None = None
+
+    def page_logits(
+        self, model: nn.Module, pages: Sequence[Page], heights: Sequence[int], *, title: str = ""
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield the number of each page that has boxes, in order, and its boxes' logits (n, classes) float32.
+
+        Args:
+            model: In evaluation mode.
+            pages: The pages.
+            heights: Page heights, pixels, over which logits are averaged.
+            title: What the progress bar is called; empty for no bar.
+
+        Raises:
+            InputError: a page cannot be read.
+        """
+        numbers = [number for number, page in enumerate(pages) if len(page.classes)]
+        dataset = PageDataset([pages[number] for number in numbers], heights, self.store)
+        loader = build_loader(dataset, 1, collate=_only, workers=min(self.workers, len(dataset)))
+        silent = not title or not sys.stderr.isatty()
+        for view in tqdm(loader, desc=title, unit="page", disable=silent, leave=False):
+            yield numbers[view.index], self._logits(model, view)
+
+    @torch.no_grad()
+    def _logits(self, model: nn.Module, view: PageView) -> Tensor:
+        total: Tensor | None = None
+        device = self.precision.device
+        for image, boxes_xyxy in zip(view.images, view.boxes_xyxy, strict=True):
+            picture = torch.from_numpy(image)[None].to(device, non_blocking=True)
+            rois = rois_of([torch.from_numpy(boxes_xyxy)]).to(device, non_blocking=True)
+            with self.precision.autocast():
+                logits: Tensor = model(picture, rois)
+            total = logits if total is None else total + logits
+        assert total is not None
+        return total / len(view.images)
+
+
+def predict_detailed(
+    predictor: Predictor,
+    model: nn.Module,
+    pages: Sequence[Page],
+    labels: PageLabels,
+    vocabulary: Vocabulary,
+    *,
+    heights: Sequence[int],
+    top_k: int,
+    title: str = "",
+) -> Detailed:
+    """Return the best classes of all boxes with their logits.
+
+    Args:
+        predictor: How pages are read and where the model runs.
+        model: In evaluation mode.
+        pages: The pages of `labels`, in their order.
+        labels: The boxes, with the codes that count as true.
+        vocabulary: What the model's classes mean.
+        heights: Page heights, pixels, over which logits are averaged.
+        top_k: Classes of a box to keep; all where there are fewer.
+        title: What the progress bar is called; empty for no bar.
+
+    Raises:
+        InputError: a page cannot be read.
+    """
+    k = min(top_k, len(vocabulary))
+    n = len(labels.boxes)
+    classes, logits = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32)
+    rows = _rows_by_page(labels)
+    for number, page_logits in predictor.page_logits(model, pages, heights, title=title):
+        best = page_logits.topk(k, dim=1)
+        classes[rows[number]] = best.indices.cpu().numpy()
+        logits[rows[number]] = best.values.cpu().numpy()
+    boxes = labels.boxes.rename(columns={"code": "true"})[["image_id", "box", "x", "y", "w", "h", "true"]]
+    return Detailed(boxes, classes, logits, vocabulary, labels.image_ids)
+
+
+def evaluate(
+    predictor: Predictor,
+    model: nn.Module,
+    pages: Sequence[Page],
+    labels: PageLabels,
+    truth: PageLabels,
+    vocabulary: Vocabulary,
+    *,
+    height: int,
+) -> dict[str, float]:
+    """Return the metrics of the model on held-out pages, in one size.
+
+    Args:
+        predictor: How pages are read and where the model runs.
+        model: In evaluation mode.
+        pages: The pages of `labels`, in their order.
+        labels: The boxes with their classes.
+        truth: The truth of all held-out pages: characters without a box count as missed.
+        vocabulary: What the model's classes mean.
+        height: Page height, pixels.
+
+    Returns:
+        f1, precision, recall, tp, fp, fn against the truth; accuracy and loss (cross entropy) over the boxes, 0 where
+        there are none.
+
+    Raises:
+        InputError: a page cannot be read.
+    """
+    rows = _rows_by_page(labels)
+    predicted = np.zeros(len(labels.boxes), np.int32)
+    loss = 0.0
+    for number, logits in predictor.page_logits(model, pages, (height,), title="evaluate"):
+        true = torch.from_numpy(pages[number].classes).to(logits.device)
+        loss += float(nn.functional.cross_entropy(logits, true, reduction="sum"))
+        predicted[rows[number]] = logits.argmax(dim=1).cpu().numpy()
+    true_classes = vocabulary.encode(labels.boxes["code"])
+    codes = vocabulary.decode(predicted)
+    n = max(len(predicted), 1)
+    return {
+        **score(truth, PageLabels(labels.image_ids, labels.boxes.assign(code=codes))),
+        "accuracy": float((predicted == true_classes).sum()) / n,
+        "loss": loss / n,
+    }
+
+
+def score(truth: PageLabels, predicted: PageLabels) -> dict[str, float]:
+    """Return f1, precision, recall, tp, fp and fn of predicted boxes with codes, `seg_fp` dropped."""
+    counts = score_classes(truth, predicted)
+    return {
+        "f1": counts.f1,
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "tp": counts.tp,
+        "fp": counts.fp,
+        "fn": counts.fn,
+    }
+
+
+def _rows_by_page(labels: PageLabels) -> list[NDArray[np.int64]]:
+    """Return the positions in `labels.boxes` of each page's boxes, in the order in which `pages_of` has them."""
+    order = np.argsort(labels.page, kind="stable")
+    ends = np.cumsum(np.bincount(labels.page, minlength=len(labels.image_ids)))[:-1]
+    return np.split(order, ends)
+
+
+def _only(views: Sequence[PageView]) -> PageView:
+    return views[0]
