@@ -22,13 +22,16 @@ logger = logging.getLogger(__name__)
 MAX_PIXELS = 200_000_000
 """A page of the competition has about 10 million pixels; a header that promises more than this is not believed."""
 
-_CUT_OFF = ("remature end", "bad Huffman code")
+_JPEG4PY_COMPONENTS = (1, 3)
+_DAMAGE = ("Corrupt JPEG data", "Premature end")
+"""Warnings of libjpeg after which the picture is not the one that was stored."""
 
 
 def read_page(path: Path) -> NDArray[np.uint8]:
     """Return the page as an array (height, width, 3), RGB.
 
-    jpeg4py decodes; OpenCV where jpeg4py's library is missing, and what it cannot decode (CMYK).
+    jpeg4py decodes; OpenCV where jpeg4py's library is missing, and what it cannot decode (CMYK). OpenCV does not tell
+    damage in the middle of a file; a file that is cut off is refused with either.
 
     Raises:
         InputError: the file is missing, empty, not a JPEG, cut off, damaged, or larger than `MAX_PIXELS`.
@@ -37,15 +40,10 @@ def read_page(path: Path) -> NDArray[np.uint8]:
     header = _checked_header(io.BytesIO(content), path)
     if not is_complete(content, header):
         raise InputError(f"{path}: expected a whole JPEG image, got one without its end ({len(content)} bytes)")
-    jpeg4py = _jpeg4py() if header.components in (1, 3) else None
-    if jpeg4py is not None:
-        try:
-            page: NDArray[np.uint8] = jpeg4py.JPEG(np.frombuffer(content, np.uint8)).decode()
+    if header.components in _JPEG4PY_COMPONENTS and _jpeg4py() is not None:
+        page = _decode_with_jpeg4py(content, header, path)
+        if page is not None:
             return page
-        except jpeg4py.JPEGRuntimeError as error:
-            if any(sign in str(error) for sign in _CUT_OFF):
-                raise InputError(f"{path}: expected a whole JPEG image, got a damaged one ({error})") from error
-            logger.debug("%s: read by OpenCV, jpeg4py cannot (%s)", path, error)
     return _decode_with_opencv(content, header, path)
 
 
@@ -99,6 +97,24 @@ def _jpeg4py() -> Any:
         logger.warning("pages are read by OpenCV, which is slower: jpeg4py cannot be used (%s)", error)
         return None
     return jpeg4py
+
+
+def _decode_with_jpeg4py(content: bytes, header: JpegHeader, path: Path) -> NDArray[np.uint8] | None:
+    """Return the page, or None where jpeg4py cannot decode this kind of JPEG."""
+    jpeg4py = _jpeg4py()
+    page = np.zeros((header.height, header.width, 3), np.uint8)
+    decoder = jpeg4py.JPEG(np.frombuffer(content, np.uint8))
+    try:
+        decoder.decode(page)
+    except jpeg4py.JPEGRuntimeError as error:
+        # jpeg4py would give the decompressor to the next page, but one that failed writes outside its picture.
+        decoder.decompressor.release()
+        decoder.decompressor = None
+        if any(sign in str(error) for sign in _DAMAGE):
+            raise InputError(f"{path}: expected a whole JPEG image, got a damaged one ({error})") from error
+        logger.debug("%s: read by OpenCV, jpeg4py cannot (%s)", path, error)
+        return None
+    return page
 
 
 def _decode_with_opencv(content: bytes, header: JpegHeader, path: Path) -> NDArray[np.uint8]:
