@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,7 @@ def _chunks(counts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield ranges of boxes that have about `_MAX_PAIRS` pairs each; a single box may have more."""
     chunk = np.cumsum(counts) // _MAX_PAIRS
     starts = np.flatnonzero(np.diff(chunk, prepend=-1))
-    return zip(starts.tolist(), [*starts[1:].tolist(), len(counts)], strict=True)
+    return pairwise([*starts.tolist(), len(counts)])
 
 
 def _match_in_order(
