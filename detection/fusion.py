@@ -116,7 +116,7 @@ def _best_clusters(
     fits = np.flatnonzero(iou > iou_threshold)
     order = fits[np.lexsort((candidate[fits], -iou[fits], position[fits]))]
     matched, best = np.unique(position[order], return_index=True)
-    result = wave.copy()
+    result: Ints = wave.copy()
     result[matched] = candidate[order[best]]
     return result
 

@@ -1,0 +1,70 @@
+"""One convention of overlap, worked by hand; the grid finds the pairs that a full comparison finds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detection.overlap import intersecting_pairs, paired_iou, pairwise_intersection, pairwise_iou, share_of_other
+
+A = [0, 0, 10, 10]
+ROWS = [
+    # box, IoU with A, share of the box that lies in A, share of A that lies in the box
+    (A, 1.0, 1.0, 1.0),  # itself
+    ([0, 0, 10, 5], 0.5, 1.0, 0.5),  # half
+    ([5, 5, 15, 15], 25 / 175, 0.25, 0.25),  # a corner
+    ([2, 2, 4, 4], 0.04, 1.0, 0.04),  # inside
+    ([10, 0, 20, 10], 0.0, 0.0, 0.0),  # touches an edge: that is no overlap
+    ([10, 10, 20, 20], 0.0, 0.0, 0.0),  # touches the corner
+    ([30, 30, 40, 40], 0.0, 0.0, 0.0),  # far away
+    ([5, 5, 5, 9], 0.0, 0.0, 0.0),  # no area
+    ([9, 9, 2, 2], 0.0, 0.0, 0.0),  # turned over
+]
+
+
+@pytest.mark.parametrize(("box", "iou", "share", "share_of_a"), ROWS)
+def test_fault_10_one_convention_of_overlap(box, iou, share, share_of_a):
+    assert pairwise_iou([A], [box]).tolist() == [[pytest.approx(iou)]]
+    assert pairwise_iou([box], [A]).tolist() == [[pytest.approx(iou)]]
+    assert paired_iou([A], [box]).tolist() == [pytest.approx(iou)]
+    assert share_of_other([A], [box]).tolist() == [[pytest.approx(share)]]
+    assert share_of_other([box], [A]).tolist() == [[pytest.approx(share_of_a)]]
+
+
+def test_two_boxes_of_no_area_do_not_overlap_even_at_one_place():
+    assert pairwise_iou([[5, 5, 5, 5]], [[5, 5, 5, 5]]).tolist() == [[0]]
+    assert share_of_other([[5, 5, 5, 5]], [[5, 5, 5, 5]]).tolist() == [[0]]
+
+
+@pytest.mark.parametrize("function", [pairwise_intersection, pairwise_iou, share_of_other])
+def test_shapes(function):
+    two, three = np.ones((2, 4)), np.ones((3, 4))
+    assert function(two, three).shape == (2, 3)
+    assert function([], three).shape == (0, 3)
+    assert function(two, []).shape == (2, 0)
+    assert function([], []).shape == (0, 0)
+
+
+_coordinate = st.one_of(st.integers(-5, 15), st.floats(-5, 15, width=16))
+_boxes = st.lists(st.tuples(*[_coordinate] * 4), max_size=30)
+
+
+@given(_boxes)
+def test_grid_finds_the_pairs_of_a_full_comparison(boxes):
+    first, second = intersecting_pairs(boxes)
+    full = np.triu(pairwise_intersection(boxes, boxes) > 0, k=1)
+    assert list(zip(first.tolist(), second.tolist(), strict=True)) == list(map(tuple, np.argwhere(full).tolist()))
+
+
+def test_grid_stays_small_when_one_box_lies_far_away_or_covers_all():
+    tiny = np.array([[0, 0, 1e-3, 1e-3]] * 3)
+    first, second = intersecting_pairs([*tiny, [1e6, 1e6, 1e6 + 1, 1e6 + 1], [0, 0, 2e6, 2e6]])
+    assert list(zip(first.tolist(), second.tolist(), strict=True)) == [
+        (0, 1),
+        (0, 2),
+        (0, 4),
+        (1, 2),
+        (1, 4),
+        (2, 4),
+        (3, 4),
+    ]
