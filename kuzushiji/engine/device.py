@@ -1,5 +1,8 @@
 """Where the model runs."""
 
+import resource
+import sys
+
 import torch
 
 from kuzushiji.errors import InputError
@@ -35,3 +38,12 @@ def resolve_device(name: str) -> torch.device:
 def set_benchmark(enabled: bool) -> None:
     """Let cuDNN time its algorithms for each new shape: pays when shapes repeat, costs when they do not."""
     torch.backends.cudnn.benchmark = enabled
+
+
+def peak_memory(device: torch.device) -> dict[str, int]:
+    """Return the most memory that this process and the device have had in use, MiB."""
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    memory = {"peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit}
+    if device.type == "cuda":
+        memory["peak_device_memory_mib"] = torch.cuda.max_memory_allocated(device) >> 20
+    return memory

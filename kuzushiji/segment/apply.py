@@ -1,0 +1,76 @@
+"""Applies a trained detector to pages, and writes what later stages read."""
+
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.data.labels import SEG_FP, write_page_labels
+from kuzushiji.data.pages import page_size
+from kuzushiji.engine.device import peak_memory
+from kuzushiji.engine.precision import place
+from kuzushiji.files import atomic_write_json
+from kuzushiji.scoring import score_boxes
+from kuzushiji.segment.config import SegmentConfig
+from kuzushiji.segment.dataset import PageStore
+from kuzushiji.segment.detections import Detections, label_with_truth, write_detections
+from kuzushiji.segment.folder import RunFolder
+from kuzushiji.segment.machine import set_up
+from kuzushiji.segment.model import StoredModel, read_model
+from kuzushiji.segment.pages import FoldPages, Images
+from kuzushiji.segment.predict import page_loader, predict_pages
+
+
+def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> dict[str, Any]:
+    """Write the boxes of the held-out pages with the codes of the truth; return their score.
+
+    Raises:
+        InputError: the checkpoint does not fit the flags or has seen the pages; a page cannot be read.
+    """
+    stored = read_model(weights)
+    stored.check_unseen(pages.held_out.image_ids)
+    detections, facts = _detect(config, stored, pages.held_out_images, "held-out pages")
+    sizes = {image_id: page_size(path) for image_id, path in pages.held_out_images.items()}
+    labels = label_with_truth(detections, pages.held_out, sizes)
+    folder = RunFolder(config.output_dir)
+    write_page_labels(folder.clf_gt, labels)
+    write_detections(folder.detections, detections)
+    metrics = {
+        "epoch": stored.epoch,
+        **score_boxes(pages.held_out, labels).as_dict(),
+        "seg_fp": int((labels.boxes["code"] == SEG_FP).sum()),
+        **facts,
+    }
+    atomic_write_json(folder.metrics_oof, metrics)
+    return metrics
+
+
+def predict_test(config: SegmentConfig, images: Images, weights: Path) -> dict[str, Any]:
+    """Write the boxes of the test pages, all of them as `seg_fp`: what they are is not known yet; return facts.
+
+    Raises:
+        InputError: the checkpoint does not fit the flags; a page cannot be read.
+    """
+    detections, facts = _detect(config, read_model(weights), images, "test pages")
+    folder = RunFolder(config.output_dir)
+    write_page_labels(folder.test_predictions, detections.to_labels())
+    write_detections(folder.test_detections, detections)
+    return facts
+
+
+def _detect(
+    config: SegmentConfig, stored: StoredModel, images: Images, title: str
+) -> tuple[Detections, dict[str, Any]]:
+    """Return the boxes of all pages, and how fast they were found."""
+    config = stored.adopt_for_inference(config)
+    precision = set_up(config)
+    model = place(stored.build(config), precision.device)
+    image_ids = tuple(images)
+    loader = page_loader(image_ids, PageStore(images, 0), config.inference_long_side, config.workers)
+    found = predict_pages(model, loader, image_ids, precision, title=title)
+    facts = {
+        "pages": len(image_ids),
+        "boxes": len(found.detections.scores),
+        "seconds": round(found.seconds, 2),
+        "pages_per_second": round(found.pages_per_second, 2),
+        **peak_memory(precision.device),
+    }
+    return found.detections, facts

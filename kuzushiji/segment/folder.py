@@ -1,0 +1,141 @@
+"""What a fold's run leaves in its folder, and the records by which its parts are skipped when they are done."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.errors import InputError
+from kuzushiji.files import read_json
+from kuzushiji.options import parameters
+from kuzushiji.record import StageRecord
+from kuzushiji.segment.config import INFERENCE, SegmentConfig
+
+logger = logging.getLogger(__name__)
+
+TEST_DETECTIONS = "test_detections.parquet"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one fold's run."""
+
+    folder: Path
+
+    @property
+    def params(self) -> Path:
+        """All parameters of the training."""
+        return self.folder / "params.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics of the last epoch and of the best one."""
+        return self.folder / "metrics.json"
+
+    @property
+    def metrics_oof(self) -> Path:
+        """Score of the boxes in `clf_gt`."""
+        return self.folder / "metrics-oof.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State of the training, to go on from."""
+        return self.folder / "checkpoint.pth"
+
+    @property
+    def model_best(self) -> Path:
+        """Weights of the best epoch."""
+        return self.folder / "model_best.pth"
+
+    @property
+    def clf_gt(self) -> Path:
+        """Boxes found on the held-out pages, with the codes of the truth."""
+        return self.folder / "clf_gt.csv"
+
+    @property
+    def detections(self) -> Path:
+        """The same boxes with their scores."""
+        return self.folder / "detections.parquet"
+
+    @property
+    def test_predictions(self) -> Path:
+        """Boxes found on the test pages."""
+        return self.folder / "test_predictions.csv"
+
+    @property
+    def test_detections(self) -> Path:
+        """The same boxes with their scores."""
+        return self.folder / TEST_DETECTIONS
+
+
+def train_record(config: SegmentConfig, data: DataRoot) -> StageRecord:
+    """Return the record of the training."""
+    folder = RunFolder(config.output_dir)
+    start = [path for path in (config.weights, config.resume) if path is not None]
+    return StageRecord(
+        path=config.output_dir / "record-train.json",
+        stage="segment.train",
+        parameters=parameters(config),
+        inputs=(data.train_csv, data.train_images, *start),
+        outputs=(folder.params, folder.metrics, folder.model_best),
+    )
+
+
+def held_out_record(config: SegmentConfig, data: DataRoot, weights: Path) -> StageRecord:
+    """Return the record of the boxes of the held-out pages, found with these weights."""
+    folder = RunFolder(config.output_dir)
+    return StageRecord(
+        path=config.output_dir / "record-oof.json",
+        stage="segment.oof",
+        parameters={"fold": config.fold, "n_folds": config.n_folds, **_inference_parameters(config)},
+        inputs=(weights, data.train_csv, data.train_images),
+        outputs=(folder.clf_gt, folder.detections, folder.metrics_oof),
+    )
+
+
+def test_record(config: SegmentConfig, data: DataRoot, weights: Path) -> StageRecord:
+    """Return the record of the boxes of the test pages, found with these weights."""
+    folder = RunFolder(config.output_dir)
+    return StageRecord(
+        path=config.output_dir / "record-test.json",
+        stage="segment.test",
+        parameters=_inference_parameters(config),
+        inputs=(weights, data.sample_submission_csv, data.test_images),
+        outputs=(folder.test_predictions, folder.test_detections),
+    )
+
+
+def start_anew_where_needed(config: SegmentConfig, record: StageRecord) -> None:
+    """Remove the state of an earlier training that must not be gone on with.
+
+    That is one that is over (its outputs were damaged, or its inputs are others now), one that began with other
+    inputs, and any with `--force`. What was merely interrupted stays.
+
+    Raises:
+        InputError: a training with other parameters is over and there is no `--force`; the message names them.
+    """
+    folder = RunFolder(config.output_dir)
+    changed = [] if config.force else record.changed_parameters()
+    if changed:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise InputError(
+            f"{folder.folder}: holds a run with other parameters, they differ in {flags}; "
+            "take another --output-dir, or --force to train again"
+        )
+    began_with = read_json(folder.params).get("inputs") if folder.params.exists() else None
+    if config.force or record.path.exists() or (began_with or {}) != record.input_digests():
+        if folder.checkpoint.exists():
+            logger.info("%s: starts anew", folder.folder)
+        # In this order: what is stopped in between starts anew again.
+        for path in (folder.checkpoint, folder.params, record.path):
+            path.unlink(missing_ok=True)
+
+
+def _inference_parameters(config: SegmentConfig) -> dict[str, Any]:
+    """Return what the boxes depend on beside the checkpoint, in which everything else is."""
+    overridden = parameters(config) if config.predicts_only else {}
+    return {
+        "test_limit": config.test_limit,
+        **{name: value for name, value in overridden.items() if name in INFERENCE and name in config.given},
+    }

@@ -1,0 +1,112 @@
+"""Makes one set of test boxes out of several folds' detectors: `python -m kuzushiji.segment.fuse FOLD... OUT.csv`."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.record import StageRecord
+from kuzushiji.segment.folder import TEST_DETECTIONS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FuseConfig:
+    """The parameters of the command; see each option's help."""
+
+    detections: tuple[Path, ...] = option(
+        dataclasses.MISSING, f"folder of each fold's run, or its {TEST_DETECTIONS}; one alone stays as it is",
+        nargs="+", positional=True, metavar="FOLD", changes_result=False,
+    )  # fmt: skip
+    output: Path = option(
+        dataclasses.MISSING, "table that is written", positional=True, metavar="OUT", changes_result=False
+    )
+    min_votes: int = option(
+        0, "detectors that must have found a box; 0: more than half of them", type=cli.non_negative_int
+    )
+    iou_threshold: float = option(0.55, "boxes with a greater IoU are the same, from 0.5 to 1", type=cli.fraction)
+    score_threshold: float = option(
+        0.0, "least mean score of a box over all detectors, those that lack it counted as 0", type=cli.fraction
+    )
+    force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
+
+    def __post_init__(self) -> None:
+        """Check what one option alone cannot.
+
+        Raises:
+            InputError: more votes than voters, or a threshold that is too low.
+        """
+        if self.min_votes > len(self.detections):
+            raise InputError(f"--min-votes: expected at most the {len(self.detections)} folds, got {self.min_votes}")
+        if self.iou_threshold < 0.5:
+            raise InputError(f"--iou-threshold: expected 0.5 to 1, got {self.iou_threshold}")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The detections' files."""
+        return tuple(path / TEST_DETECTIONS if path.is_dir() else path for path in self.detections)
+
+    @property
+    def votes(self) -> int:
+        """The least number of detectors."""
+        return self.min_votes or len(self.detections) // 2 + 1
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.segment.fuse",
+        description="Fuse the boxes that several folds' detectors found on the test pages.",
+    )
+    add_options(parser, FuseConfig)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> FuseConfig:
+    """Return the checked parameters of a command line."""
+    parser = get_parser()
+    try:
+        return config_from(parser.parse_args(argv), FuseConfig)
+    except InputError as error:
+        parser.error(str(error))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    config = parse_args(argv)
+    record = StageRecord(
+        path=config.output.with_name(f"{config.output.name}.record.json"),
+        stage="segment.fuse",
+        parameters=parameters(config),
+        inputs=config.paths,
+        outputs=(config.output,),
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", config.output)
+        return 0
+    from kuzushiji.data.labels import write_page_labels
+    from kuzushiji.segment.detections import read_detections
+    from kuzushiji.segment.fusing import check_same_pages, fuse_pages
+
+    detections = [read_detections(path) for path in config.paths]
+    check_same_pages(detections, config.paths)
+    fused = fuse_pages(
+        detections,
+        min_votes=config.votes,
+        iou_threshold=config.iou_threshold,
+        score_threshold=config.score_threshold,
+    )
+    with record.output_path(config.output, force=config.force) as temporary:
+        write_page_labels(temporary, fused.to_labels())
+    counts = [len(each.scores) for each in detections]
+    record.finish(pages=len(fused.image_ids), boxes=len(fused.scores), boxes_of_folds=counts)
+    logger.info("%s: %d pages, %d boxes out of %s", config.output, len(fused.image_ids), len(fused.scores), counts)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

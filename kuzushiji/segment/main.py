@@ -1,0 +1,136 @@
+"""Stage 1, where the characters are: `python -m kuzushiji.segment.main --output-dir DIR --fold K`."""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kuzushiji import cli
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, given_options
+from kuzushiji.segment.config import SegmentConfig
+from kuzushiji.segment.folder import (
+    RunFolder,
+    held_out_record,
+    start_anew_where_needed,
+    test_record,
+    train_record,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.segment.main",
+        description="Train the detector of one fold and find the boxes of its held-out pages; or, with --resume and "
+        "--test-only or --submission, find the boxes of held-out or test pages with a trained detector.",
+    )
+    add_options(parser, SegmentConfig)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> SegmentConfig:
+    """Return the checked parameters of a command line."""
+    parser = get_parser()
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        config = config_from(parser.parse_args(words), SegmentConfig)
+    except InputError as error:
+        parser.error(str(error))
+    return dataclasses.replace(config, given=given_options(parser, words))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    config = parse_args(argv)
+    data = DataRoot.find(config.data_root)
+    for path in (config.resume, config.weights):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path}: expected a file with weights, got none")
+    if config.with_test:
+        from kuzushiji.segment.pages import read_test_images
+
+        read_test_images(config, data)  # what is missing there should not come out after the training
+    weights = RunFolder(config.output_dir).model_best
+    if not config.predicts_only:
+        run_training(config, data)
+    elif config.resume is not None:
+        weights = config.resume
+    if not config.submission:
+        run_held_out(config, data, weights)
+    if config.submission or config.with_test:
+        run_test(config, data, weights)
+    return 0
+
+
+def run_training(config: SegmentConfig, data: DataRoot) -> None:
+    """Train, or go on with an interrupted training, unless that is done."""
+    folder = RunFolder(config.output_dir)
+    record = train_record(config, data)
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", folder.model_best)
+        return
+    if config.resume is not None and config.resume.resolve().is_relative_to(folder.folder.resolve()):
+        raise InputError(
+            f"--resume {config.resume}: training from these weights would replace them, expected another --output-dir; "
+            "an interrupted run goes on without --resume"
+        )
+    from kuzushiji.segment.pages import read_fold
+
+    pages = read_fold(config, data)
+    start_anew_where_needed(config, record)
+    from kuzushiji.segment.train import train
+
+    result = train(config, pages, record.input_digests())
+    facts: dict[str, Any] = {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
+    record.finish(**facts)
+    logger.info(
+        "%s: F1 %.4f in epoch %d (best), %.4f in epoch %d (last)",
+        folder.model_best, result.best["f1"], result.best_epoch + 1, result.last["f1"], result.last_epoch + 1,
+    )  # fmt: skip
+
+
+def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
+    """Find the boxes of the held-out pages, unless that is done."""
+    folder = RunFolder(config.output_dir)
+    record = held_out_record(config, data, weights)
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", folder.clf_gt)
+        return
+    from kuzushiji.segment.pages import read_fold
+
+    pages = read_fold(config, data)
+    from kuzushiji.segment.apply import predict_held_out
+
+    metrics = predict_held_out(config, pages, weights)
+    record.finish(**metrics)
+    logger.info(
+        "%s: %d pages, %d boxes, F1 %.4f (tp %d, fp %d, fn %d)", folder.clf_gt,
+        *(metrics[name] for name in ("pages", "boxes", "f1", "tp", "fp", "fn")),
+    )  # fmt: skip
+
+
+def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
+    """Find the boxes of the test pages, unless that is done."""
+    folder = RunFolder(config.output_dir)
+    record = test_record(config, data, weights)
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", folder.test_predictions)
+        return
+    from kuzushiji.segment.pages import read_test_images
+
+    images = read_test_images(config, data)
+    from kuzushiji.segment.apply import predict_test
+
+    facts = predict_test(config, images, weights)
+    record.finish(**facts)
+    logger.info("%s: %d pages, %d boxes", folder.test_predictions, facts["pages"], facts["boxes"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,77 @@
+"""Joins the out-of-fold boxes of all folds to one table: `python -m kuzushiji.segment.merge CLF_GT... OUT`."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.options import add_options, config_from, option
+from kuzushiji.record import StageRecord
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MergeConfig:
+    """The parameters of the command; see each option's help."""
+
+    tables: tuple[Path, ...] = option(
+        dataclasses.MISSING, "clf_gt.csv of each fold", nargs="+", positional=True, metavar="CLF_GT",
+        changes_result=False,
+    )  # fmt: skip
+    output: Path = option(
+        dataclasses.MISSING, "table that is written", positional=True, metavar="OUT", changes_result=False
+    )
+    data_root: Path | None = option(
+        None, "folder with train.csv, whose pages must all be there; without it $KUZUSHIJI_DATA, else data/",
+        metavar="DIR", changes_result=False,
+    )  # fmt: skip
+    allow_missing: bool = option(False, "leave out training pages that no table has, instead of refusing")
+    force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.segment.merge",
+        description="Join the out-of-fold boxes of all folds to one table in the order of train.csv.",
+    )
+    add_options(parser, MergeConfig)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> MergeConfig:
+    """Return the checked parameters of a command line."""
+    return config_from(get_parser().parse_args(argv), MergeConfig)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    config = parse_args(argv)
+    data = DataRoot.find(config.data_root)
+    record = StageRecord(
+        path=config.output.with_name(f"{config.output.name}.record.json"),
+        stage="segment.merge",
+        parameters={"allow_missing": config.allow_missing},
+        inputs=(*config.tables, data.train_csv),
+        outputs=(config.output,),
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", config.output)
+        return 0
+    from kuzushiji.data.labels import read_page_labels, write_page_labels
+    from kuzushiji.segment.merging import in_order_of, merge_tables
+
+    merged = merge_tables([read_page_labels(path) for path in config.tables], [str(path) for path in config.tables])
+    ordered = in_order_of(merged, read_page_labels(data.train_csv).image_ids, allow_missing=config.allow_missing)
+    with record.output_path(config.output, force=config.force) as temporary:
+        write_page_labels(temporary, ordered)
+    record.finish(pages=len(ordered.image_ids), boxes=len(ordered.boxes))
+    logger.info("%s: %d pages, %d boxes", config.output, len(ordered.image_ids), len(ordered.boxes))
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

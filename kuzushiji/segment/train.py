@@ -1,0 +1,152 @@
+"""Trains the detector of one fold."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from kuzushiji.engine.loader import build_loader
+from kuzushiji.engine.loop import fit, updates_per_epoch
+from kuzushiji.engine.optim import build_optimizer
+from kuzushiji.engine.precision import Precision, place
+from kuzushiji.engine.sampler import EpochSampler
+from kuzushiji.engine.schedule import Factor, build_factor
+from kuzushiji.engine.training import FitResult, StepOutput, Training
+from kuzushiji.files import atomic_write_json
+from kuzushiji.options import all_parameters, parameters
+from kuzushiji.scoring import score_boxes
+from kuzushiji.segment.config import SegmentConfig
+from kuzushiji.segment.dataset import CropBatch, PageStore, TrainCrops, collate_crops
+from kuzushiji.segment.folder import RunFolder
+from kuzushiji.segment.machine import set_up
+from kuzushiji.segment.model import STAGE, build_model, checkpoint_meta, read_model
+from kuzushiji.segment.pages import FoldPages
+from kuzushiji.segment.predict import page_loader, predict_pages
+from kuzushiji.segment.transforms import ColorAugmentation, CropSpec
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) -> FitResult:
+    """Train to the end, from the checkpoint in the output folder if there is one.
+
+    Args:
+        config: The parameters.
+        pages: The training pages, divided.
+        inputs: Digests of all inputs, for params.json.
+
+    Raises:
+        InputError: weights, a page or the checkpoint cannot be used; see `engine.loop.fit`.
+    """
+    run_parameters = parameters(config)
+    precision = set_up(config)
+    config, model = start_model(config, pages)
+    model = place(model, precision.device)
+    atomic_write_json(RunFolder(config.output_dir).params, {**all_parameters(config), "inputs": inputs})
+    store = PageStore({**pages.train_images, **pages.held_out_images}, config.cache_mib)
+    crops = TrainCrops(pages.train, store, crop_spec(config), color_augmentation(config), config.seed)
+    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train_step)
+    loader = build_loader(
+        crops,
+        config.batch_size,
+        sampler=sampler,
+        collate=collate_crops,
+        workers=config.workers,
+        device=precision.device,
+        drop_last=len(sampler) >= config.batch_size,
+    )
+    return fit(
+        Training(
+            stage=STAGE,
+            folder=config.output_dir,
+            parameters=run_parameters,
+            meta=checkpoint_meta(config, pages.train.image_ids),
+            model=model,
+            optimizer=build_optimizer(
+                model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
+            ),
+            factor=build_schedule(config, len(loader)),
+            loader=loader,
+            sampler=sampler,
+            step=build_step(model, precision.device),
+            epochs=config.epochs,
+            evaluate=build_evaluation(config, pages, store, precision),
+            evaluate_every=config.evaluate_every,
+            accumulation_steps=config.accumulation_steps,
+            max_grad_norm=config.clip_grad or None,
+            ema_decay=config.ema or None,
+            precision=precision,
+        )
+    )
+
+
+def start_model(config: SegmentConfig, pages: FoldPages) -> tuple[SegmentConfig, nn.Module]:
+    """Return the model to train, new or with the weights of `--resume`, and the config with its architecture."""
+    if config.resume is None:
+        return config, build_model(config)
+    stored = read_model(config.resume)
+    stored.check_unseen(pages.held_out.image_ids)
+    config = stored.adopt(config)
+    logger.info("%s: training starts from its weights (epoch %d)", config.resume, stored.epoch + 1)
+    return config, stored.build(config)
+
+
+def crop_spec(config: SegmentConfig) -> CropSpec:
+    """Return what a training crop is."""
+    return CropSpec(
+        long_side=config.long_side,
+        min_height=config.crop_min_height,
+        max_height=config.crop_max_height,
+        out_width=config.crop_width,
+        out_height=config.crop_height,
+        min_visible=config.min_visible,
+    )
+
+
+def color_augmentation(config: SegmentConfig) -> ColorAugmentation | None:
+    """Return the change of colours; none where all three shifts are 0."""
+    shifts = (config.color_hue_aug, config.color_sat_aug, config.color_val_aug)
+    return ColorAugmentation(*shifts) if any(shifts) else None
+
+
+def build_schedule(config: SegmentConfig, batches: int) -> Factor:
+    """Return the learning rate's factor; `batches` is their number in an epoch."""
+    updates = updates_per_epoch(batches, config.accumulation_steps)
+    return build_factor(
+        updates * config.epochs,
+        use_cosine=config.cosine,
+        milestones=[epoch * updates for epoch in config.lr_steps],
+        gamma=config.lr_gamma,
+        warmup_steps=config.warmup_steps,
+    )
+
+
+def build_step(model: nn.Module, device: torch.device) -> Callable[[CropBatch], StepOutput]:
+    """Return the function that computes the detector's four losses of a batch, and their sum."""
+
+    def step(batch: CropBatch) -> StepOutput:
+        images = batch.images.to(device, non_blocking=True)
+        boxes = torch.split(batch.boxes_xyxy.to(device, non_blocking=True), batch.counts)
+        labels = torch.ones(max(batch.counts), dtype=torch.int64, device=device)
+        targets = [{"boxes": each, "labels": labels[: len(each)]} for each in boxes]
+        losses = model(list(images), targets)
+        parts = torch.stack(list(losses.values()))
+        metrics = dict(zip(losses, parts.detach().tolist(), strict=True))
+        return StepOutput(parts.sum(), weight=len(images), metrics=metrics, samples=batch.image_ids)
+
+    return step
+
+
+def build_evaluation(
+    config: SegmentConfig, pages: FoldPages, store: PageStore, precision: Precision
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return the function that scores a model on all held-out pages, in pixels of the original pages."""
+    image_ids = pages.held_out.image_ids
+    loader = page_loader(image_ids, store, config.inference_long_side, config.workers)
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        found = predict_pages(model, loader, image_ids, precision, title="held-out pages")
+        return score_boxes(pages.held_out, found.detections.to_labels()).as_dict()
+
+    return evaluate
