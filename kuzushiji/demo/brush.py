@@ -12,28 +12,26 @@ _MAX_SUPERSAMPLE = 4
 _SEGMENT = 1.6  # pixels: shorter segments are not worth drawing
 
 
-def coverage(glyph: Glyph, x: float, y: float) -> tuple[NDArray[np.uint8], int, int]:
-    """Return how much of each pixel a glyph with its origin at (x, y) covers.
+def coverage(glyph: Glyph) -> tuple[NDArray[np.uint8], int, int]:
+    """Return how much of each pixel a glyph covers.
 
     Args:
-        glyph: The strokes.
-        x: Horizontal place on the page, pixels.
-        y: Vertical place on the page, pixels.
+        glyph: The strokes, in pixels of the page.
 
     Returns:
         The coverage (h, w), 0 to 255, and x, y of its left top pixel on the page (may lie outside).
     """
-    x0, y0 = int(np.floor(x + glyph.bounds[0])) - 1, int(np.floor(y + glyph.bounds[1])) - 1
-    x1, y1 = int(np.ceil(x + glyph.bounds[2])) + 1, int(np.ceil(y + glyph.bounds[3])) + 1
+    x0, y0 = int(np.floor(glyph.bounds[0])) - 1, int(np.floor(glyph.bounds[1])) - 1
+    x1, y1 = int(np.ceil(glyph.bounds[2])) + 1, int(np.ceil(glyph.bounds[3])) + 1
     times = int(np.clip(np.ceil(_FINE_WIDTH / max(float(glyph.widths.mean()), 0.5)), 1, _MAX_SUPERSAMPLE))
     fine = np.zeros(((y1 - y0) * times, (x1 - x0) * times), dtype=np.uint8)
-    _draw_lines(fine, glyph, (x - x0, y - y0), times)
+    _draw_lines(fine, glyph, (-x0, -y0), times)
     if times == 1:
         return cv2.GaussianBlur(fine, (3, 3), 0.6), x0, y0
     return cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA), x0, y0
 
 
-def _draw_lines(fine: NDArray[np.uint8], glyph: Glyph, offset: tuple[float, float], times: int) -> None:
+def _draw_lines(fine: NDArray[np.uint8], glyph: Glyph, offset: tuple[int, int], times: int) -> None:
     # pixel centres lie at half coordinates: a point at x covers the pixel floor(x)
     scaled = (glyph.points + np.array(offset, dtype=np.float32)) * np.float32(times) - np.float32(0.5)
     points = np.rint(scaled * (1 << _SHIFT)).astype(np.int32).tolist()

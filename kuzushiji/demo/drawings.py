@@ -42,7 +42,7 @@ def draw_seal(x: float, y: float, side: float, rng: np.random.Generator) -> list
 
 def _brush(points: Floats, width: float, rng: np.random.Generator) -> Placed:
     widths = (width * np.clip(rng.normal(1, 0.15, len(points)), 0.5, 1.5)).astype(np.float32)
-    return Placed("", make_glyph(points.astype(np.float32), widths, (0,)), 0.0, 0.0)
+    return Placed("", make_glyph(points.astype(np.float32), widths), 0.0, 0.0)
 
 
 def _curve(xs: Floats, ys: Floats, width: float, rng: np.random.Generator) -> Placed:
@@ -105,5 +105,5 @@ def _reeds(area: Area, rng: np.random.Generator) -> list[Placed]:
         ys = area.y1 - length * (t - 0.35 * t**3)
         points = np.stack([xs, ys], axis=1).clip((area.x0, area.y0), (area.x1, area.y1)).astype(np.float32)
         widths = ((0.012 * h + 0.6) * np.sin(np.pi * (0.15 + 0.85 * t)) + 0.4).astype(np.float32)
-        lines.append(Placed("", make_glyph(points, widths, (0,)), 0.0, 0.0))
+        lines.append(Placed("", make_glyph(points, widths), 0.0, 0.0))
     return lines

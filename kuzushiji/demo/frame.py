@@ -7,6 +7,9 @@ import numpy as np
 from kuzushiji.demo.hand import FloatArray, make_glyph
 from kuzushiji.demo.layout import Area, Placed
 
+_TURN = 0.006  # radians, standard deviation
+_BULGE = 0.004  # heights of the picture, standard deviation
+
 
 @dataclass(frozen=True)
 class FrameStyle:
@@ -21,6 +24,7 @@ class FrameStyle:
         inner: Margin towards the neighbour page.
         outer: Margin towards the edge of the book.
         spine: Whether the fold shows the title strip with its black marks.
+        stack: How many edges of the pages below show at the outer edge.
         seals: Mean number of red seals a page.
         drawings: Share of the text pages with a drawing.
     """
@@ -33,8 +37,45 @@ class FrameStyle:
     inner: float
     outer: float
     spine: bool
+    stack: int
     seals: float
     drawings: float
+
+
+@dataclass(frozen=True)
+class Bend:
+    """How a sheet lies under the camera: a little turned, and bulging towards the fold.
+
+    Attributes:
+        turn: Angle, radians.
+        bulge: How much higher the fold lies in the picture than the edge, pixels.
+        middle: x, y around which the sheet is turned, pixels.
+        fold: x of the fold, pixels.
+        width: Width of the picture, pixels.
+    """
+
+    turn: float
+    bulge: float
+    middle: tuple[float, float]
+    fold: float
+    width: float
+
+    def apply(self, points: FloatArray) -> FloatArray:
+        """Return where points (n, 2) of the flat sheet lie in the picture."""
+        x, y = points[:, 0] - np.float32(self.middle[0]), points[:, 1] - np.float32(self.middle[1])
+        turned = points[:, 0] - np.float32(self.turn) * y, points[:, 1] + np.float32(self.turn) * x
+        return np.stack([turned[0], turned[1] - self._lift(points[:, 0])], axis=1)
+
+    def flat(self, height: int, width: int) -> tuple[FloatArray, FloatArray]:
+        """Return the x and y on the flat sheet of every pixel, two arrays (height, width)."""
+        x = np.arange(width, dtype=np.float32)[None, :]
+        y = np.arange(height, dtype=np.float32)[:, None]
+        flat_x = x + np.float32(self.turn) * (y - np.float32(self.middle[1]))
+        return flat_x, y - np.float32(self.turn) * (x - np.float32(self.middle[0])) + self._lift(x)
+
+    def _lift(self, x: FloatArray) -> FloatArray:
+        near = 1 - np.abs(x - np.float32(self.fold)) / np.float32(self.width)
+        return np.asarray(np.float32(self.bulge) * np.clip(near, 0, 1) ** 4, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -46,12 +87,14 @@ class Sheet:
         text: The area of the text.
         neighbour: The strip of the neighbour page, or None.
         gutter: x of the fold between them.
+        bend: How the sheet lies under the camera; the other values are those of the flat sheet.
     """
 
     page: Area
     text: Area
     neighbour: Area | None
     gutter: float
+    bend: Bend
 
 
 def draw_frame_style(rng: np.random.Generator, *, printed: bool) -> FrameStyle:
@@ -60,12 +103,13 @@ def draw_frame_style(rng: np.random.Generator, *, printed: bool) -> FrameStyle:
     return FrameStyle(
         lines=lines,
         rules=bool(lines and rng.random() < 0.3),
-        width=float(rng.uniform(0.0018, 0.0045)),
+        width=float(rng.uniform(0.002, 0.0055)),
         top=float(rng.uniform(0.05, 0.17)),
         bottom=float(rng.uniform(0.04, 0.09)),
         inner=float(rng.uniform(0.02, 0.05)),
         outer=float(rng.uniform(0.03, 0.08)),
         spine=bool(lines and rng.random() < 0.5),
+        stack=int(rng.choice([0, 0, 2, 4])),
         seals=float(rng.choice([0.05, 0.3, 0.6])),
         drawings=float(rng.choice([0.0, 0.1, 0.35])),
     )
@@ -89,7 +133,14 @@ def lay_sheet(style: FrameStyle, height: int, width: int, left_page: bool, rng: 
         page.x0 + text_left * height, page.y0 + style.top * height,
         page.x1 - text_right * height, page.y1 - style.bottom * height,
     )  # fmt: skip
-    return Sheet(page, text, neighbour if strip > 3 else None, gutter)
+    bend = Bend(
+        float(rng.normal(0, _TURN)),
+        float(rng.normal(0, _BULGE)) * height,
+        (width / 2, height / 2),
+        gutter,
+        float(width),
+    )
+    return Sheet(page, text, neighbour if strip > 3 else None, gutter, bend)
 
 
 def frame_lines(
@@ -134,4 +185,4 @@ def _line(a: tuple[float, float], b: tuple[float, float], width: float, rng: np.
     wander = np.cumsum(rng.normal(0, 0.05 * width, (n, 2)), axis=0)
     points: FloatArray = (np.array(a) * (1 - t) + np.array(b) * t + wander - wander.mean(axis=0)).astype(np.float32)
     widths = (width * np.clip(rng.normal(1, 0.16, n), 0.4, 1.6)).astype(np.float32)
-    return Placed("", make_glyph(points, widths, (0,)), 0.0, 0.0)
+    return Placed("", make_glyph(points, widths), 0.0, 0.0)

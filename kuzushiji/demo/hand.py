@@ -17,7 +17,7 @@ _PLAIN_STROKES = 7  # beyond so many, cursive abbreviates a kanji
 _PARENT_STROKES = 6  # what is left of a kana's parent
 _ABBREVIATION = 0.45  # share of the further strokes that the most cursive hand leaves out
 _SEMI_VOICED = "ぱぴぷぺぽ"  # their mark is one stroke
-_CONNECTOR_POINTS = 8
+_SWELL = 0.2  # how far the pressure comes and goes along a stroke
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,9 @@ class Hand:
     Attributes:
         seed: Seeds the shapes that this hand gives each character.
         slant: Shear of the columns' axis, positive to the right at the top.
+        rise: How far horizontal strokes climb to the right.
         aspect: Width of a character against its height, 1 as printed.
+        kana_aspect: Further narrowing of kana.
         thickness: Width of the brush.
         contrast: How much thinner the strokes across the brush are, 0 to 1.
         nib: Direction in which the brush is thinnest, radians.
@@ -42,7 +44,9 @@ class Hand:
 
     seed: int
     slant: float
+    rise: float
     aspect: float
+    kana_aspect: float
     thickness: float
     contrast: float
     nib: float
@@ -64,12 +68,14 @@ class Glyph:
         widths: Width of the brush at each point, (n,).
         starts: Indices where a stroke begins, ascending, the first 0.
         bounds: xmin, ymin, xmax, ymax of the ink.
+        leave: Index of the point from which the brush goes on to the next character.
     """
 
     points: FloatArray
     widths: FloatArray
     starts: tuple[int, ...]
     bounds: tuple[float, float, float, float]
+    leave: int
 
     @property
     def height(self) -> float:
@@ -82,12 +88,14 @@ def draw_hand(rng: np.random.Generator, *, printed: bool) -> Hand:
     cursive = float(rng.beta(2.2, 1.6))
     return Hand(
         seed=int(rng.integers(2**31)),
-        slant=float(rng.normal(0.04, 0.05)),
-        aspect=float(rng.uniform(0.8, 1.08)),
-        thickness=float(rng.uniform(0.07, 0.1) if printed else rng.uniform(0.045, 0.09)),
-        contrast=float(rng.uniform(0.35, 0.75)),
+        slant=float(rng.normal(0.05, 0.06)),
+        rise=float(rng.uniform(0.02, 0.22)),
+        aspect=float(rng.uniform(0.82, 1.08)),
+        kana_aspect=float(rng.uniform(0.72, 1.0)),
+        thickness=float(rng.uniform(0.08, 0.115) if printed else rng.uniform(0.05, 0.1)),
+        contrast=float(rng.uniform(0.45, 0.85)),
         nib=float(rng.normal(-0.75, 0.2)),
-        taper=float(rng.uniform(0.15, 0.55)),
+        taper=float(rng.uniform(0.08, 0.45)),
         join=0.25 + 0.7 * cursive,
         smooth=0.012 + 0.026 * cursive,
         style=float(rng.uniform(0.02, 0.045)),
@@ -97,28 +105,39 @@ def draw_hand(rng: np.random.Generator, *, printed: bool) -> Hand:
     )
 
 
-def write_character(hand: Hand, shape: Shape, size: float, rng: np.random.Generator) -> Glyph:
-    """Return `shape` as `hand` writes it this time, `size` pixels high where the character fills its box."""
-    points, pressure, starts = _form(hand, shape, int(rng.integers(_VERSIONS)))
+def write_character(hand: Hand, shape: Shape, size: float, rng: np.random.Generator, tall: float = 1.0) -> Glyph:
+    """Return `shape` as `hand` writes it this time.
+
+    Args:
+        hand: The hand.
+        shape: What is written.
+        size: Side of the character's box, pixels.
+        rng: Source of chance.
+        tall: How far it is drawn out downwards.
+    """
+    points, pressure, starts, leave = _form(hand, shape, int(rng.integers(_VERSIONS)))
     points = _warp(points, hand.jitter, rng)
     turn, shear = rng.normal(0, 0.03), hand.slant + rng.normal(0, 0.02)
     stretch = np.exp(rng.normal(0, 0.045, 2))
-    matrix = np.array([[stretch[0] * hand.aspect, -shear - turn], [turn, stretch[1]]], dtype=np.float32)
+    width = stretch[0] * hand.aspect * (hand.kana_aspect if shape.is_kana else 1.0)
+    rise = hand.rise + rng.normal(0, 0.02)
+    matrix = np.array([[width, -shear - turn], [turn - rise * width, stretch[1] * tall]], dtype=np.float32)
     points = (points - np.float32(0.5)) @ matrix.T * np.float32(size)
     widths = pressure * np.float32(hand.thickness * size * np.exp(rng.normal(0, 0.07)))
-    return make_glyph(points, widths, starts)
+    return make_glyph(points, widths, starts, leave)
 
 
-def make_glyph(points: FloatArray, widths: FloatArray, starts: tuple[int, ...]) -> Glyph:
-    """Return the glyph of these strokes, with its bounds."""
+def make_glyph(points: FloatArray, widths: FloatArray, starts: tuple[int, ...] = (0,), leave: int = -1) -> Glyph:
+    """Return the glyph of these strokes, with its bounds; `leave` counts from the end when negative."""
     half = widths[:, None] / 2
     low, high = (points - half).min(axis=0), (points + half).max(axis=0)
-    return Glyph(points, widths, starts, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    bounds = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    return Glyph(points, widths, starts, bounds, leave % len(points))
 
 
 @lru_cache(maxsize=4096)
-def _form(hand: Hand, shape: Shape, version: int) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
-    """Return points in the unit square, pressures and stroke starts of a hand's version of a shape."""
+def _form(hand: Hand, shape: Shape, version: int) -> tuple[FloatArray, FloatArray, tuple[int, ...], int]:
+    """Return points in the unit square, pressures, stroke starts, and the index of the point where the brush leaves."""
     code = ord(shape.character)
     style = np.random.default_rng([hand.seed, code, int(shape.parent)])
     own = np.random.default_rng([hand.seed, code, int(shape.parent), version])
@@ -133,9 +152,10 @@ def _form(hand: Hand, shape: Shape, version: int) -> tuple[FloatArray, FloatArra
     lines = _join(strokes, cursive, readiness)
     smooth = _smoothing(hand, shape, lines)
     lines = _refit([(_low_pass(points, smooth), pressure) for points, pressure in lines], strokes)
+    leave = sum(len(points) for points, _ in lines) - 1
     if shape.marks:
         lines += _voicing_marks(shape.marks)
-    return _flatten(lines, hand)
+    return *_flatten(lines, hand, style), leave
 
 
 def _abbreviate(strokes: list[FloatArray], hand: Hand, shape: Shape) -> list[FloatArray]:
@@ -218,14 +238,16 @@ def _voicing_marks(voiced: str) -> list[tuple[FloatArray, FloatArray]]:
     return [(stroke, np.full(len(stroke), 0.9, dtype=np.float32)) for stroke in marks]
 
 
-def _flatten(lines: list[tuple[FloatArray, FloatArray]], hand: Hand) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
+def _flatten(
+    lines: list[tuple[FloatArray, FloatArray]], hand: Hand, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
     """Return all lines one after the other, with the width of the brush relative to the hand's thickness."""
-    widths = [_brush_width(points, pressure, hand) for points, pressure in lines]
+    widths = [_brush_width(points, pressure, hand, rng) for points, pressure in lines]
     starts = np.cumsum([0, *(len(points) for points, _ in lines)])[:-1]
     return np.concatenate([points for points, _ in lines]), np.concatenate(widths), tuple(starts.tolist())
 
 
-def _brush_width(points: FloatArray, pressure: FloatArray, hand: Hand) -> FloatArray:
+def _brush_width(points: FloatArray, pressure: FloatArray, hand: Hand, rng: np.random.Generator) -> FloatArray:
     """Return the width along a line: pressure, the nib's direction, a pressed entry, a thinning exit."""
     step = np.gradient(points, axis=0)
     direction = np.arctan2(step[:, 1], step[:, 0])
@@ -238,7 +260,8 @@ def _brush_width(points: FloatArray, pressure: FloatArray, hand: Hand) -> FloatA
     reach = 0.12 + 0.15 * sweep
     fade = 1 - (1 - hand.taper) * sweep * np.clip(1 - left / reach, 0, 1) ** 1.5
     smooth_pressure = _low_pass(np.stack([pressure, pressure], axis=1), 0.04)[:, 0]
-    return np.asarray(smooth_pressure * nib * entry * fade, dtype=np.float32).clip(0.12, 1.4)
+    swell = np.exp(_SWELL * np.sin(along * rng.uniform(3, 9) + rng.uniform(0, 2 * np.pi)))
+    return np.asarray(smooth_pressure * nib * entry * fade * swell, dtype=np.float32).clip(0.12, 1.5)
 
 
 def _warp(points: FloatArray, amplitude: float, rng: np.random.Generator) -> FloatArray:

@@ -7,10 +7,10 @@ import numpy as np
 
 from kuzushiji.demo.hand import FloatArray, Glyph, Hand, make_glyph, write_character
 from kuzushiji.demo.text import Paragraph
-from kuzushiji.demo.variants import Shape, choose_shape, draw_preferences
+from kuzushiji.demo.variants import Shape, choose_shape, draw_preferences, is_kana
 
-_FIRST_KANA, _LAST_KANA = "ぁ", "ヿ"
 _LONG = {"し": 1.35, "り": 1.15, "く": 1.1, "〱": 1.2}  # drawn out downwards
+_PARENT_SIZE = 0.95
 _SMALL = {"の": 0.9, "ゝ": 0.6, "ゞ": 0.65, "へ": 0.85, "こ": 0.85, "ら": 0.95, "ろ": 0.95, "と": 0.95, "一": 0.9}
 _HIRAGANA = "いろはにほへとちりぬるをわかよたれそつねならむうゐのおくやまけふこえてあさきゆめみしゑひもせす"
 _HEADING_SIZE = 1.25
@@ -68,7 +68,7 @@ def draw_text_style(rng: np.random.Generator, *, printed: bool) -> TextStyle:
     """Return a new book's way of setting text."""
     furigana = float(rng.choice([0.0, 0.0, 0.0, 0.6, 0.95]))
     return TextStyle(
-        pitch=float(rng.uniform(0.045, 0.06)),
+        pitch=float(rng.uniform(0.042, 0.06)),
         column_pitch=float(rng.uniform(1.1, 1.4)) + (0.3 if furigana else 0.0),
         kana_size=float(rng.uniform(0.68, 0.9)),
         gap=float(rng.uniform(-0.03, 0.13)),
@@ -137,7 +137,10 @@ class TextSetter:
     def _write(self, column: Column, character: str, scale: float) -> bool:
         """Write one character at the column's brush; return whether there was room."""
         shape = choose_shape(character, self.style.preferences, self.rng)
-        glyph = write_character(self.hand, shape, self.size * scale * self._relative_size(character), self.rng)
+        size = self.size * scale * self._relative_size(character, shape)
+        long = _LONG.get(character, 1.0) if not shape.parent else 1.0
+        tall = long * float(np.exp(self.rng.normal(0.05, 0.2))) if long > 1 else 1.0
+        glyph = write_character(self.hand, shape, size, self.rng, tall)
         gap = self.size * max(self.style.gap + float(self.rng.normal(0, 0.035)), -0.08)
         if column.y + glyph.height > column.bottom:
             return False
@@ -145,17 +148,15 @@ class TextSetter:
         x = column.axis() - middle * 0.7 + float(self.rng.normal(0, self.style.drift * self.size))
         placed = Placed(character, glyph, x, column.y - glyph.bounds[1])
         column.placed.append(placed)
-        if not _is_kana(character) and self.rng.random() < self.style.furigana:
+        if not is_kana(character) and self.rng.random() < self.style.furigana:
             self._furigana(placed)
         column.y += max(glyph.height, 0.25 * self.size) + gap
         return True
 
-    def _relative_size(self, character: str) -> float:
-        size = self.style.kana_size if _is_kana(character) else 1.0
-        size *= _SMALL.get(character, 1.0)
-        if character in _LONG:
-            size *= _LONG[character] * float(np.exp(self.rng.normal(0.05, 0.2)))
-        return size * float(np.exp(self.rng.normal(0, 0.06)))
+    def _relative_size(self, character: str, shape: Shape) -> float:
+        size = self.style.kana_size if is_kana(character) else 1.0
+        size *= _PARENT_SIZE if shape.parent else _SMALL.get(character, 1.0)
+        return size * float(np.exp(self.rng.normal(0, 0.07)))
 
     def _furigana(self, beside: Placed) -> None:
         """Write one to three small kana right of a kanji."""
@@ -171,16 +172,17 @@ class TextSetter:
     def _link(self, column: Column) -> None:
         """Let the brush go from some characters into the one below."""
         for upper, lower in zip(column.placed, column.placed[1:], strict=False):
-            kana = _is_kana(upper.character) + _is_kana(lower.character)
+            kana = is_kana(upper.character) + is_kana(lower.character)
             if self.rng.random() < self.hand.link * (0.1, 0.4, 1.0)[kana]:
                 self.unlabelled.append(_connection(upper, lower))
 
 
 def _connection(upper: Placed, lower: Placed) -> Placed:
     """Return the thin stroke from the end of one character to the start of the next."""
-    a = upper.glyph.points[-1] + np.array([upper.x, upper.y], dtype=np.float32)
+    last = upper.glyph.leave
+    a = upper.glyph.points[last] + np.array([upper.x, upper.y], dtype=np.float32)
     b = lower.glyph.points[0] + np.array([lower.x, lower.y], dtype=np.float32)
-    leave = upper.glyph.points[-1] - upper.glyph.points[max(0, len(upper.glyph.points) - 4)]
+    leave = upper.glyph.points[last] - upper.glyph.points[max(0, last - 4)]
     leave = leave / max(float(np.hypot(*leave)), 1e-6)
     t = np.linspace(0, 1, 14, dtype=np.float32)[:, None]
     reach = np.float32(0.5 * np.hypot(*(b - a)))
@@ -188,8 +190,4 @@ def _connection(upper: Placed, lower: Placed) -> Placed:
     points: FloatArray = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * control_a + 3 * t**2 * (1 - t) * control_b + t**3 * b
     width = np.float32(0.5) * min(upper.glyph.widths.mean(), lower.glyph.widths.mean())
     widths = width * (1 - 0.5 * np.sin(np.pi * t[:, 0]))
-    return Placed("", make_glyph(points, widths.astype(np.float32), (0,)), 0.0, 0.0)
-
-
-def _is_kana(character: str) -> bool:
-    return bool(character) and _FIRST_KANA <= character <= _LAST_KANA or character == "〱"
+    return Placed("", make_glyph(points, widths.astype(np.float32)), 0.0, 0.0)

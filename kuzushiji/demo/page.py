@@ -1,57 +1,24 @@
 """One page: text and paper together, and where each character came to lie."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.demo.books import Book, PagePlan, book_of
-from kuzushiji.demo.brush import coverage
 from kuzushiji.demo.drawings import draw_picture, draw_seal
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
+from kuzushiji.demo.ink import Ink
 from kuzushiji.demo.layout import Area, Placed, TextSetter
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
 from kuzushiji.demo.text import Paragraph, paragraphs_from, spell
 from kuzushiji.demo.vocabulary import Characters
 
-_INKED = 96  # of 255: from here on a pixel belongs to the character
 _SEAL_BGR = np.array([48, 52, 178], dtype=np.float32)
 Label = tuple[str, int, int, int, int]
 """Code, x, y, width, height: integers, pixels of the page."""
-
-
-@dataclass
-class Ink:
-    """The ink on a page so far.
-
-    Attributes:
-        black: How much ink covers each pixel, (h, w) uint8.
-        fibre: Where a dry brush leaves the paper bare, (h, w), 0 to 1.
-    """
-
-    black: NDArray[np.uint8]
-    fibre: NDArray[np.float32]
-
-    def put(self, placed: Placed, load: float, dry: float) -> tuple[int, int, int, int] | None:
-        """Add a glyph, and return x, y, width, height of its ink on the page, or None when there is none."""
-        cover, x, y = coverage(placed.glyph, placed.x, placed.y)
-        height, width = self.black.shape
-        x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + cover.shape[1], width), min(y + cover.shape[0], height)
-        if x1 <= x0 or y1 <= y0:
-            return None
-        cover = cover[y0 - y : y1 - y, x0 - x : x1 - x]
-        ink = cover * np.float32(load)
-        if dry > 0:
-            ink = ink * np.clip(1.6 - 2.2 * np.float32(dry) * self.fibre[y0:y1, x0:x1], 0.12, 1.0)
-        region = self.black[y0:y1, x0:x1]
-        np.maximum(region, ink.astype(np.uint8), out=region)
-        rows, columns = np.flatnonzero(cover.max(axis=1) >= _INKED), np.flatnonzero(cover.max(axis=0) >= _INKED)
-        if len(rows) == 0:
-            return None
-        box = x0 + columns[0], y0 + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
-        return int(box[0]), int(box[1]), int(box[2]), int(box[3])
 
 
 def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple[NDArray[np.uint8], list[Label], int]:
@@ -61,7 +28,7 @@ def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple
     height, width = page_height, max(16, round(page_height * book.ratio * float(rng.uniform(0.97, 1.03))))
     sheet = lay_sheet(book.frame, height, width, bool(plan.page % 2), rng)
     fibre = np.clip(0.5 + 0.3 * clouds(height, width, max(1.2, height / 500), rng), 0, 1)
-    ink = Ink(np.zeros((height, width), dtype=np.uint8), fibre)
+    ink = Ink(np.zeros((height, width), dtype=np.uint8), fibre, sheet.bend)
     setter = TextSetter(book.text, book.hand, height, rng)
     if plan.kind != "blank":
         _draw_page(ink, setter, plan, book, sheet, characters, rng)
@@ -135,10 +102,11 @@ def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.ra
     reach = size * book.text.column_pitch / 2
     area = Area(middle - reach * 0.6, sheet.text.y0, middle + reach, sheet.text.y1)
     setter.fill(area, paragraphs_from(rng))
-    layer = Ink(np.zeros_like(ink.black), ink.fibre)
+    layer = ink.fresh()
     _write(layer, setter.labelled, book, rng)
-    x0, x1 = round(strip.x0), round(strip.x1)
-    np.maximum(ink.black[:, x0:x1], layer.black[:, x0:x1], out=ink.black[:, x0:x1])
+    flat_x, _ = sheet.bend.flat(*ink.black.shape)
+    seen = (flat_x > strip.x0) & (flat_x < strip.x1)
+    np.maximum(ink.black, layer.black * seen, out=ink.black)
 
 
 def _assemble(ink: Ink, book: Book, sheet: Sheet, plan: PagePlan, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -150,8 +118,9 @@ def _assemble(ink: Ink, book: Book, sheet: Sheet, plan: PagePlan, rng: np.random
     for _ in range(rng.poisson(book.frame.seals)):
         _stamp(page, ink, sheet, rng)
     add_wormholes(page, style, rng)
-    _fold(page, sheet)
-    _ground(page, sheet, book, rng)
+    flat_x, flat_y = sheet.bend.flat(height, width)
+    _fold(page, (flat_x - np.float32(sheet.gutter)) / np.float32(height))
+    _ground(page, flat_x, flat_y, sheet, book, rng)
     return page
 
 
@@ -174,28 +143,33 @@ def _stamp(page: NDArray[np.float32], ink: Ink, sheet: Sheet, rng: np.random.Gen
     side = float(rng.uniform(0.04, 0.085)) * height
     x = float(rng.uniform(sheet.page.x0, max(sheet.page.x1 - side, sheet.page.x0 + 1)))
     y = float(rng.uniform(sheet.page.y0, max(sheet.page.y1 - side, sheet.page.y0 + 1)))
-    layer = Ink(np.zeros_like(ink.black), ink.fibre)
+    layer = ink.fresh()
     for line in draw_seal(x, y, side, rng):
         layer.put(line, float(rng.uniform(0.75, 0.9)), 0.55)
     _cover(page, layer.black, _SEAL_BGR + np.float32(rng.normal(0, 10, 3)))
 
 
-def _fold(page: NDArray[np.float32], sheet: Sheet) -> None:
-    """Darken the fold between page and neighbour."""
-    height, width = page.shape[:2]
-    distance = (np.arange(width, dtype=np.float32) - np.float32(sheet.gutter)) / np.float32(height)
-    shade = 1 - 0.22 * np.exp(-np.abs(distance) / 0.02) - 0.35 * np.exp(-((distance / 0.0018) ** 2))
-    page *= shade.astype(np.float32)[None, :, None]
+def _fold(page: NDArray[np.float32], distance: NDArray[np.float32]) -> None:
+    """Darken the fold between page and neighbour; `distance` (h, w) to it in heights of the picture."""
+    shade = 1 - 0.22 * np.exp(-np.abs(distance) / np.float32(0.02))
+    shade -= 0.35 * np.exp(-((distance / np.float32(0.0018)) ** 2))
+    page *= shade[..., None]
 
 
-def _ground(page: NDArray[np.float32], sheet: Sheet, book: Book, rng: np.random.Generator) -> None:
-    """Paint what lies around the book, with a ragged edge."""
+def _ground(
+    page: NDArray[np.float32], flat_x: NDArray[np.float32], flat_y: NDArray[np.float32], sheet: Sheet, book: Book,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Paint what lies around the book, with a ragged edge, and the edges of the pages below."""
     height, width = page.shape[:2]
-    ragged = 0.0004 * height * clouds(height, width, height / 30, rng)
-    x = np.arange(width, dtype=np.float32)[None, :] + ragged
-    y = np.arange(height, dtype=np.float32)[:, None] + ragged
-    left = 0.0 if sheet.gutter < width / 2 else sheet.page.x0
-    right = float(width) if sheet.gutter > width / 2 else sheet.page.x1
-    inside = np.minimum(np.minimum(x - left + 1, right - x), np.minimum(y - sheet.page.y0 + 1, sheet.page.y1 - y))
+    ragged = np.float32(0.0004 * height) * clouds(height, width, height / 30, rng)
+    fold_is_left = sheet.gutter < width / 2
+    outer = sheet.page.x1 - flat_x if fold_is_left else flat_x - sheet.page.x0
+    outer = outer + ragged + 1
+    unit = np.float32(0.0016 * height)
+    for number in range(book.frame.stack):
+        edge = np.float32(float(rng.uniform(1, 2)) + 2.2 * number) * unit
+        page *= (1 - np.float32(rng.uniform(0.12, 0.4)) * np.exp(-(((outer - edge) / (0.4 * unit)) ** 2)))[..., None]
+    inside = np.minimum(outer, np.minimum(flat_y + ragged - sheet.page.y0 + 1, sheet.page.y1 - flat_y - ragged))
     outside = np.clip(0.5 - inside, 0, 1)[..., None]
     page += (np.array(book.paper.ground, dtype=np.float32) - page) * outside

@@ -57,7 +57,7 @@ def draw_paper_style(rng: np.random.Generator) -> PaperStyle:
         ground=_vary(_GROUNDS_RGB, rng, 4),
         ink=_vary(_INKS_RGB, rng, 5),
         mottle=float(rng.uniform(0.01, 0.05)),
-        fibre=float(rng.uniform(0.008, 0.03)),
+        fibre=float(rng.uniform(0.004, 0.014)),
         stains=float(rng.choice([0.2, 0.8, 2.5])),
         holes=float(rng.choice([0.0, 0.3, 3.0])),
         bleed=float(rng.choice([0.03, 0.1, 0.2, 0.3])) * float(rng.uniform(0.6, 1.2)),
@@ -122,16 +122,16 @@ def photograph(page: FloatImage, style: PaperStyle, rng: np.random.Generator) ->
 def _vary(
     colours: tuple[tuple[int, int, int], ...], rng: np.random.Generator, spread: float
 ) -> tuple[float, float, float]:
-    red, green, blue = np.array(colours[int(rng.integers(len(colours)))]) + rng.normal(0, spread) + rng.normal(0, 3, 3)
+    red, green, blue = np.array(colours[int(rng.integers(len(colours)))]) + rng.normal(0, spread) + rng.normal(0, 2, 3)
     return float(blue), float(green), float(red)
 
 
 def _fibres(height: int, width: int, rng: np.random.Generator) -> FloatImage:
     noise = rng.standard_normal((height, width), dtype=np.float32)
     unit = height / 800
-    across = cv2.GaussianBlur(noise, (0, 0), sigmaX=3.5 * unit, sigmaY=0.6 * unit)
-    down = cv2.GaussianBlur(noise[::-1, ::-1], (0, 0), sigmaX=0.5 * unit, sigmaY=4 * unit)
-    both = across + down
+    laid = cv2.GaussianBlur(noise, (0, 0), sigmaX=6 * unit, sigmaY=0.7 * unit)
+    grain = cv2.GaussianBlur(noise[::-1, ::-1], (0, 0), sigmaX=1.4 * unit, sigmaY=1.1 * unit)
+    both = laid + np.float32(rng.uniform(0.6, 2.0)) * grain
     return np.asarray(both / max(float(both.std()), 1e-6), dtype=np.float32)
 
 

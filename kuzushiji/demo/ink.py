@@ -1,0 +1,60 @@
+"""The ink on a page, and where on it each character came to lie."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.demo.brush import coverage
+from kuzushiji.demo.frame import Bend
+from kuzushiji.demo.hand import make_glyph
+from kuzushiji.demo.layout import Placed
+
+_INKED = 96  # of 255: from here on a pixel belongs to the character
+_DRY_START, _DRY_SLOPE, _DRY_REST = 1.6, 2.2, 0.12
+
+
+@dataclass
+class Ink:
+    """The ink on a page so far.
+
+    Attributes:
+        black: How much ink covers each pixel, (h, w) uint8.
+        fibre: Where a dry brush leaves the paper bare, (h, w), 0 to 1.
+        bend: How the sheet lies under the camera.
+    """
+
+    black: NDArray[np.uint8]
+    fibre: NDArray[np.float32]
+    bend: Bend
+
+    def fresh(self) -> "Ink":
+        """Return the same sheet without ink."""
+        return Ink(np.zeros_like(self.black), self.fibre, self.bend)
+
+    def put(self, placed: Placed, load: float, dry: float) -> tuple[int, int, int, int] | None:
+        """Add a glyph.
+
+        Args:
+            placed: The glyph and its place on the flat sheet.
+            load: How much ink the brush gives, 0 to 1.
+            dry: How far it leaves the hollows of the paper bare, 0 to 1.
+
+        Returns:
+            x, y, width, height of its ink in the picture, or None when nothing of it is in the picture.
+        """
+        points = self.bend.apply(placed.glyph.points + np.array([placed.x, placed.y], dtype=np.float32))
+        cover, x, y = coverage(make_glyph(points, placed.glyph.widths, placed.glyph.starts))
+        height, width = self.black.shape
+        x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + cover.shape[1], width), min(y + cover.shape[0], height)
+        if x1 <= x0 or y1 <= y0:
+            return None
+        cover = cover[y0 - y : y1 - y, x0 - x : x1 - x]
+        bare = np.clip(_DRY_START - np.float32(_DRY_SLOPE * dry) * self.fibre[y0:y1, x0:x1], _DRY_REST, 1.0)
+        region = self.black[y0:y1, x0:x1]
+        np.maximum(region, (cover * bare * np.float32(load)).astype(np.uint8), out=region)
+        rows, columns = np.flatnonzero(cover.max(axis=1) >= _INKED), np.flatnonzero(cover.max(axis=0) >= _INKED)
+        if len(rows) == 0:
+            return None
+        box = x0 + columns[0], y0 + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
+        return int(box[0]), int(box[1]), int(box[2]), int(box[3])
