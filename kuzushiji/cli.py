@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ Number = TypeVar("Number", int, float)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-_INTERRUPTED = 130
+_SIGNALLED = 128
+"""Added to a signal's number, as shells do: 130 for Ctrl-C, 143 for SIGTERM."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -41,7 +43,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     """Run an entry point and leave the process with its exit code.
 
     A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage, by the parser), Ctrl-C
-    in 130. Anything else is a fault of the program and keeps its traceback.
+    in 130, SIGTERM while training in 143. Anything else is a fault of the program and keeps its traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -51,9 +53,9 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         code = EXIT_FAILED
     except BrokenPipeError:
         code = EXIT_FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
-        code = _INTERRUPTED
+        code = _SIGNALLED + getattr(stop, "signum", signal.SIGINT)
     sys.exit(code)
 
 

@@ -102,7 +102,9 @@ class _Run:
     def resume(self) -> None:
         """Take over the checkpoint of the folder, if there is one and the run is not to start anew."""
         path = self.training.folder / CHECKPOINT
-        if not self.training.fresh and path.exists():
+        if self.training.fresh:
+            path.unlink(missing_ok=True)
+        if path.exists():
             state = load_checkpoint(path)
             check_same_run(path, state["meta"], self.training.stage, self.training.parameters)
             for name, part in self._parts().items():

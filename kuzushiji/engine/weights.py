@@ -17,7 +17,11 @@ HEADS = ("fc.", "head.", "classifier.")
 """Classifier heads of published networks: never needed here."""
 
 _WRAPPERS = ("module.", "_orig_mod.", "backbone.", "body.")
+_COUNTER = "num_batches_tracked"
+"""Of batch norms: only those have it that learn with a cumulative average, which nobody here does."""
+
 _CONTAINERS = ("model", "state_dict", "weights")
+_CLIENTS = ("huggingface_hub", "httpx", "httpx2", "requests", "http")
 _SHOWN = 3
 
 
@@ -62,11 +66,11 @@ def load_weights(
     """
     found = {rename(_bare(name)): value for name, value in read_state(path).items()}
     wanted = module.state_dict()
-    missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
+    missing = [name for name in wanted if name not in found and not name.endswith(_COUNTER)]
     wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
     ignored = tuple(name for name in found if name not in wanted)
-    foreign = [name for name in ignored if not name.startswith((*ignore, *cut_off, "num_batches_tracked"))]
-    foreign = [name for name in foreign if not name.endswith("num_batches_tracked")]
+    known = (*ignore, *cut_off)
+    foreign = [name for name in ignored if not name.startswith(known) and not name.endswith(_COUNTER)]
     expected = f"{path}: expected weights of {architecture}, got"
     if missing:
         raise InputError(f"{expected} a file without {_listed(missing)}")
@@ -114,12 +118,20 @@ def pretrained_or_explain(load: Callable[[], Loaded], name: str) -> Loaded:
     """
     try:
         return load()
-    except (OSError, RuntimeError) as error:  # no network is an OSError: of urllib, and of huggingface_hub
+    except Exception as error:
+        if not _is_of_download(error):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise InputError(
             f"weights {name}: expected them in the cache or on the network, got neither ({reason}); "
             "fetch the file on another machine and pass it with --weights FILE, or train without with --pretrained 0"
         ) from error
+
+
+def _is_of_download(error: Exception) -> bool:
+    """Return whether a download failed: an OSError for urllib, one of its client's own kind for huggingface_hub."""
+    damaged = isinstance(error, RuntimeError) and "invalid hash" in str(error)  # torch.hub, after a broken download
+    return isinstance(error, OSError) or damaged or type(error).__module__.partition(".")[0] in _CLIENTS
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -143,11 +155,3 @@ def _bare(name: str) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def half_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return the module's state with float values in float16: half the file, and `load_weights` takes it."""
-    return {
-        name: value.to(torch.float16) if value.is_floating_point() else value
-        for name, value in module.state_dict().items()
-    }
