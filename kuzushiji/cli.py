@@ -54,7 +54,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     except BrokenPipeError:
         code = EXIT_FAILED
     except KeyboardInterrupt as stop:
-        print("interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
+        print(str(stop) or "interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
         code = _SIGNALLED + getattr(stop, "signum", signal.SIGINT)
     sys.exit(code)
 

@@ -58,8 +58,7 @@ def fit(training: Training) -> FitResult:
         except Stopped as stopped:
             run.save()
             where = f"{training.folder / CHECKPOINT} (epoch {run.progress.epoch + 1})"
-            logger.warning("stopped by %s: the same command goes on from %s", stopped, where)
-            raise
+            raise Stopped(stopped.signum, f"the same command goes on from {where}") from None
     return run.report()
 
 

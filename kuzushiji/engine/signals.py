@@ -11,10 +11,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop and has done so; `signum` says by which signal."""
+    """The run was asked to stop and has done so; `signum` says by which signal, `advice` how to go on."""
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+    def __init__(self, signum: int, advice: str = "") -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}" + (f": {advice}" if advice else ""))
         self.signum = signum
 
 
