@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# The second level: LightGBM and XGBoost choose among the best classes of the four kinds of models.
+#
+#   bash level2.sh [PROFILE] [--force] [--dry-run] [--jobs N]
+#
+# Needs the tables that run-all.sh has made up to the stage `pseudo`, and is the stage `level2` of run-all.sh.
+
+# The kinds of models: each is in $RUNS/clf-fold{k}KIND.
+model_kinds() {
+  KINDS=('' "-$SECOND_NAME" "-$SECOND_NAME-pseudo" "-$SECOND_NAME-pseudo-ft")
+}
+
+# table_groups NAME FOLD...: prints the groups of tables as JSON; a group holds the models of one kind and those folds.
+table_groups() {
+  local name=$1 kind fold group groups=''
+  for kind in "${KINDS[@]}"; do
+    group=''
+    for fold in "${@:2}"; do group+=",\"$RUNS/clf-fold$fold$kind/$name\""; done
+    groups+=",[${group:1}]"
+  done
+  echo "[${groups:1}]"
+}
+
+second_level() {
+  local fold detailed=() features=()
+  model_kinds
+
+  # A row for each box and candidate class. Held-out pages: the one model of each kind that has not seen them; test
+  # pages: each kind blended over its folds.
+  for fold in "${FOLDS[@]}"; do
+    start_job "level2-features-fold$fold" kuzushiji.classify.level2_features \
+      "$(table_groups detailed.parquet "$fold")" "$RUNS/level2_features_fold$fold.parquet" \
+      "${COMMON[@]}" ${LEVEL2_FEATURES[@]+"${LEVEL2_FEATURES[@]}"}
+  done
+  start_job level2-features-test kuzushiji.classify.level2_features \
+    "$(table_groups test_detailed.parquet "${FOLDS[@]}")" "$RUNS/level2_features_test.parquet" \
+    "${COMMON[@]}" ${LEVEL2_FEATURES[@]+"${LEVEL2_FEATURES[@]}"}
+
+  # The boosters, each fold's trained on the other folds; then all of them on the test pages.
+  for fold in "${FOLDS[@]}"; do
+    detailed+=("$RUNS/clf-fold$fold/detailed.parquet")
+    features+=("$RUNS/level2_features_fold$fold.parquet")
+  done
+  run_one level2-train kuzushiji.classify.level2 "${detailed[@]}" "${features[@]}" \
+    --save-model "$RUNS/level2_models" --n-folds "$N_FOLDS" "${COMMON[@]}" ${LEVEL2[@]+"${LEVEL2[@]}"}
+  run_one level2-apply kuzushiji.classify.level2 "$RUNS/clf-fold0/test_detailed.parquet" \
+    "$RUNS/level2_features_test.parquet" --load-model "$RUNS/level2_models" --output "$RUNS/submission.csv" \
+    "${COMMON[@]}" ${LEVEL2[@]+"${LEVEL2[@]}"}
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  set -euo pipefail
+  cd "$(dirname "$0")"
+  source scripts/environment.sh
+  source scripts/jobs.sh
+  source scripts/options.sh
+  parse_options "$@"
+  [ -z "$STAGE$FOLD" ] || bad_usage "--stage and --fold are options of run-all.sh"
+  load_profile "${PROFILE:-kaggle}"
+  begin
+  second_level
+  finish_jobs
+fi

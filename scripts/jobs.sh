@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# Sourced by run-all.sh and level2.sh: runs `python -m` commands, one at a time or side by side.
+#
+#   run_one NAME MODULE [ARGUMENT...]     waits for all that were started, then runs it with all cores
+#   start_job NAME MODULE [ARGUMENT...]   starts it as soon as one of JOBS places is free
+#   finish_jobs                           waits for all that were started
+#
+# Each command is printed as it would be typed, and its output is kept in LOGS/NAME.log. The first one that fails ends
+# the others and the script. With DRY_RUN=1 commands are printed and not run.
+# Reads PYTHON LOGS DRY_RUN JOBS, and from `plan_places` GPUS CORES THREADS: each place has its share of GPUs and cores.
+
+job_pids=() # by place; none where the place is free
+job_names=()
+
+# Sets GPUS, CORES, JOBS (unless given: one a GPU, else one a core) and THREADS (of one job) to what the machine offers.
+plan_places() {
+  local gpu
+  CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+  GPUS=()
+  if [ -n "${CUDA_VISIBLE_DEVICES+given}" ]; then
+    IFS=, read -r -a GPUS <<<"$CUDA_VISIBLE_DEVICES"
+  elif command -v nvidia-smi >/dev/null; then
+    while read -r gpu; do GPUS+=("$gpu"); done < <(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true)
+  fi
+  JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} : CORES))}
+  THREADS=$((CORES / JOBS > 1 ? CORES / JOBS : 1))
+}
+
+run_one() {
+  local threads=$CORES
+  finish_jobs
+  print_command "${@:2}"
+  if [ "$DRY_RUN" = 0 ]; then
+    launch 0 "$1" as_it_is "${@:2}"
+    finish_jobs
+  fi
+}
+
+start_job() {
+  local place threads=$THREADS
+  until place=$(free_place); do
+    sleep 0.1
+    collect_ended
+  done
+  print_command "${@:2}"
+  [ "$DRY_RUN" = 1 ] || launch "$place" "$1" with_name "${@:2}"
+}
+
+finish_jobs() {
+  while [ ${#job_pids[@]} -gt 0 ]; do
+    sleep 0.1
+    collect_ended
+  done
+}
+
+# launch PLACE NAME FILTER MODULE [ARGUMENT...]: the job becomes a process group of its own, so that its data loader
+# workers can be ended with it, and so that Ctrl-C reaches it only through `stop_jobs`.
+launch() {
+  local place=$1 name=$2 filter=$3
+  shift 3
+  set -m
+  (
+    set +m
+    trap : INT TERM # wait for the command's own end
+    if [ ${#GPUS[@]} -gt 0 ]; then
+      export CUDA_VISIBLE_DEVICES=${GPUS[place % ${#GPUS[@]}]}
+    fi
+    export OMP_NUM_THREADS=$threads
+    "$PYTHON" -m "$@" </dev/null 2>&1 | (trap '' INT TERM; tee "$LOGS/$name.log" | "$filter" "$name")
+  ) &
+  set +m
+  job_pids[place]=$!
+  job_names[place]=$name
+}
+
+as_it_is() {
+  cat
+}
+
+with_name() {
+  local line
+  while IFS= read -r line; do printf '[%s] %s\n' "$1" "$line"; done
+}
+
+free_place() {
+  local place
+  for ((place = 0; place < JOBS; place++)); do
+    if [ -z "${job_pids[place]-}" ]; then
+      echo "$place"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Frees the places of jobs that have ended; one that failed ends the script.
+collect_ended() {
+  local place pid code
+  for place in "${!job_pids[@]}"; do
+    pid=${job_pids[place]}
+    if ! kill -0 "$pid" 2>/dev/null; then
+      code=0
+      wait "$pid" || code=$?
+      unset "job_pids[place]"
+      if [ "$code" != 0 ]; then
+        stop_jobs TERM
+        echo "error: ${job_names[place]} failed with exit code $code; its output: $LOGS/${job_names[place]}.log" >&2
+        exit 1
+      fi
+    fi
+  done
+}
+
+# stop_jobs SIGNAL: asks the running jobs to end, and ends those that have not after 30 s.
+stop_jobs() {
+  local pid patience=300
+  for pid in ${job_pids[@]+"${job_pids[@]}"}; do
+    kill "-$1" -- "-$pid" 2>/dev/null || true
+  done
+  for pid in ${job_pids[@]+"${job_pids[@]}"}; do
+    while kill -0 "$pid" 2>/dev/null; do
+      sleep 0.1
+      ((patience-- > 0)) || kill -KILL -- "-$pid" 2>/dev/null || true
+    done
+  done
+  job_pids=()
+}
+
+trap 'stop_jobs TERM' EXIT
+trap 'stop_jobs INT; exit 130' INT
+trap 'stop_jobs TERM; exit 143' TERM HUP
+
+print_command() {
+  local word line="python -m"
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./=:,+@%-]* | '') line+=" '${word//\'/\'\\\'\'}'" ;;
+      *) line+=" $word" ;;
+    esac
+  done
+  printf '%s\n' "$line"
+}

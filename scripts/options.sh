@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# Sourced by run-all.sh and level2.sh: their command line and the profiles.
+
+# The stages in their order; those marked with a star run once per fold, the others once.
+STAGES=(books check '*segment' merge '*classify' '*classify-second' pseudolabel '*pseudo-ft' '*pseudo' blend level2 report)
+
+usage() {
+  cat <<END
+usage: bash $(basename "$0") [PROFILE] [--fold K] [--stage NAME] [--force] [--dry-run] [--jobs N]
+
+  PROFILE       $(profiles); kaggle without it
+  --fold K      only the part of fold K: its runs of the stages marked with a star, as far as their inputs are there
+  --stage NAME  only this stage: ${STAGES[*]}
+  --force       run again what is done
+  --dry-run     print the commands and run nothing
+  --jobs N      processes side by side; without it one a GPU, or one a core where there is no GPU
+END
+}
+
+# Sets PROFILE FOLD STAGE FORCE DRY_RUN JOBS from the command line; anything wrong ends the script with 2.
+parse_options() {
+  PROFILE='' FOLD='' STAGE='' FORCE=0 DRY_RUN=0
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) usage; exit 0 ;;
+      --fold | --stage | --jobs)
+        [ $# -ge 2 ] || bad_usage "$1 needs a value"
+        case $1 in --fold) FOLD=$2 ;; --stage) STAGE=$2 ;; --jobs) JOBS=$2 ;; esac
+        shift
+        ;;
+      --force) FORCE=1 ;;
+      --dry-run) DRY_RUN=1 ;;
+      -*) bad_usage "unknown option $1" ;;
+      *) [ -z "$PROFILE" ] || bad_usage "one profile expected, got $PROFILE and $1"; PROFILE=$1 ;;
+    esac
+    shift
+  done
+  [[ ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || bad_usage "--jobs: expected a number of at least 1, got $JOBS"
+  [ -z "$STAGE" ] || is_stage "$STAGE" || bad_usage "--stage: expected one of ${STAGES[*]//\*/}, got $STAGE"
+}
+
+is_stage() {
+  [[ " ${STAGES[*]//\*/} " == *" $1 "* ]]
+}
+
+is_per_fold() {
+  [[ " ${STAGES[*]} " == *" *$1 "* ]]
+}
+
+# Reads profiles/NAME.env, and checks --fold and --stage against it.
+load_profile() {
+  [ -f "profiles/$1.env" ] || bad_usage "no profile $1; there are: $(profiles)"
+  # shellcheck source=/dev/null
+  source "profiles/$1.env"
+  LOGS=$RUNS/logs
+  COMMON=(--data-root "$DATA_ROOT")
+  [ "$FORCE" = 0 ] || COMMON+=(--force)
+  FOLDS=()
+  local fold
+  for ((fold = 0; fold < N_FOLDS; fold++)); do FOLDS+=("$fold"); done
+  if [ -n "$FOLD" ]; then
+    if [[ ! $FOLD =~ ^[0-9]+$ ]] || [ "$FOLD" -ge "$N_FOLDS" ]; then
+      bad_usage "--fold: expected 0 to $((N_FOLDS - 1)) with this profile, got $FOLD"
+    fi
+    FOLDS=("$FOLD")
+  fi
+}
+
+# Makes what all stages need: the environment, the folder of logs, the plan of places for jobs.
+begin() {
+  plan_places
+  [ "$DRY_RUN" = 0 ] || return 0
+  use_environment requirements.txt || exit 1
+  mkdir -p "$LOGS" || exit 1
+  SECONDS=0 # what is measured begins after the set-up
+}
+
+profiles() {
+  local file names=()
+  for file in profiles/*.env; do names+=("$(basename "$file" .env)"); done
+  echo "${names[*]}"
+}
+
+bad_usage() {
+  echo "$(basename "$0"): error: $* (--help lists all)" >&2
+  exit 2
+}
