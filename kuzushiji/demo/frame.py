@@ -7,6 +7,7 @@ import numpy as np
 from kuzushiji.demo.hand import FloatArray, make_glyph
 from kuzushiji.demo.layout import Area, Placed
 
+_SPINE_PLACES = (0.05, 0.16, 0.3, 0.45, 0.62, 0.78, 0.92)  # of the height of the text
 _TURN = 0.006  # radians, standard deviation
 _BULGE = 0.004  # heights of the picture, standard deviation
 
@@ -172,9 +173,10 @@ def spine_marks(style: FrameStyle, sheet: Sheet, height: int, rng: np.random.Gen
     left = sheet.gutter < (sheet.page.x0 + sheet.page.x1) / 2
     x = sheet.page.x0 + 0.006 * height if left else sheet.page.x1 - 0.006 * height
     marks = []
-    for share in (0.08, 0.3, 0.62, 0.9):
+    for share in rng.choice(_SPINE_PLACES, int(rng.integers(2, 6)), replace=False).tolist():
         y = sheet.text.y0 + share * (sheet.text.y1 - sheet.text.y0)
-        marks.append(_line((x, y), (x, y + float(rng.uniform(0.01, 0.05)) * height), 0.01 * height, rng))
+        length, width = rng.uniform((0.008, 0.006), (0.05, 0.016)) * height
+        marks.append(_line((x, y), (x, y + float(length)), float(width), rng))
     return marks
 
 

@@ -69,7 +69,7 @@ def draw_text_style(rng: np.random.Generator, *, printed: bool) -> TextStyle:
     furigana = float(rng.choice([0.0, 0.0, 0.0, 0.6, 0.95]))
     return TextStyle(
         pitch=float(rng.uniform(0.042, 0.06)),
-        column_pitch=float(rng.uniform(1.1, 1.4)) + (0.3 if furigana else 0.0),
+        column_pitch=float(rng.uniform(1.05, 1.32)) + (0.28 if furigana else 0.0),
         kana_size=float(rng.uniform(0.68, 0.9)),
         gap=float(rng.uniform(-0.03, 0.13)),
         drift=float(rng.uniform(0.01, 0.03) if printed else rng.uniform(0.02, 0.07)),

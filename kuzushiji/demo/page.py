@@ -133,9 +133,10 @@ def _show_through(page: NDArray[np.float32], ink: Ink, book: Book, rng: np.rando
     """Darken the page where the text on its other side shows: mirrored, shifted, blurred."""
     height, width = ink.black.shape
     other = np.roll(ink.black[:, ::-1], (int(rng.integers(height)) // 8, int(rng.integers(width))), axis=(0, 1))
-    other = cv2.GaussianBlur(other, (0, 0), max(0.6, height * 0.0016))
+    other = cv2.GaussianBlur(other, (0, 0), max(0.6, height * float(rng.uniform(0.0012, 0.0024))))
+    patchy = np.clip(1 + np.float32(0.4) * clouds(height, width, height / 6, rng), 0.2, 2)
     strength = book.paper.bleed * float(rng.uniform(0.4, 1.2)) / 255
-    page *= (1 - other.astype(np.float32) * np.float32(strength))[..., None]
+    page *= (1 - other * patchy * np.float32(strength))[..., None]
 
 
 def _stamp(page: NDArray[np.float32], ink: Ink, sheet: Sheet, rng: np.random.Generator) -> None:
