@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import math
+import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,253 @@ def test_fault_5_interrupted_equals_uninterrupted(tmp_path, undisturbed, where, 
     assert before == {number: signal.getsignal(number) for number in before}
     fit(make_training(tmp_path))
     assert_same_runs(tmp_path, undisturbed)
+
+
+def test_fault_5_the_schedule_goes_on_where_it_was(tmp_path, undisturbed):
+    """Rates of a run that was stopped and gone on with are those of one cosine over all epochs, warmed up once."""
+    training = make_training(tmp_path)
+    with pytest.raises(Stopped):
+        fit(dataclasses.replace(training, step=raising_after(training.step, 13, signal.SIGTERM)))
+    fit(make_training(tmp_path))
+    rates = [event["lr"] for event in events_without_seconds(tmp_path) if event["kind"] == "train"]
+    assert rates == [pytest.approx(0.1 * training.factor(step), rel=1e-6) for step in range(8)]
+    assert rates == [event["lr"] for event in events_without_seconds(undisturbed) if event["kind"] == "train"]
+
+
+def test_progress_means_the_next_epoch(undisturbed):
+    progress = load_checkpoint(undisturbed / CHECKPOINT)["progress"]
+    assert (progress["epoch"], progress["batches"], progress["updates"]) == (4, 0, 8)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first = fit(make_training(tmp_path, epochs=1))
+
+    def fails(_):
+        raise AssertionError("called")
+
+    again = fit(make_training(tmp_path, epochs=1, step=fails, evaluate=fails))
+    assert again == first
+
+
+def test_fresh_starts_anew(tmp_path, undisturbed):
+    other = make_training(tmp_path, parameters={"lr": 0.7})
+    fit(dataclasses.replace(other, epochs=1))
+    fit(make_training(tmp_path, fresh=True))
+    assert_same_runs(tmp_path, undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parameters": {"lr": 0.2, "epochs": 1}}, r"lr \(0.1 there, 0.2 now\)"),
+        ({"parameters": {"lr": 0.1}}, r"epochs \(1 there, none now\)"),
+        ({"parameters": {"lr": 0.1, "epochs": 1, "wd": (1, 2)}}, r"wd \(none there, \[1, 2\] now\)"),
+        ({"stage": "other.train"}, "expected a checkpoint of other.train, got one of toy.train"),
+    ],
+)
+def test_refuses_to_go_on_with_another_run(tmp_path, changes, message):
+    fit(make_training(tmp_path, epochs=1))
+    with pytest.raises(InputError, match=message):
+        fit(make_training(tmp_path, **({"epochs": 1} | changes)))
+
+
+def test_any_number_of_workers_gives_the_same(tmp_path, undisturbed):
+    training = make_training(tmp_path)
+    loader = build_loader(Noisy(), 3, sampler=training.sampler, drop_last=True, workers=2)
+    fit(dataclasses.replace(training, loader=loader))
+    assert_same_runs(tmp_path, undisturbed)
+
+
+# Accumulation, schedule
+
+
+def plain_training(folder: Path, batch_size: int, accumulation_steps: int) -> Training:
+    """Return a run without what depends on the batch size by design: batch norm, dropout."""
+    training = make_training(folder)
+    torch.manual_seed(SEED)
+    model = nn.Linear(4, 1)
+    return dataclasses.replace(
+        training,
+        model=model,
+        optimizer=build_optimizer(model.parameters(), "sgd", 0.05),
+        factor=build_factor(100, warmup_steps=2),
+        loader=build_loader(Noisy(), batch_size, sampler=training.sampler, drop_last=True),
+        step=lambda batch: StepOutput(nn.functional.mse_loss(model(batch[0]), batch[1]), len(batch[0])),
+        evaluate=None,
+        ema_decay=None,
+        accumulation_steps=accumulation_steps,
+    )
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation_steps"), [(1, 20), (2, 10), (5, 4), (2, 11)])
+def test_fault_6_accumulation_equals_the_large_batch(tmp_path, batch_size, accumulation_steps):
+    large = plain_training(tmp_path / "large", 20, 1)
+    small = plain_training(tmp_path / "small", batch_size, accumulation_steps)
+    fit(large)
+    fit(small)
+    torch.testing.assert_close(small.model.state_dict(), large.model.state_dict(), rtol=1e-5, atol=1e-6)
+
+
+def test_fault_6_the_last_group_of_an_epoch_may_be_smaller(tmp_path):
+    training = plain_training(tmp_path, 3, 4)  # 6 batches: groups of 4 and 2
+    fit(training)
+    steps = [event["step"] for event in events_without_seconds(tmp_path) if event["kind"] == "train"]
+    assert steps == list(range(1, 9))
+    assert updates_per_epoch(6, 4) == 2
+
+
+def test_fault_6_warm_up_happens_once(tmp_path):
+    """An epoch is two passes over the samples: the second does not warm up again, nor does the second epoch."""
+    training = plain_training(tmp_path, 5, 1)
+    fit(dataclasses.replace(training, factor=build_factor(100, warmup_steps=4), epochs=2))
+    rates = [event["lr"] / 0.05 for event in events_without_seconds(tmp_path) if event["kind"] == "train"]
+    assert rates == pytest.approx([0.001, 0.25075, 0.5005, 0.75025, 1, 1, 1, 1], rel=1e-5)
+
+
+# The best epoch
+
+
+def scored(values: list[float], folder: Path, **changes) -> Training:
+    """Return a run whose evaluations give these values; the metric `weight` identifies the evaluated model."""
+    remaining = iter(values)
+
+    def evaluate(model):
+        return {"f1": next(remaining), "weight": float(model[0].weight.sum())}
+
+    return make_training(folder, epochs=len(values), evaluate=evaluate, **changes)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([0.5, 0.9, 0.7], 1),
+        ([0.5, 0.9, 0.9], 1),  # of equals the first
+        ([0.0, 0.0], 0),  # the first epoch is the best so far, however bad
+        ([math.nan, 0.1], 1),
+        ([0.1, math.nan], 0),
+    ],
+)
+def test_fault_9_last_and_best_are_reported_side_by_side(tmp_path, values, best):
+    result = fit(scored(values, tmp_path))
+    assert (result.best_epoch, result.last_epoch) == (best, len(values) - 1)
+    assert result.best["f1"] == values[best]
+    assert result.last["f1"] == pytest.approx(values[-1], nan_ok=True)
+    report = json.loads((tmp_path / METRICS).read_text())
+    assert report["best"]["f1"] == values[best]
+    assert report["last_epoch"] == len(values) - 1
+    content = load_checkpoint(tmp_path / MODEL_BEST)
+    assert content["meta"]["epoch"] == best
+    assert content["meta"]["metrics"]["f1"] == values[best]
+    assert content["meta"]["codes"] == ["a", "b"]
+    assert float(content["model"]["0.weight"].sum()) == pytest.approx(result.best["weight"])
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.5])
+def test_the_evaluated_weights_are_those_that_are_kept(tmp_path, ema_decay):
+    training = scored([0.1, 0.2], tmp_path, ema_decay=ema_decay)
+    result = fit(training)
+    kept = float(load_checkpoint(tmp_path / MODEL_BEST)["model"]["0.weight"].sum())
+    raw = float(training.model[0].weight.detach().sum())
+    assert kept == pytest.approx(result.last["weight"])
+    assert (kept == pytest.approx(raw)) is (ema_decay is None)
+
+
+def test_without_evaluation_the_last_epoch_is_the_best(tmp_path):
+    training = make_training(tmp_path, evaluate=None, ema_decay=None)
+    result = fit(training)
+    assert (result.best_epoch, result.best, result.last_epoch, result.last) == (3, {}, 3, {})
+    torch.testing.assert_close(load_checkpoint(tmp_path / MODEL_BEST)["model"], training.model.state_dict())
+
+
+def test_evaluates_every_few_epochs_and_always_the_last(tmp_path):
+    training = make_training(tmp_path, evaluate_every=3)
+    fit(training)
+    events = [event for event in events_without_seconds(tmp_path) if event["kind"] == "epoch"]
+    assert [event["epoch"] for event in events if "valid_f1" in event] == [2, 3]
+
+
+def test_evaluation_sees_eval_mode_and_training_train_mode(tmp_path):
+    modes = []
+    training = make_training(tmp_path, epochs=2, ema_decay=None)
+    step = training.step
+
+    def watching(batch):
+        modes.append(training.model.training)
+        return step(batch)
+
+    def evaluate(model):
+        modes.append(model.training)
+        assert not torch.is_grad_enabled()
+        return {"f1": 0.0}
+
+    fit(dataclasses.replace(training, step=watching, evaluate=evaluate))
+    assert modes == [True] * 6 + [False] + [True] * 6 + [False]
+
+
+# What goes wrong
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_best_weights(tmp_path):
+    fit(make_training(tmp_path, epochs=1))
+    best = (tmp_path / MODEL_BEST).read_bytes()
+    training = make_training(tmp_path, parameters={"lr": 0.1, "epochs": 1}, epochs=2)
+    nan = StepOutput(torch.tensor(math.nan, requires_grad=True), samples=["page_7", "page_9"])
+    with pytest.raises(InputError, match=r"finite loss, got nan in epoch 2, step 2 .* samples page_7, page_9.*--lr"):
+        fit(dataclasses.replace(training, step=lambda _: nan))
+    assert (tmp_path / MODEL_BEST).read_bytes() == best
+
+
+def test_too_little_memory_says_what_to_lower(tmp_path):
+    training = make_training(tmp_path)
+    with pytest.raises(InputError, match="memory of cpu does not suffice: lower --batch-size"):
+        fit(dataclasses.replace(training, step=raising_after(training.step, 1, torch.OutOfMemoryError("no"))))
+
+
+class Deadly(Noisy):
+    def __getitem__(self, key):
+        os._exit(1)
+
+
+def test_a_worker_that_dies_ends_in_one_line(tmp_path):
+    training = make_training(tmp_path)
+    loader = build_loader(Deadly(), 3, sampler=training.sampler, drop_last=True, workers=1)
+    with pytest.raises(InputError, match="worker of the data loader was killed.*lower --workers"):
+        fit(dataclasses.replace(training, loader=loader))
+
+
+class Wrong(Noisy):
+    def __getitem__(self, key):
+        raise InputError("images/page_1.jpg: expected a JPEG")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_data_set_raises_comes_through(tmp_path, workers):
+    training = make_training(tmp_path)
+    loader = build_loader(Wrong(), 3, sampler=training.sampler, drop_last=True, workers=workers)
+    with pytest.raises(InputError, match="page_1.jpg: expected a JPEG"):
+        fit(dataclasses.replace(training, loader=loader))
+
+
+def test_fewer_samples_than_a_batch(tmp_path):
+    training = make_training(tmp_path)
+    with pytest.raises(InputError, match="toy.train: expected at least one whole batch"):
+        fit(dataclasses.replace(training, loader=build_loader(Noisy(), 30, sampler=training.sampler, drop_last=True)))
+
+
+def test_a_metric_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="expected 'f1' among the metrics"):
+        fit(make_training(tmp_path, evaluate=lambda model: {"accuracy": 1.0}))
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"PK\x03\x04 not all of it")
+    with pytest.raises(InputError, match=r"checkpoint.pth: .* damaged"):
+        fit(make_training(tmp_path))
+
+
+def test_outside_the_main_thread_signals_are_left_alone(tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(fit(make_training(tmp_path, epochs=1))))
+    thread.start()
+    thread.join()
+    assert results[0].last_epoch == 0
