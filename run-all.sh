@@ -17,7 +17,7 @@ source level2.sh
 # The books: only for profiles whose data the machine writes itself.
 stage_books() {
   [ ${#BOOKS[@]} -gt 0 ] || return 0
-  run_one books kuzushiji.demo "$DATA_ROOT" "${BOOKS[@]}"
+  run_one books kuzushiji.demo "$DATA_ROOT" "${BOOKS[@]}" ${FORCED[@]+"${FORCED[@]}"}
 }
 
 # Every fault of the data before any of it is used; again only after a file has changed.
@@ -42,9 +42,14 @@ stage_segment() {
 
 # The held-out boxes of all folds in one table; the test boxes of all folds fused.
 stage_merge() {
-  run_one segment-merge kuzushiji.segment.merge "${FOLDS[@]/#/$RUNS/segment-fold}" "$RUNS/segment_clf_gt.csv" "${COMMON[@]}"
-  run_one segment-fuse kuzushiji.segment.fuse "${FOLDS[@]/#/$RUNS/segment-fold}" "$RUNS/segment_test_predictions.csv" \
-    "${COMMON[@]}" ${FUSE[@]+"${FUSE[@]}"}
+  local fold tables=() folders=()
+  for fold in "${FOLDS[@]}"; do
+    tables+=("$RUNS/segment-fold$fold/clf_gt.csv")
+    folders+=("$RUNS/segment-fold$fold")
+  done
+  run_one segment-merge kuzushiji.segment.merge "${tables[@]}" "$RUNS/segment_clf_gt.csv" "${COMMON[@]}"
+  run_one segment-fuse kuzushiji.segment.fuse "${folders[@]}" "$RUNS/segment_test_predictions.csv" \
+    ${FORCED[@]+"${FORCED[@]}"} ${FUSE[@]+"${FUSE[@]}"}
 }
 
 # Which characters they are: two backbones.

@@ -61,12 +61,13 @@ launch() {
   set -m
   (
     set +m
-    trap : INT TERM # wait for the command's own end
+    trap : INT TERM       # wait for the command's own end
+    exec 3>&2 2>/dev/null # without the shell's word on how it ended
     if [ ${#GPUS[@]} -gt 0 ]; then
       export CUDA_VISIBLE_DEVICES=${GPUS[place % ${#GPUS[@]}]}
     fi
     export OMP_NUM_THREADS=$threads
-    "$PYTHON" -m "$@" </dev/null 2>&1 | (trap '' INT TERM; tee "$LOGS/$name.log" | "$filter" "$name")
+    "$PYTHON" -m "$@" </dev/null 2>&1 | (trap '' INT TERM; tee "$LOGS/$name.log" 2>&3 | "$filter" "$name")
   ) &
   set +m
   job_pids[place]=$!

@@ -53,8 +53,10 @@ load_profile() {
   # shellcheck source=/dev/null
   source "profiles/$1.env"
   LOGS=$RUNS/logs
-  COMMON=(--data-root "$DATA_ROOT")
-  [ "$FORCE" = 0 ] || COMMON+=(--force)
+  FORCED=()
+  [ "$FORCE" = 0 ] || FORCED=(--force)
+  # shellcheck disable=SC2034  # read where it is sourced
+  COMMON=(--data-root "$DATA_ROOT" ${FORCED[@]+"${FORCED[@]}"})
   FOLDS=()
   local fold
   for ((fold = 0; fold < N_FOLDS; fold++)); do FOLDS+=("$fold"); done
