@@ -25,6 +25,9 @@ FILE_COLUMNS = ("image_id", "labels")
 BOX_FIELDS = "U+XXXX x y w h"
 POINT_FIELDS = "U+XXXX X Y"
 
+_MAX_NUMBER = 1e9
+"""No page is so large: a number beyond is damage, and would not fit into whole pixels later."""
+
 CODE = re.compile(r"U\+[0-9A-F]{4,6}")
 
 
@@ -78,7 +81,8 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[list[str]]:
 
 def place_of(path: Path, image_ids: Sequence[str], number: int) -> str:
     """Return the words for the place of a page in a file; rows count as in a spreadsheet, the header is row 1."""
-    return f"{path}, row {number + 2}, page {image_ids[number]}"
+    name = image_ids[number]
+    return f"{path}, row {number + 2}, page {name if name.isprintable() else ascii(name)}"
 
 
 def parse_pages(
@@ -92,7 +96,7 @@ def parse_pages(
         place: Returns the words for the place of a page (by its position in `texts`) in messages.
 
     Returns:
-        For n groups in all: (n,) positions of their pages, (n,) codes, (n, number of fields - 1) finite numbers.
+        For n groups in all: (n,) positions of their pages, (n,) codes, (n, number of fields - 1) numbers.
 
     Raises:
         InputError: a string is not groups of such fields; names the place.
@@ -170,7 +174,7 @@ def _to_numbers(words: list[str], page: NDArray[np.int64], place: Callable[[int]
         numbers = np.asarray(pc.cast(pa.array(words, pa.string()), pa.float64()))
     except pa.ArrowInvalid:
         numbers = np.array([_to_number(word) for word in words])
-    wrong = ~np.isfinite(numbers)
+    wrong = ~(np.abs(numbers) <= _MAX_NUMBER)  # NaN too
     if wrong.any():
         entry = int(wrong.argmax())
         raise InputError(f"{place(int(page[entry]))}: expected a number, got {words[entry]!r}")

@@ -90,7 +90,7 @@ def image_path(folder: Path, image_id: str) -> Path:
         InputError: the path would leave `folder`.
     """
     path = folder / f"{image_id}.jpg"
-    plain = image_id not in ("", ".", "..") and not any(sign in image_id for sign in "/\\\0")
+    plain = image_id not in ("", ".", "..") and image_id.isprintable() and not any(sign in image_id for sign in "/\\")
     if not plain:
         raise InputError(f"{folder}: expected an image id that is a plain file name, got {image_id!r}")
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):

@@ -166,6 +166,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "image is a link to outside": (link_outside, "expected a file in its folder, got a link to"),
     "id that leaves the folder": (append("train.csv", "../x,"), "row 15, page ../x: ROOT/train_images: expected"),
+    "id that is no text": (append("train.csv", '"a\n\x1b[2J",'), r"page 'a\n\x1b[2J': ROOT/train_images: expected"),
     "page twice": (append("train.csv", f"{PAGE},"), f"row 15, page {PAGE}: expected each page once, it is in ROOT"),
     "sample page twice": (append("sample_submission.csv", f"{TEST_PAGE},"), "sample_submission.csv, row 5, page"),
     "row without page": (append("train.csv", ",U+3042 1 1 1 1"), "row 15, page : expected an image id"),

@@ -43,7 +43,7 @@ def test_the_competitions_layout(tiny_root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "image_id", ["../train", "../../etc/passwd", "/etc/passwd", "a/b", "a\\b", "..", ".", "", "a\0"]
+    "image_id", ["../train", "../../etc/passwd", "/etc/passwd", "a/b", "a\\b", "..", ".", "", "a\0", "a\n", "\x1b[2J"]
 )
 def test_ids_never_leave_the_folder(image_id: str, tiny_root: Path) -> None:
     root = DataRoot.find(tiny_root)
