@@ -6,6 +6,7 @@ stride 4; `forward` takes (n, 3, h, w) floats and returns the maps (n, channels[
 """
 
 import difflib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,13 +20,7 @@ from kuzushiji.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-BOOKS = "books"
-"""In place of a weights file: the small weights that come with the package, trained on machine-written books."""
-
-_PACKAGED = Path(__file__).parent / "weights"
 _STRIDES = (8, 16)
-_PUBLISHED_NECKS = ("norm.", "norm_pre.", "conv_head.", "bn2.")
-"""Beginnings of names of what published networks have between their last stage and their head."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class Backbone(nn.Module):
     Attributes:
         channels: Widths of the maps at stride 8 and 16.
         start: Names of the modules up to stride 4, which `--frozen-start` keeps as they are.
-        cut_off: Beginnings of names in weights files of the whole network that come after stride 16.
+        cut_off: Beginnings of names, in weights files of the whole network, of what comes after stride 16.
     """
 
     channels: tuple[int, int]
@@ -118,9 +113,11 @@ class TimmFeatures(Backbone):
         self.body = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=taps)
         self.channels = tuple(self.body.feature_info.channels())
         self.start = tuple(f"body.{module}" for module in _modules_until_stride_4(sketch))
-        there = dict(self.body.named_children())
-        self.cut_off = tuple(f"{child}." for child, _ in sketch.named_children() if child not in there)
-        self._flattened = tuple(child for child in dict(sketch.named_children()) if "_" in child)
+        self._flattened = tuple(f"{child}." for child, _ in sketch.named_children() if "_" in child)
+        with torch.device("meta"):
+            whole = timm.create_model(name)
+        mine = self.body.state_dict()
+        self.cut_off = tuple(weight for weight in map(self.own_name, whole.state_dict()) if weight not in mine)
 
     @property
     def named_as_published(self) -> nn.Module:
@@ -131,7 +128,7 @@ class TimmFeatures(Backbone):
     def own_name(self, name: str) -> str:
         """Return timm's name of a weight among feature maps, where `stages.0` is called `stages_0`."""
         joined = name.replace(".", "_", 1)
-        return joined if joined.startswith(tuple(f"{child}." for child in self._flattened)) else name
+        return joined if joined.startswith(self._flattened) else name
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `Backbone.forward`."""
@@ -159,13 +156,14 @@ def backbone_info(name: str) -> BackboneInfo:
     return _timm(name, name)
 
 
-def build_backbone(name: str, *, pretrained: bool, weights: str | None = None) -> Backbone:
+def build_backbone(name: str, *, pretrained: bool, weights: Path | None = None) -> Backbone:
     """Return the backbone called `name`.
 
     Args:
         name: A name that `backbone_info` knows.
         pretrained: Whether it starts from the weights of its name, downloaded or from the download cache.
-        weights: A file (safetensors, pth) to start from in their place, or `books`.
+        weights: A file (safetensors, pth) to start from in their place: of the whole network as it is published, or
+            of what this module builds.
 
     Raises:
         InputError: unknown name; the weights cannot be downloaded, or are another network's.
@@ -176,32 +174,17 @@ def build_backbone(name: str, *, pretrained: bool, weights: str | None = None) -
 
         backbone = info.build(False)
         load_weights(
-            backbone.named_as_published,
-            packaged_weights(name) if weights == BOOKS else Path(weights),
-            architecture=name,
-            ignore=(*HEADS, *_PUBLISHED_NECKS),
-            cut_off=backbone.cut_off,
-            rename=backbone.own_name,
-        )
+            backbone.named_as_published, weights, architecture=name, ignore=HEADS,
+            cut_off=backbone.cut_off, rename=backbone.own_name,
+        )  # fmt: skip
         return backbone
     if pretrained:
         from kuzushiji.engine.weights import pretrained_or_explain
 
+        # Without a network its client tells of each of its twelve tries; the one line that follows says it all.
+        logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
         return pretrained_or_explain(lambda: info.build(True), info.weights)
     return info.build(False)
-
-
-def packaged_weights(name: str) -> Path:
-    """Return the file of the weights that come with the package for this backbone.
-
-    Raises:
-        InputError: there are none for this backbone.
-    """
-    path = _PACKAGED / f"{name}.safetensors"
-    if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in _PACKAGED.glob("*.safetensors"))) or "none"
-        raise InputError(f"--weights {BOOKS}: expected a backbone with packaged weights ({there}), got {name}")
-    return path
 
 
 def _resnet(name: str) -> BackboneInfo:

@@ -49,7 +49,7 @@ def build_classifier(config: ClassifyConfig, vocabulary: Vocabulary, precision: 
         return classifier
     model_config = ModelConfig(config.base, config.head_size, config.head_dropout)
     model = build_model(
-        model_config, len(vocabulary), pretrained=config.pretrained, weights=config.weights,
+        model_config, len(vocabulary), pretrained=config.pretrained, weights=config.weights_file,
         frozen_start=config.frozen_start,
     )  # fmt: skip
     place(model, precision.device)
@@ -114,7 +114,7 @@ def check_vocabulary(classifier: Classifier, vocabulary: Vocabulary, path: Path)
 
 
 def inputs_changed(checkpoint: Path, inputs: Mapping[str, str]) -> bool:
-    """Return whether the run that left a checkpoint was trained on other inputs: then it is not gone on with."""
+    """Return whether the run that left a checkpoint had other inputs: then it is not gone on with."""
     if not checkpoint.is_file():
         return False
     changed = bool(load_checkpoint(checkpoint)["meta"].get("inputs") != dict(inputs))

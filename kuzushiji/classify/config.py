@@ -13,7 +13,23 @@ TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE, MACHINE = (
     "what to do", "data", "model", "crops", "training", "inference", "machine",
 )  # fmt: skip
 _INFERENCE_ONLY = ("n_tta", "tta_heights", "top_k", "detailed_postfix", "test_boxes")
-_DATA_OF_INFERENCE = ("fold", "n_folds", "test_book", "test_limit")
+_OF_INFERENCE = (
+    "fold",
+    "n_folds",
+    "test_book",
+    "test_limit",
+    "test_height",
+    "n_tta",
+    "tta_heights",
+    "top_k",
+    "opt_level",
+)
+_OF_CHECKPOINT = ("base", "head_size", "head_dropout", "test_height")
+PARAMS = "params.json"
+BOOKS = "books"
+"""In place of a weights file: the small weights that come with the package, trained on machine-written books."""
+
+_PACKAGED = Path(__file__).parent / "weights"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,13 +229,29 @@ class ClassifyConfig:
         stem, _, ending = name.rpartition(".")
         return self.output_dir / f"{stem}{self.detailed_postfix}.{ending}"
 
+    @property
+    def weights_file(self) -> Path | None:
+        """File of the backbone's weights; None where no flag names any.
+
+        Raises:
+            InputError: none come with the package for this backbone.
+        """
+        if self.weights != BOOKS:
+            return Path(self.weights) if self.weights else None
+        path = _PACKAGED / f"{self.base}.safetensors"
+        if not path.is_file():
+            there = ", ".join(sorted(file.stem for file in _PACKAGED.glob("*.safetensors"))) or "none"
+            raise InputError(f"--weights {BOOKS}: expected a backbone with packaged weights ({there}), got {self.base}")
+        return path
+
     def training_parameters(self) -> dict[str, Any]:
-        """Return the values that decide the weights of the model."""
-        return {name: value for name, value in parameters(self).items() if name not in _INFERENCE_ONLY}
+        """Return the values that decide the weights of the model; None for those that the checkpoint decides."""
+        return {name: value for name, value in self._parameters().items() if name not in _INFERENCE_ONLY}
 
     def inference_parameters(self) -> dict[str, Any]:
         """Return the values that decide predictions, once the weights are there."""
-        names = {*_DATA_OF_INFERENCE, "top_k", "opt_level"}
-        return {"heights": list(self.heights)} | {
-            name: value for name, value in parameters(self).items() if name in names
-        }
+        return {name: value for name, value in self._parameters().items() if name in _OF_INFERENCE}
+
+    def _parameters(self) -> dict[str, Any]:
+        inherited = set(_OF_CHECKPOINT) - self.given if self.resume else set()
+        return {name: None if name in inherited else value for name, value in parameters(self).items()}

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kuzushiji import cli
-from kuzushiji.classify.config import ClassifyConfig
+from kuzushiji.classify.config import PARAMS, ClassifyConfig
 from kuzushiji.classify.inputs import read_split
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
-from kuzushiji.files import atomic_write_json
-from kuzushiji.options import add_options, all_parameters, config_from, given_options
-from kuzushiji.record import StageRecord, package_versions
+from kuzushiji.data.vocabulary import FILE_NAME
+from kuzushiji.options import add_options, config_from, given_options
+from kuzushiji.record import StageRecord
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[St
 
 def train_record(config: ClassifyConfig, root: DataRoot) -> StageRecord:
     """Return the record of training."""
-    names = ("model_best.pth", "metrics.json", "params.json", FILE_NAME)
+    names = ("model_best.pth", "metrics.json", PARAMS, FILE_NAME)
     return StageRecord(
         config.output_dir / "record-train.json", "classify.train", config.training_parameters(),
         training_inputs(config, root), [config.output_dir / name for name in names],
@@ -84,9 +83,8 @@ def train_record(config: ClassifyConfig, root: DataRoot) -> StageRecord:
 def training_inputs(config: ClassifyConfig, root: DataRoot) -> list[Path]:
     """Return the files and folders that decide what is trained."""
     images = [root.train_images, *([root.test_images] if config.pseudolabels else [])]
-    weights = [Path(config.weights)] if config.weights not in (None, "books") else []
-    resume = [config.resume] if config.resume else []
-    return [config.clf_gt, root.train_csv, *images, *config.pseudolabels, *resume, *weights]
+    weights = [path for path in (config.resume, config.weights_file) if path is not None]
+    return [config.clf_gt, root.train_csv, *images, *config.pseudolabels, *weights]
 
 
 def held_out_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageRecord:
@@ -110,10 +108,6 @@ def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageR
 def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> None:
     """Train, and write what training leaves."""
     split = read_split(config, root)
-    atomic_write_json(
-        config.output_dir / "params.json", {**all_parameters(config), "versions": package_versions()}
-    )  # fmt: skip
-    write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
     from kuzushiji.classify.train import train
 
     metrics = train(config, root, split, record.input_digests())

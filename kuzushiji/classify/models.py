@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -111,7 +112,7 @@ class RoIClassifier(nn.Module):
 
 
 def build_model(
-    config: ModelConfig, n_classes: int, *, pretrained: bool, weights: str | None = None, frozen_start: bool = False
+    config: ModelConfig, n_classes: int, *, pretrained: bool, weights: Path | None = None, frozen_start: bool = False
 ) -> RoIClassifier:
     """Build the classifier of `config`; see `build_backbone` for where its weights come from.
 

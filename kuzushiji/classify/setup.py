@@ -3,6 +3,7 @@
 import resource
 import sys
 
+import cv2
 import torch
 
 from kuzushiji.classify.config import ClassifyConfig
@@ -15,6 +16,7 @@ def set_up(config: ClassifyConfig) -> Precision:
     """Choose device, threads and number format, and seed all generators."""
     if config.threads:
         torch.set_num_threads(config.threads)
+        cv2.setNumThreads(config.threads)
     set_benchmark(config.benchmark)
     seed_everything(config.seed)
     return Precision.from_level(config.opt_level, resolve_device(config.device))

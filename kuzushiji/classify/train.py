@@ -1,31 +1,37 @@
 """Trains a classifier of boxes on random crops."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from kuzushiji.classify.classifier import build_classifier, inputs_changed, meta_of
+from kuzushiji.classify.classifier import Classifier, build_classifier, inputs_changed, meta_of
 from kuzushiji.classify.collate import Batch, Collate
-from kuzushiji.classify.config import ClassifyConfig
+from kuzushiji.classify.config import PARAMS, ClassifyConfig
 from kuzushiji.classify.dataset import CropDataset, PageStore
-from kuzushiji.classify.inputs import Page, Split, pages_of, read_pseudolabels
+from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
 from kuzushiji.classify.setup import peak_memory, set_up
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit, updates_per_epoch
 from kuzushiji.engine.optim import build_optimizer
+from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.sampler import EpochSampler
 from kuzushiji.engine.schedule import Factor, build_factor
 from kuzushiji.engine.training import StepOutput, Training
 from kuzushiji.files import atomic_write_json, read_json
+from kuzushiji.options import all_parameters
+from kuzushiji.record import package_versions
 
 STAGE = "classify.train"
+CACHE_SHARE = 4
+"""One part in so many of the memory for pages is for the held-out pages: with five folds, their share of the pages."""
 
 
 def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -42,57 +48,58 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
     """
     precision = set_up(config)
     classifier = build_classifier(config, split.vocabulary, precision)
-    pages = pages_of(split.train, root.train_image, split.vocabulary, str(config.clf_gt))
-    pages += read_pseudolabels(config, root, split.vocabulary)
-    crops = build_crops(config, pages, classifier.test_height)
-    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train)
-    loader = build_loader(
-        crops, config.batch_size, sampler=sampler, collate=Collate(config.max_targets, config.seed),
-        workers=config.workers, device=precision.device, drop_last=True,
-    )  # fmt: skip
-    valid = pages_of(split.valid, root.train_image, split.vocabulary, str(config.clf_gt))
-    predictor = Predictor(precision, config.workers, PageStore((page.path for page in valid), config.cache_mb // 4))
-    meter = Meter()
-
-    def evaluate_fold(model: nn.Module) -> dict[str, float]:
-        with meter.pause():
-            return evaluate(
-                predictor, model, valid, split.valid, split.truth, split.vocabulary, height=classifier.test_height
-            )
-
-    training = Training(
-        stage=STAGE,
-        folder=config.output_dir,
-        parameters=config.training_parameters(),
-        meta=meta_of(classifier, inputs),
-        model=classifier.model,
-        optimizer=build_optimizer(
-            classifier.model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
-        ),
-        factor=build_schedule(config, len(loader)),
-        loader=loader,
-        sampler=sampler,
-        step=Step(classifier.model, crops, config.label_smoothing, precision.device, meter),
-        epochs=config.epochs,
-        evaluate=evaluate_fold,
-        evaluate_every=config.evaluate_every,
-        accumulation_steps=config.accumulation_steps,
-        max_grad_norm=config.clip_grad or None,
-        ema_decay=config.ema or None,
-        precision=precision,
-        fresh=config.force or inputs_changed(config.output_dir / CHECKPOINT, inputs),
-    )
-    fit(training)
+    crops = build_crops(config, root, split, classifier.test_height)
+    evaluation = Evaluation(config, root, split, classifier.test_height, precision)
+    fresh = config.force or inputs_changed(config.output_dir / CHECKPOINT, inputs)
+    if fresh or not (config.output_dir / CHECKPOINT).exists():  # else the parameters are yet to be compared
+        write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
+        atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
+    training = build_training(config, classifier, crops, precision, inputs)
+    meter = Meter(training.step, evaluation)
+    fit(replace(training, step=meter.step, evaluate=meter.evaluate, fresh=fresh))
     metrics = {**read_json(config.output_dir / METRICS), **meter.rates(), **peak_memory(precision.device)}
     atomic_write_json(config.output_dir / METRICS, metrics)
     return metrics
 
 
-def build_crops(config: ClassifyConfig, pages: list[Page], page_height: int) -> CropDataset:
-    """Return the training crops of pages scaled to a nominal height.
+def build_training(
+    config: ClassifyConfig, classifier: Classifier, crops: CropDataset, precision: Precision, inputs: Mapping[str, str]
+) -> Training:
+    """Return the run, without evaluation: batches, optimizer, schedule, loss."""
+    model = classifier.model
+    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train)
+    loader = build_loader(
+        crops, config.batch_size, sampler=sampler, collate=Collate(config.max_targets, config.seed),
+        workers=config.workers, device=precision.device, drop_last=True,
+    )  # fmt: skip
+    optimizer = build_optimizer(
+        model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
+    )
+    return Training(
+        stage=STAGE,
+        folder=config.output_dir,
+        parameters=config.training_parameters(),
+        meta=meta_of(classifier, inputs),
+        model=model,
+        optimizer=optimizer,
+        factor=build_schedule(config, len(loader)),
+        loader=loader,
+        sampler=sampler,
+        step=Step(model, crops, config.label_smoothing, precision.device),
+        epochs=config.epochs,
+        evaluate_every=config.evaluate_every,
+        accumulation_steps=config.accumulation_steps,
+        max_grad_norm=config.clip_grad or None,
+        ema_decay=config.ema or None,
+        precision=precision,
+    )
+
+
+def build_crops(config: ClassifyConfig, root: DataRoot, split: Split, page_height: int) -> CropDataset:
+    """Return the training crops, of pages scaled to a nominal height, those with pseudolabels among them.
 
     Raises:
-        InputError: an image is missing or is none; no page has a box.
+        InputError: an image is missing or is none; no page has a box; pseudolabels have other codes.
     """
     recipe = CropRecipe(
         width=config.crop_width,
@@ -102,8 +109,14 @@ def build_crops(config: ClassifyConfig, pages: list[Page], page_height: int) -> 
         min_visible=config.min_visible,
         box_jitter=config.box_jitter,
     )
-    colours = (config.color_hue_aug, config.color_sat_aug, config.color_val_aug)
-    return CropDataset(pages, recipe, colour_aug=colours, seed=config.seed, cache_mib=config.cache_mb)
+    pages = pages_of(split.train, root.train_image, split.vocabulary, str(config.clf_gt))
+    return CropDataset(
+        pages + read_pseudolabels(config, root, split.vocabulary),
+        recipe,
+        colour_aug=(config.color_hue_aug, config.color_sat_aug, config.color_val_aug),
+        seed=config.seed,
+        cache_mib=config.cache_mb - config.cache_mb // CACHE_SHARE,
+    )
 
 
 def build_schedule(config: ClassifyConfig, batches: int) -> Factor:
@@ -120,18 +133,15 @@ def build_schedule(config: ClassifyConfig, batches: int) -> Factor:
 class Step:
     """The loss of one batch."""
 
-    def __init__(
-        self, model: nn.Module, crops: CropDataset, label_smoothing: float, device: torch.device, meter: "Meter"
-    ) -> None:
-        """Take the model, and what names a batch's pages and counts it."""
-        self.model, self.crops, self.device, self.meter = model, crops, device, meter
+    def __init__(self, model: nn.Module, crops: CropDataset, label_smoothing: float, device: torch.device) -> None:
+        """Take the model, and the crops, which name a batch's pages."""
+        self.model, self.crops, self.device = model, crops, device
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def __call__(self, batch: Batch) -> StepOutput:
         """Return the mean cross entropy over the boxes, and the accuracy."""
         here = batch.to(self.device)
         logits = self.model(here.images, here.rois)
-        self.meter.count(len(batch.images), len(batch.classes))
         return StepOutput(
             loss=self.loss(logits, here.classes),
             weight=len(batch.classes),
@@ -140,31 +150,59 @@ class Step:
         )
 
 
-class Meter:
-    """How much a process trains in how much time, evaluations not counted."""
+class Evaluation:
+    """The metrics of a model on the held-out pages, in one size."""
 
-    def __init__(self) -> None:
-        self.crops = self.boxes = 0
+    def __init__(
+        self, config: ClassifyConfig, root: DataRoot, split: Split, page_height: int, precision: Precision
+    ) -> None:
+        """Read as many of the pages as fit into their part of the memory.
+
+        Raises:
+            InputError: a page cannot be read.
+        """
+        self.split, self.page_height = split, page_height
+        self.pages = pages_of(split.valid, root.train_image, split.vocabulary, str(config.clf_gt))
+        store = PageStore((page.path for page in self.pages), config.cache_mb // CACHE_SHARE)
+        self.predictor = Predictor(precision, config.workers, store)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Return the metrics of `predict.evaluate`."""
+        split = self.split
+        return evaluate(
+            self.predictor, model, self.pages, split.valid, split.truth, split.vocabulary, height=self.page_height
+        )
+
+
+class Meter:
+    """How much a process trains in how much time: wraps the step and the evaluation, whose time does not count."""
+
+    def __init__(self, step: Callable[[Any], StepOutput], evaluate: Callable[[nn.Module], dict[str, float]]) -> None:
+        """Start the clock."""
+        self._step, self._evaluate = step, evaluate
         self._started = time.monotonic()
         self._paused = 0.0
+        self._crops = self._boxes = 0
 
-    def count(self, crops: int, boxes: int) -> None:
-        """Count a batch."""
-        self.crops, self.boxes = self.crops + crops, self.boxes + boxes
+    def step(self, batch: Batch) -> StepOutput:
+        """Count the batch and return its loss."""
+        self._crops += len(batch.images)
+        self._boxes += len(batch.classes)
+        return self._step(batch)
 
-    @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Leave out the time of this block."""
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return the metrics of the model."""
         started = time.monotonic()
-        yield
+        metrics = self._evaluate(model)
         self._paused += time.monotonic() - started
+        return metrics
 
     def rates(self) -> dict[str, float]:
-        """Return the rates of this process; nothing where it did not train, since the run was over."""
-        seconds = time.monotonic() - self._started - self._paused
-        if not self.crops:
+        """Return crops and boxes a second of this process; nothing where it found the run finished."""
+        if not self._crops:
             return {}
+        seconds = time.monotonic() - self._started - self._paused
         return {
-            "crops_per_second": round(self.crops / seconds, 2),
-            "boxes_per_second": round(self.boxes / seconds, 1),
+            "crops_per_second": round(self._crops / seconds, 2),
+            "boxes_per_second": round(self._boxes / seconds, 1),
         }
