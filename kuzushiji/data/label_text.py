@@ -5,7 +5,6 @@ import gzip
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -102,16 +101,14 @@ def parse_pages(
         InputError: a string is not groups of such fields; names the place.
     """
     width = len(fields.split())
-    words = [text.split() for text in texts]
-    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    words, lengths = _split(texts)
     if (lengths % width).any():
         number = int((lengths % width != 0).argmax())
         raise InputError(f'{place(number)}: expected groups of {width} ("{fields}"), got {lengths[number]} fields')
-    page = np.repeat(np.arange(len(words)), lengths // width)
-    flat = list(chain.from_iterable(words))
-    codes = _to_codes(flat[::width], page, place)
-    columns = [_to_numbers(flat[column::width], page, place) for column in range(1, width)]
-    return page, codes, np.column_stack(columns)
+    page = np.repeat(np.arange(len(lengths)), lengths // width)
+    parts = [words.take(pa.array(np.arange(column, len(words), width))) for column in range(width)]
+    codes = _to_codes(parts[0], page, place)
+    return page, codes, np.column_stack([_to_numbers(part, page, place) for part in parts[1:]])
 
 
 def text_column(distinct: Sequence[str], numbers: NDArray[np.integer]) -> "pd.Series[str]":
@@ -158,31 +155,43 @@ def _open_text(path: Path) -> TextIO:
     return open_it(path, "rt", encoding="utf-8-sig", newline="")
 
 
-def _to_codes(words: list[str], page: NDArray[np.int64], place: Callable[[int], str]) -> "pd.Series[str]":
-    encoded = pa.array(words, pa.string()).dictionary_encode()
+def _split(texts: Sequence[str]) -> tuple[pa.LargeStringArray, NDArray[np.int64]]:
+    """Return the words of all texts, and how many each text has; Arrow needs no Python string for each of them."""
+    trimmed = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+    filled = np.asarray(pc.utf8_length(trimmed)) > 0
+    words = pc.utf8_split_whitespace(trimmed.filter(pa.array(filled)))
+    lengths = np.zeros(len(texts), np.int64)
+    lengths[filled] = np.asarray(words.value_lengths())
+    return words.flatten(), lengths
+
+
+def _to_codes(words: pa.LargeStringArray, page: NDArray[np.int64], place: Callable[[int], str]) -> "pd.Series[str]":
+    encoded = words.dictionary_encode()
     distinct, numbers = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
     wrong = np.array([not CODE.fullmatch(code) and code != SEG_FP for code in distinct], dtype=bool)
     if wrong.any():
         entry = int(wrong[numbers].argmax())
-        raise InputError(f"{place(int(page[entry]))}: expected a code such as U+3042, got {words[entry]!r}")
+        raise InputError(f"{place(int(page[entry]))}: expected a code such as U+3042, got {words[entry].as_py()!r}")
     return text_column(distinct, numbers)
 
 
-def _to_numbers(words: list[str], page: NDArray[np.int64], place: Callable[[int], str]) -> NDArray[np.float64]:
-    # Arrow is ten times as fast as float(), and refuses "1_000" and the digits of other scripts, which float() takes.
+def _to_numbers(
+    words: pa.LargeStringArray, page: NDArray[np.int64], place: Callable[[int], str]
+) -> NDArray[np.float64]:
+    # Arrow refuses "1_000" and the digits of other scripts, which float() takes and no program writes.
     try:
-        numbers = np.asarray(pc.cast(pa.array(words, pa.string()), pa.float64()))
+        numbers = np.asarray(pc.cast(words, pa.float64()))
     except pa.ArrowInvalid:
         numbers = np.array([_to_number(word) for word in words])
     wrong = ~(np.abs(numbers) <= _MAX_NUMBER)  # NaN too
     if wrong.any():
         entry = int(wrong.argmax())
-        raise InputError(f"{place(int(page[entry]))}: expected a number, got {words[entry]!r}")
+        raise InputError(f"{place(int(page[entry]))}: expected a number, got {words[entry].as_py()!r}")
     return numbers
 
 
-def _to_number(word: str) -> float:
+def _to_number(word: pa.LargeStringScalar) -> float:
     try:
-        return float(pc.cast(pa.scalar(word), pa.float64()).as_py())
+        return float(pc.cast(word, pa.float64()).as_py())
     except pa.ArrowInvalid:
         return float("nan")
