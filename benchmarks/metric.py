@@ -1,13 +1,15 @@
 """Seconds that the metric's command line takes at the competition's size.
 
-    python benchmarks/metric.py [--pages 3881] [--characters 683000] [--repeat 3]
+    PYTHONPATH=. python benchmarks/metric.py [--pages 3881] [--characters 683000] [--repeat 3]
 
 Writes random pages (columns of characters, 4,211 codes with a long tail) and a submission with 10 % mistakes into a
-temporary folder, runs `python -m kuzushiji.metric` on them as a whole process, and prints JSON.
+temporary folder, runs `python -m kuzushiji.metric` on them as a whole process, and prints JSON
+(kept in benchmarks/results/metric.json).
 """
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -71,7 +73,7 @@ def main() -> None:
         "characters": args.characters,
         "seconds": seconds,
         "result": json.loads(result.stdout),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
     }
     print(json.dumps(report, indent=2))
 
