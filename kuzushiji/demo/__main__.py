@@ -20,7 +20,7 @@ from kuzushiji.record import StageRecord
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 4  # raised when the same parameters give other pages than before
+_FORMAT = 5  # raised when the same parameters give other pages than before
 _SMALLEST_PAGE = 120
 _LARGEST_PAGE = 8000
 _FEWEST_CLASSES = 10

@@ -16,6 +16,7 @@ from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
 from kuzushiji.demo.text import Paragraph, paragraphs_from, spell
 from kuzushiji.demo.vocabulary import Characters
 
+_PRINT_MOTTLE = 0.5  # a block print is never quite even
 _SEAL_BGR = np.array([48, 52, 178], dtype=np.float32)
 Label = tuple[str, int, int, int, int]
 """Code, x, y, width, height: integers, pixels of the page."""
@@ -84,7 +85,7 @@ def _write(ink: Ink, glyphs: Iterable[Placed], book: Book, rng: np.random.Genera
         if rng.random() < 0.05 + 0.3 * dry:
             dry = 0.0
         load = 1.0 - min(0.35 * dry, 0.25) if book.hand.dryness else float(rng.uniform(0.9, 1.0))
-        box = ink.put(placed, load, min(dry, 0.85) if book.hand.dryness else 0.3)
+        box = ink.put(placed, load, min(dry, 0.85) if book.hand.dryness else _PRINT_MOTTLE)
         if box is not None and placed.character:
             labels.append((f"U+{ord(placed.character):04X}", *box))
     return labels

@@ -31,7 +31,7 @@ class PaperStyle:
         holes: Mean number of wormholes a page.
         bleed: How far ink shows through from the other side, 0 to 1.
         light: Strength of uneven light.
-        blur: Standard deviation of the lens blur, in 1/1000 of the page's height.
+        blur: Standard deviation of the lens blur on a page of 800 pixels; larger photographs are sharper.
         noise: Standard deviation of the sensor's noise, in grey values.
         quality: Mean JPEG quality.
     """
@@ -62,7 +62,7 @@ def draw_paper_style(rng: np.random.Generator) -> PaperStyle:
         holes=float(rng.choice([0.0, 0.3, 3.0])),
         bleed=float(rng.choice([0.03, 0.1, 0.2, 0.3])) * float(rng.uniform(0.6, 1.2)),
         light=float(rng.uniform(0.02, 0.14)),
-        blur=float(rng.uniform(0.35, 0.85)),
+        blur=float(rng.uniform(0.3, 0.68)),
         noise=float(rng.uniform(1.0, 4.0)),
         quality=int(rng.integers(62, 92)),
     )
@@ -112,7 +112,7 @@ def photograph(page: FloatImage, style: PaperStyle, rng: np.random.Generator) ->
     light = 1 + style.light * (np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y) * np.float32(0.6)
     light -= np.float32(style.light * 0.5) * (x * x + y * y) * np.float32(rng.uniform(0, 1))
     page *= light[..., None]
-    sigma = max(0.3, style.blur * height / 1000 * float(rng.uniform(0.8, 1.3)))
+    sigma = max(0.3, style.blur * (height / 800) ** 0.4 * float(rng.uniform(0.8, 1.3)))
     page = cv2.GaussianBlur(page, (0, 0), sigma)
     grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(style.noise)
     page += cv2.GaussianBlur(grain, (0, 0), 0.5)[..., None] * np.float32(1.5)

@@ -15,6 +15,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.demo.books import PagePlan, plan_pages
 from kuzushiji.demo.strokes import known_characters
 from kuzushiji.demo.vocabulary import Characters, choose_characters
+from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_text
 
 _PLACEHOLDER = "U+003F 1 1"  # what the competition's sample submission says for every page
@@ -89,14 +90,22 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
 
 
 def write_page(job: Job) -> "PageArrays":
-    """Write one page's image and return its labels."""
+    """Write one page's image and return its labels.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     import cv2
 
     from kuzushiji.demo.page import make_page
 
     page, labels, quality = make_page(job.plan, job.page_height, job.characters)
-    with atomic_path(job.folder / f"{job.plan.image_id}.jpg") as temporary:
-        temporary.write_bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    path = job.folder / f"{job.plan.image_id}.jpg"
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the page: {error.strerror or error}") from error
     boxes = np.array([label[1:] for label in labels], dtype=np.int32).reshape(-1, 4)
     return PageArrays([label[0] for label in labels], boxes)
 
