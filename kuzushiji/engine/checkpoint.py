@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,15 +64,16 @@ def read_tensors(path: Path) -> Any:
         InputError: the file is missing, damaged, or holds anything but tensors and plain values.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle protocol of foreign files
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) and "global" in str(error).lower():
-            raise InputError(
-                f"{path}: refused, expected only tensors and plain values, got an object whose loading could run code"
-            ) from error
-        raise InputError(f"{path}: expected a file of torch.save, got a damaged or foreign file") from error
+        raise InputError(
+            f"{path}: refused, expected a file of torch.save with nothing but tensors and plain values, "
+            "got something else, which could run code, or a damaged file"
+        ) from error
     except Exception as error:  # the unpickler of a damaged file fails in any way there is
         raise InputError(
             f"{path}: expected a file of torch.save, got a damaged or foreign file ({_first_line(error)})"

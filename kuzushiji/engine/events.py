@@ -1,6 +1,7 @@
 """What happened during training, as JSON lines."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -47,5 +48,7 @@ class EventLog:
 
 
 def _plain(value: Any) -> Any:
-    """Round what is only looked at: seven digits are what float32 holds."""
-    return float(f"{value:.7g}") if isinstance(value, float) else value
+    """Round what is only looked at: seven digits are what float32 holds. JSON has no NaN."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.7g}") if math.isfinite(value) else None

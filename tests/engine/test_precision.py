@@ -1,0 +1,42 @@
+"""Number formats by level."""
+
+import pytest
+import torch
+from torch import nn
+
+from kuzushiji.engine.precision import Precision, place
+from kuzushiji.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("level", "dtype"), [("O0", torch.float32), ("O1", torch.bfloat16)])
+def test_levels_on_the_cpu(level, dtype):
+    precision = Precision.from_level(level, CPU)
+    assert precision.dtype == dtype
+    assert not precision.scaler.is_enabled()
+    with precision.autocast():
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+    assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), torch.float16), ((8, 0), torch.bfloat16)])
+def test_float16_with_a_scaler_where_the_device_only_emulates_bfloat16(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    precision = Precision.from_level("O1", torch.device("cuda"))
+    assert precision.dtype == dtype
+    assert precision.scaler.is_enabled() == (dtype == torch.float16)
+
+
+@pytest.mark.parametrize("level", ["O4", "o1", ""])
+def test_unknown_levels(level):
+    with pytest.raises(InputError, match="--opt-level: expected one of O0, O1"):
+        Precision.from_level(level, CPU)
+
+
+def test_place_lays_convolutions_out_with_the_channels_last():
+    model = place(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(2, 2)), CPU)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert model[1].weight.is_contiguous()
+    assert place(nn.Conv2d(3, 4, 3), CPU, channels_last=False).weight.is_contiguous()
