@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.data.labels import SEG_FP, write_page_labels
+from kuzushiji.data.labels import SEG_FP, read_page_labels, write_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.precision import place
@@ -29,10 +29,10 @@ def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> 
     stored.check_unseen(pages.held_out.image_ids)
     detections, facts = _detect(config, stored, pages.held_out_images, "held-out pages")
     sizes = {image_id: page_size(path) for image_id, path in pages.held_out_images.items()}
-    labels = label_with_truth(detections, pages.held_out, sizes)
     folder = RunFolder(config.output_dir)
-    write_page_labels(folder.clf_gt, labels)
+    write_page_labels(folder.clf_gt, label_with_truth(detections, pages.held_out, sizes))
     write_detections(folder.detections, detections)
+    labels = read_page_labels(folder.clf_gt)  # in whole pixels: the score is that of the file
     metrics = {
         "epoch": stored.epoch,
         **score_boxes(pages.held_out, labels).as_dict(),

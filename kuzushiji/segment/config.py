@@ -192,7 +192,7 @@ class SegmentConfig:
             raise InputError("--with-test goes with training; --submission alone does the test pages")
         if self.resume is not None and self.weights is not None:
             raise InputError("--weights fills the backbone of a new model, --resume the whole: expected one, got both")
-        if self.norm == "group" and self.pretrained and self.weights is None:
+        if self.norm == "group" and self.pretrained and self.weights is None and self.resume is None:
             raise InputError("--norm group: there are no ImageNet weights for it, expected --pretrained 0 or --weights")
         if self.crop_min_height > self.crop_max_height:
             raise InputError(

@@ -10,6 +10,7 @@ from typing import Any
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
+from kuzushiji.files import make_folder
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.folder import (
@@ -83,6 +84,7 @@ def run_training(config: SegmentConfig, data: DataRoot) -> None:
     from kuzushiji.segment.pages import read_fold
 
     pages = read_fold(config, data)
+    make_folder(folder.folder)
     start_anew_where_needed(config, record)
     from kuzushiji.segment.train import train
 

@@ -1,0 +1,99 @@
+"""The parts of a training that can be looked at without training."""
+
+import pytest
+import torch
+from torch import nn
+
+from kuzushiji.segment.dataset import Crop, collate_crops
+from kuzushiji.segment.main import parse_args
+from kuzushiji.segment.model import build_model, detector_config
+from kuzushiji.segment.train import build_schedule, build_step, color_augmentation, crop_spec
+
+RUN = ["--output-dir", "run"]
+
+
+def test_schedule_of_the_reference() -> None:
+    """3,129 training pages, two passes, batch 16: 391 updates an epoch; warm-up is over in epoch 2 and comes once."""
+    factor = build_schedule(parse_args(RUN), 391)
+    assert factor(0) < 0.01
+    assert factor(500) == pytest.approx(0.5, abs=0.01)
+    assert factor(1000) == 1
+    assert factor(391 * 35 - 1) == 1
+    assert factor(391 * 35) == pytest.approx(0.1)
+    assert factor(391 * 45 - 1) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "step", "expected"),
+    [
+        (["--cosine"], 391 * 45 // 2, 0.5),  # half-way
+        (["--lr-steps", "10", "20"], 391 * 20, 0.01),  # two steps
+        (["--lr-steps"], 391 * 44, 1.0),  # none
+        (["--accumulation-steps", "2"], 196 * 35, 0.1),  # half as many updates
+    ],
+)
+def test_other_schedules(words: list[str], step: int, expected: float) -> None:
+    assert build_schedule(parse_args([*RUN, *words]), 391)(step) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "norm", "trainable_layers"),
+    [
+        ([], "frozen", 3),  # ImageNet weights, as the reference
+        (["--weights", "w.pth"], "frozen", 3),
+        (["--pretrained", "0"], "batch", 5),  # from scratch everything must be learned
+        (["--pretrained", "0", "--norm", "group"], "group", 5),
+        (["--trainable-layers", "0"], "frozen", 0),
+    ],
+)
+def test_what_is_frozen(words: list[str], norm: str, trainable_layers: int) -> None:
+    config = detector_config(parse_args([*RUN, *words]))
+    assert (config.norm, config.trainable_layers) == (norm, trainable_layers)
+
+
+def test_detector_of_the_reference() -> None:
+    config = detector_config(parse_args(RUN))
+    assert config.backbone == "resnet152"
+    assert config.aspect_ratios == (0.5, 1, 2)
+    assert (config.max_detections, config.nms_threshold, config.score_threshold) == (1000, 0.25, 0.5)
+
+
+def test_no_augmentation_where_all_shifts_are_0() -> None:
+    off = ["--color-hue-aug", "0", "--color-sat-aug", "0", "--color-val-aug", "0"]
+    assert color_augmentation(parse_args([*RUN, *off])) is None
+    assert crop_spec(parse_args(RUN)).out_width == 512
+
+
+SMALL = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm group --fpn-channels 8 --box-head-size 8
+    --rois-per-image 8 --anchors-per-image 8 --proposals-train 10 --proposals-test 10"""
+
+
+def test_step_takes_crops_with_and_without_characters() -> None:
+    torch.manual_seed(0)
+    model = build_model(parse_args([*RUN, *SMALL.split()])).train()
+    image = torch.zeros(3, 64, 64, dtype=torch.uint8)
+    box = torch.tensor([[10.0, 10, 40, 40]])
+    for boxes in ([box, box[:0]], [box[:0], box[:0]]):
+        batch = collate_crops([Crop(image, each, f"page{number}") for number, each in enumerate(boxes)])
+        output = build_step(model, torch.device("cpu"))(batch)
+        assert torch.isfinite(output.loss)
+        assert output.loss.detach() == pytest.approx(sum(output.metrics.values()))
+        assert output.weight == 2
+        assert output.samples == ["page0", "page1"]
+        output.loss.backward()
+    assert has_gradient(model)
+
+
+def has_gradient(model: nn.Module) -> bool:
+    return all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+
+
+def test_images_of_the_dataset_are_normalised_by_the_detector() -> None:
+    """Bytes go to the device; the detector makes them what ImageNet's weights expect."""
+    model = build_model(parse_args([*RUN, *SMALL.split()])).eval()
+    seen = []
+    model.get_submodule("backbone").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        model([torch.full((3, 64, 64), 255, dtype=torch.uint8)])
+    expected = (1 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(seen[0][0, :, 0, 0], expected)
