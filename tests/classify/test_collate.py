@@ -1,0 +1,71 @@
+"""Batches: which boxes stay, and that shapes repeat."""
+
+import numpy as np
+import pytest
+import torch
+
+from kuzushiji.classify.collate import Batch, Collate, Crop, targets_kept
+from kuzushiji.engine.sampler import SampleKey
+
+
+def crop(n: int, sample: int = 0, epoch: int = 0) -> Crop:
+    boxes = np.tile(np.arange(n, dtype=np.float32)[:, None], (1, 4)) + np.array([0, 0, 5, 5], np.float32)
+    return Crop(np.full((8, 6, 3), sample, np.uint8), boxes, np.arange(n) + 100 * sample, SampleKey(epoch, 0, sample))
+
+
+@pytest.mark.parametrize(
+    ("count", "max_targets", "kept"),
+    [
+        (300, 256, 256),
+        (256, 256, 256),
+        (255, 256, 224),  # rounded down to a multiple of 32
+        (32, 256, 32),
+        (31, 256, 31),  # fewer than 32: all, a batch needs boxes
+        (2, 256, 2),
+        (300, 0, 300),  # no limit, no rounding
+        (300, 100, 96),  # the limit itself need not be a multiple
+        (300, 20, 20),
+    ],
+)
+def test_targets_kept(count: int, max_targets: int, kept: int) -> None:
+    assert targets_kept(count, max_targets) == kept
+    assert len(Collate(max_targets)([crop(count)]).classes) == kept
+
+
+def test_shapes_repeat() -> None:
+    """What cuDNN's benchmark mode needs: over many batches only a handful of shapes."""
+    collate = Collate(max_targets=128)
+    counts = np.random.default_rng(0).integers(5, 80, (200, 4))
+    batches = [collate([crop(int(n), sample) for sample, n in enumerate(row)]) for row in counts]
+    shapes = {(tuple(batch.images.shape), tuple(batch.rois.shape)) for batch in batches}
+    assert {images for images, _ in shapes} == {(4, 8, 6, 3)}
+    assert {rois for _, rois in shapes} <= {(n, 5) for n in (32, 64, 96, 128)} | {(n, 5) for n in range(20, 32)}
+
+
+def test_boxes_keep_their_picture_and_class() -> None:
+    batch = Collate()([crop(2, 0), crop(3, 1)])
+    assert batch.images.dtype == torch.uint8 and batch.images[1].unique().tolist() == [1]
+    assert batch.rois[:, 0].tolist() == [0, 0, 1, 1, 1]
+    assert batch.rois[:, 1].tolist() == [0, 1, 0, 1, 2]
+    assert batch.classes.tolist() == [0, 1, 100, 101, 102]
+    assert batch.rois.dtype == torch.float32 and batch.classes.dtype == torch.int64
+
+
+def test_chosen_boxes_depend_on_the_samples_alone() -> None:
+    def chosen(epoch: int, seed: int = 0) -> list[int]:
+        batch: Batch = Collate(32, seed)([crop(40, 0, epoch), crop(40, 1, epoch)])
+        pairs = zip(batch.classes.tolist(), batch.rois[:, :2].tolist(), strict=True)
+        assert all(label == 100 * picture + place for label, (picture, place) in pairs)
+        return batch.classes.tolist()
+
+    assert chosen(0) == chosen(0)
+    assert chosen(0) != chosen(1)
+    assert chosen(0) != chosen(0, seed=1)
+    assert len(set(chosen(0))) == 32
+
+
+def test_a_single_box_comes_twice() -> None:
+    """Batch norm over one box has no variance."""
+    batch = Collate(256)([crop(1)])
+    assert batch.classes.tolist() == [0, 0]
+    assert batch.rois[0].tolist() == batch.rois[1].tolist()
