@@ -100,7 +100,7 @@ stage_blend() {
   local kind
   model_kinds
   finish_jobs
-  for kind in "${KINDS[@]}"; do blend "kind$kind" "$kind"; done
+  for kind in "${KINDS[@]}"; do blend "clf$kind" "$kind"; done
   blend backbones '' "-$SECOND_NAME"
   blend all "${KINDS[@]}"
 }

@@ -1,0 +1,116 @@
+"""What the stages left in a run folder: which runs there are, and what they say of themselves."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.engine.events import EventLog
+from kuzushiji.files import read_json
+from kuzushiji.metric import Counts
+
+SEGMENT = "segment"
+FINAL = "submission.csv"
+_FOLDER = re.compile(r"(?P<stage>segment|clf)-fold(?P<fold>\d+)(?P<suffix>-.+)?")
+_BLEND = re.compile(r"blend-(?P<name>.+)\.csv")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model of one fold.
+
+    Attributes:
+        folder: Where its files are.
+        kind: The kind of model, shared by its folds: `segment`, `clf`, `clf-resnet10t-pseudo`, …
+        fold: Number of its fold.
+        metrics: Content of `metrics.json`: last and best epoch of the training; empty where it is not there yet.
+        held_out: Counts on the pages of the fold, as the final prediction has them; None where it is not there yet.
+        events: Lines of `events.jsonl`, in order.
+    """
+
+    folder: Path
+    kind: str
+    fold: int
+    metrics: dict[str, Any]
+    held_out: Counts | None
+    events: tuple[dict[str, Any], ...]
+
+    @property
+    def submission(self) -> Path:
+        """What the model finds on the test pages: boxes of a detector, points of a classifier."""
+        return self.folder / ("test_predictions.csv" if self.kind == SEGMENT else "submission.csv")
+
+    def f1(self, epoch: str) -> float | None:
+        """Return the validation F1 of the `best` or the `last` epoch of the training; None if unknown."""
+        value = self.metrics.get(epoch, {}).get("f1")
+        return None if value is None else float(value)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training; None if unknown."""
+        value = self.metrics.get("seconds")
+        return None if value is None else float(value)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Everything in a run folder that a report can be made of.
+
+    Attributes:
+        folder: The run folder.
+        runs: Models, by kind and fold; detectors first.
+        fused: Test boxes of all detectors together; None where they are not there.
+        blends: Submissions of blends by name, from few models to many; the blend of a kind's folds has the kind's name.
+        final: The result of the second level; None where it is not there.
+    """
+
+    folder: Path
+    runs: tuple[Run, ...]
+    fused: Path | None
+    blends: dict[str, Path]
+    final: Path | None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of models, in order."""
+        return tuple(dict.fromkeys(run.kind for run in self.runs))
+
+    def of_kind(self, kind: str) -> tuple[Run, ...]:
+        """Return the runs of a kind, by fold."""
+        return tuple(run for run in self.runs if run.kind == kind)
+
+
+def collect(folder: Path) -> Collected:
+    """Read what the stages left in `folder`; what is not there yet is left out.
+
+    Raises:
+        InputError: a file is there and cannot be read.
+    """
+    matches = [(path, _FOLDER.fullmatch(path.name)) for path in sorted(folder.iterdir()) if path.is_dir()]
+    runs = [
+        _read_run(path, match["stage"] + (match["suffix"] or ""), int(match["fold"]))
+        for path, match in matches
+        if match
+    ]
+    runs.sort(key=lambda run: (run.kind != SEGMENT, run.kind, run.fold))
+    fused, final = folder / "segment_test_predictions.csv", folder / FINAL
+    return Collected(
+        folder, tuple(runs), fused if fused.exists() else None, _blends(folder), final if final.exists() else None
+    )
+
+
+def _read_run(folder: Path, kind: str, fold: int) -> Run:
+    metrics, held_out = (_read_if_there(folder / name) for name in ("metrics.json", "metrics-oof.json"))
+    counts = Counts(*(int(held_out[name]) for name in ("tp", "fp", "fn"))) if "tp" in held_out else None
+    return Run(folder, kind, fold, metrics, counts, tuple(EventLog(folder / "events.jsonl").read()))
+
+
+def _read_if_there(path: Path) -> dict[str, Any]:
+    value = read_json(path) if path.exists() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _blends(folder: Path) -> dict[str, Path]:
+    found = [(match["name"], path) for path in folder.glob("blend-*.csv") if (match := _BLEND.fullmatch(path.name))]
+    order = {"backbones": 1, "all": 2}
+    return dict(sorted(found, key=lambda item: (order.get(item[0], 0), item[0])))

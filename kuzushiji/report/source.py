@@ -1,0 +1,29 @@
+"""Where a report finds its data: the data root of a run folder, and the characters that were read in the end."""
+
+from pathlib import Path
+
+from kuzushiji.artifacts import Characters, characters_path, read_characters
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.errors import InputError
+from kuzushiji.report.collect import FINAL
+
+
+def find_root(given: Path | None, runs: Path) -> DataRoot:
+    """Return the data root: `given`, else the books beside the runs (demo), else as all stages find it.
+
+    Raises:
+        InputError: `runs` or the data root is no folder.
+    """
+    if not runs.is_dir():
+        raise InputError(f"{runs}: expected a run folder, got none")
+    books = runs / "books"
+    return DataRoot.find(books if given is None and books.is_dir() else given)
+
+
+def read_final(runs: Path) -> Characters:
+    """Return the characters of the final submission.
+
+    Raises:
+        InputError: there is none.
+    """
+    return read_characters(characters_path(runs / FINAL))
