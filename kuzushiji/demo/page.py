@@ -36,7 +36,7 @@ def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple
     labels = _write(ink, setter.labelled, book, rng)
     _write(ink, setter.unlabelled, book, rng)
     _write_neighbour(ink, book, sheet, height, rng)
-    page = _assemble(ink, book, sheet, plan, rng)
+    page = _assemble(ink, book, sheet, rng)
     quality = int(np.clip(book.paper.quality + rng.integers(-6, 7), 40, 95))
     return photograph(page, book.paper, rng), labels, quality
 
@@ -54,9 +54,8 @@ def _draw_page(
             ink.put(line, float(rng.uniform(0.8, 1.0)), 0.2)
     if plan.kind == "text":
         setter.fill(sheet.text, _paragraphs(plan, book, characters, rng), blocked)
-    for line in frame_lines(book.frame, sheet, height, setter.columns, rng) + spine_marks(
-        book.frame, sheet, height, rng
-    ):
+    lines = frame_lines(book.frame, sheet, height, setter.columns, rng)
+    for line in lines + spine_marks(book.frame, sheet, height, rng):
         ink.put(line, 0.97, 0.25)
 
 
@@ -110,7 +109,7 @@ def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.ra
     np.maximum(ink.black, layer.black * seen, out=ink.black)
 
 
-def _assemble(ink: Ink, book: Book, sheet: Sheet, plan: PagePlan, rng: np.random.Generator) -> NDArray[np.float32]:
+def _assemble(ink: Ink, book: Book, sheet: Sheet, rng: np.random.Generator) -> NDArray[np.float32]:
     height, width = ink.black.shape
     style = book.paper
     page = make_paper(style, height, width, rng)
