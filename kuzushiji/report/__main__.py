@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scores = _scores_of_pages(collected, truth)
     output = config.output or config.runs / "report.html"
     pages = _pages(collected, root, truth, scores, config.pages)
-    report = Report(f"Report of {config.runs}", rows, _books(scores), _curves(collected), pages)
+    report = Report(f"Report of {config.runs}", rows, _books(collected, root), _curves(collected), pages)
     atomic_write_text(output, render(report))
     print(format_table(rows))
     if collected.final is not None:
@@ -90,11 +90,13 @@ def _scores_of_pages(collected: "Collected", truth: "PageLabels | None") -> "pd.
     return score_pages(truth, read_page_points(collected.final))
 
 
-def _books(scores: "pd.DataFrame | None") -> "Picture":
+def _books(collected: "Collected", root: "DataRoot") -> "Picture":
+    from kuzushiji.data.labels import read_page_labels
+    from kuzushiji.report.books import f1_of_books
     from kuzushiji.report.html import Picture
     from kuzushiji.report.plots import f1_by_book
 
-    return Picture("F1 by book of the test pages", "" if scores is None else f1_by_book(scores))
+    return Picture("F1 by book, held-out pages", f1_by_book(f1_of_books(collected, read_page_labels(root.train_csv))))
 
 
 def _curves(collected: "Collected") -> "list[Picture]":

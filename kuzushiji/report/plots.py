@@ -3,11 +3,11 @@
 import io
 import re
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kuzushiji.data.folds import book_id
 from kuzushiji.report.collect import Run
 
 if TYPE_CHECKING:
@@ -36,21 +36,23 @@ def learning_curves(runs: Sequence[Run]) -> str:
     return _svg(figure)
 
 
-def f1_by_book(pages: pd.DataFrame) -> str:
-    """Return a bar a book, as SVG; empty without pages.
+def f1_by_book(books: pd.DataFrame) -> str:
+    """Return F1 of each book, a mark a kind of model, the best read book on top, as SVG; empty without books.
 
     Args:
-        pages: Columns image_id tp fp fn, one row a page.
+        books: Columns kind, book, pages, f1, as `books.f1_of_books` returns them.
     """
-    if pages.empty:
+    if books.empty:
         return ""
-    books = pages.assign(book=pages["image_id"].map(book_id)).groupby("book")[["tp", "fp", "fn"]].sum()
-    f1 = (2 * books["tp"] / (2 * books["tp"] + books["fp"] + books["fn"]).clip(lower=1)).sort_values()
-    figure = _figure(0.6 + 0.25 * len(f1))
+    table = books.pivot_table(index="book", columns="kind", values="f1")
+    pages = books.groupby("book")["pages"].max()
+    order = table.mean(axis=1).sort_values().index
+    figure = _figure(0.9 + 0.25 * len(order))
     axes = figure.add_subplot(1, 1, 1)
-    bars = axes.barh(f1.index.astype(str), f1.to_numpy())
-    axes.bar_label(bars, fmt="%.3f", fontsize=7, padding=2)
-    axes.set_xlim(0, 1.08)
+    for marker, kind in zip(cycle("osD^v"), table.columns, strict=False):
+        axes.plot(table.loc[order, kind], range(len(order)), marker, markersize=4, alpha=0.8, label=kind)
+    axes.set_yticks(range(len(order)), [f"{book} ({pages[book]:.0f} pages)" for book in order])
+    axes.legend(fontsize=7)
     _label(axes, "", "F1")
     return _svg(figure)
 
