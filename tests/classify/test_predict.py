@@ -1,0 +1,112 @@
+"""Prediction: sizes averaged, best classes first, every box and every page accounted for."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kuzushiji.classify.inputs import Page, pages_of
+from kuzushiji.classify.predict import Predictor, evaluate, predict_detailed
+from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.precision import Precision
+
+PREDICTOR = Predictor(Precision(torch.device("cpu")))
+
+
+class HeightModel(nn.Module):
+    """Logits that tell the picture's height and the box: (0, height, x0 in pages, 0, 0, 0)."""
+
+    def forward(self, images: Tensor, rois: Tensor) -> Tensor:
+        logits = torch.zeros(len(rois), 6)
+        logits[:, 1] = images.shape[1]
+        logits[:, 2] = rois[:, 1] / images.shape[2]
+        return logits
+
+
+class Always(nn.Module):
+    """Sure of one class for every box."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, images: Tensor, rois: Tensor) -> Tensor:
+        return 10 * nn.functional.one_hot(torch.full((len(rois),), self.number), 6).float()
+
+
+@pytest.fixture(scope="module")
+def fold(tiny_root: Path) -> tuple[list[Page], PageLabels, Vocabulary]:
+    root = DataRoot(tiny_root)
+    labels = read_page_labels(root.train_csv)
+    vocabulary = Vocabulary.from_train_csv(root.train_csv)
+    labels = labels.of_pages(["umgy001-001", "hnsd001-002", "100000003_00002_1"])  # the second has no text
+    return pages_of(labels, root.train_image, vocabulary, "train.csv"), labels, vocabulary
+
+
+def test_logits_are_averaged_over_the_sizes(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+    pages, labels, vocabulary = fold
+    detailed = predict_detailed(PREDICTOR, HeightModel(), pages, labels, vocabulary, heights=(240, 264), top_k=50)
+    assert detailed.logits.shape == (len(labels.boxes), 6)  # fewer classes than asked for: all
+    assert set(detailed.classes[:, 0]) == {1} and set(detailed.logits[:, 0]) == {252.0}
+    # Rows are their own boxes', whatever the size: x0 as a share of the page's width.
+    in_pages = detailed.logits[np.arange(len(detailed)), (detailed.classes == 2).argmax(axis=1)]
+    np.testing.assert_allclose(in_pages, labels.boxes["x"] / 160, atol=1e-3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_box_and_every_page_is_in_the_table(
+    fold: tuple[list[Page], PageLabels, Vocabulary], workers: int
+) -> None:
+    pages, labels, vocabulary = fold
+    predictor = Predictor(PREDICTOR.precision, workers)
+    detailed = predict_detailed(predictor, Always(3), pages, labels, vocabulary, heights=(240,), top_k=2)
+    assert detailed.pages == labels.image_ids
+    assert detailed.boxes["true"].tolist() == labels.boxes["code"].tolist()
+    keys = ["image_id", "box", "x", "y", "w", "h"]
+    pd.testing.assert_frame_equal(detailed.boxes[keys], labels.boxes[keys])
+    assert detailed.logits.tolist() == [[10.0, 0.0]] * len(labels.boxes)
+    assert set(detailed.pred) == {vocabulary.codes[3]}
+
+
+def test_no_boxes_at_all(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+    pages, labels, vocabulary = fold
+    empty = PageLabels(labels.image_ids, labels.boxes.iloc[:0])
+    none = [Page(page.image_id, page.path, page.boxes_xyxy[:0], page.classes[:0]) for page in pages]
+    detailed = predict_detailed(PREDICTOR, Always(3), none, empty, vocabulary, heights=(240,), top_k=50)
+    assert len(detailed) == 0 and detailed.pages == labels.image_ids
+    metrics = evaluate(PREDICTOR, Always(3), none, empty, labels, vocabulary, height=240)
+    assert metrics["fn"] == len(labels.boxes) and metrics["accuracy"] == metrics["loss"] == 0
+
+
+def test_evaluation_of_a_constant_answer(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+    pages, labels, vocabulary = fold
+    metrics = evaluate(PREDICTOR, Always(3), pages, labels, labels, vocabulary, height=240)
+    right, n = int((labels.boxes["code"] == vocabulary.codes[3]).sum()), len(labels.boxes)
+    assert (metrics["tp"], metrics["fp"], metrics["fn"]) == (right, n - right, n - right)
+    assert metrics["accuracy"] == metrics["f1"] == pytest.approx(right / n)
+    sure_and_wrong = np.log(np.exp(10) + 5)
+    assert metrics["loss"] == pytest.approx(sure_and_wrong - 10 * right / n, rel=1e-4)
+
+
+def test_fault_2_characters_without_a_box_are_missed(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+    """Segmentation found nothing on one page: its characters are not predicted, and count."""
+    pages, labels, vocabulary = fold
+    lost = (labels.boxes["image_id"] == "umgy001-001").to_numpy()
+    found = PageLabels(labels.image_ids, labels.boxes[~lost].reset_index(drop=True))
+    kept = [Page(p.image_id, p.path, p.boxes_xyxy[:0], p.classes[:0]) if not i else p for i, p in enumerate(pages)]
+    metrics = evaluate(PREDICTOR, Always(3), kept, found, labels, vocabulary, height=240)
+    right = int((found.boxes["code"] == vocabulary.codes[3]).sum())
+    assert metrics["tp"] == right and metrics["fn"] == len(labels.boxes) - right
+    assert metrics["accuracy"] == pytest.approx(right / len(found.boxes))  # of the boxes that there are
+
+
+def test_boxes_called_seg_fp_are_no_predictions(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+    pages, labels, vocabulary = fold
+    assert vocabulary.codes[5] == SEG_FP
+    metrics = evaluate(PREDICTOR, Always(5), pages, labels, labels, vocabulary, height=240)
+    assert (metrics["tp"], metrics["fp"], metrics["fn"]) == (0, 0, len(labels.boxes))
