@@ -45,7 +45,7 @@ second_level() {
     --save-model "$RUNS/level2_models" --n-folds "$N_FOLDS" "${COMMON[@]}" ${LEVEL2[@]+"${LEVEL2[@]}"}
   run_one level2-apply kuzushiji.classify.level2 "$RUNS/clf-fold0/test_detailed.parquet" \
     "$RUNS/level2_features_test.parquet" --load-model "$RUNS/level2_models" --output "$RUNS/submission.csv" \
-    "${COMMON[@]}" ${LEVEL2[@]+"${LEVEL2[@]}"}
+    "${COMMON[@]}"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

@@ -1,0 +1,135 @@
+"""What importing costs and does: each check runs in a process of its own, since this one has imported much already."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("kuzushiji", "detection")
+TORCH = ("torch", "torchvision", "timm", "albumentations", "ignite")
+HEAVY = (*TORCH, "lightgbm", "xgboost", "matplotlib", "pyarrow.parquet")
+TABLE_PACKAGES = ("kuzushiji.data", "kuzushiji.artifacts", "kuzushiji.report")
+TABLE_MODULES = (
+    "kuzushiji.metric", "kuzushiji.scoring", "kuzushiji.submission", "kuzushiji.reading_order",
+    "kuzushiji.segment.merge", "kuzushiji.segment.fuse",
+    "kuzushiji.classify.blend", "kuzushiji.classify.pseudolabel", "kuzushiji.classify.level2_features",
+    "kuzushiji.classify.level2",
+    "detection.boxes", "detection.overlap", "detection.matching", "detection.fusion",
+)  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    """`kuzushiji/data/__init__.py` -> `kuzushiji.data`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+MODULES = [module_name(path) for path in sources()]
+ENTRY_POINTS = [module_name(path) for path in sources() if "cli.run(main)" in path.read_text(encoding="utf-8")]
+
+
+def in_process(script: str, cwd: Path, *arguments: object) -> object:
+    """Run `script` with `arguments` as JSON in `sys.argv[1]`; return the JSON that it prints as its last line."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "MPLCONFIGDIR": str(cwd)}
+    command = [sys.executable, "-c", script, json.dumps(arguments)]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+IMPORT_ALL = """
+import importlib, json, logging, os, sys
+(modules, root, packages), opened = json.loads(sys.argv[1]), []
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], str):
+        opened.append(os.path.abspath(arguments[0]))
+sys.addaudithook(watch)
+for name in modules:
+    importlib.import_module(name)
+inside = [os.path.join(root, package) + os.sep for package in packages] + [os.getcwd() + os.sep]
+read = [path for path in opened if path.startswith(tuple(inside)) and not path.endswith((".py", ".pyc"))]
+print(json.dumps({"read": read, "handlers": len(logging.root.handlers)}))
+"""
+
+
+def test_fault_7_importing_reads_no_file_and_prints_nothing(tmp_path: Path) -> None:
+    modules = [name for name in MODULES if not name.endswith("__main__")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
+    command = [sys.executable, "-c", IMPORT_ALL, json.dumps([modules, str(ROOT), PACKAGES])]
+    (tmp_path / "empty").mkdir()
+    done = subprocess.run(command, cwd=tmp_path / "empty", env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1, "something was printed"
+    assert json.loads(done.stdout) == {"read": [], "handlers": 0}
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+IMPORT_THESE = """
+import importlib, json, sys
+modules, heavy = json.loads(sys.argv[1])
+print(json.dumps([[name, found] for name in modules if importlib.import_module(name)
+                  and (found := [module for module in heavy if module in sys.modules])][:1]))
+"""
+
+
+def test_stages_of_tables_start_without_torch(tmp_path: Path) -> None:
+    inside = tuple(f"{package}." for package in TABLE_PACKAGES)
+    modules = [*TABLE_MODULES, *(name for name in MODULES if name.startswith(inside))]
+    assert in_process(IMPORT_THESE, tmp_path, modules, TORCH) == []
+
+
+HELP = """
+import contextlib, importlib, io, json, sys
+entry_points, heavy = json.loads(sys.argv[1])
+wrong = []
+for name in entry_points:
+    module, out = importlib.import_module(name), io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            module.main(["--help"])
+            wrong.append([name, "did not leave"])
+        except SystemExit as left:
+            if left.code or "usage: python -m kuzushiji" not in out.getvalue():
+                wrong.append([name, left.code, out.getvalue()[:80]])
+    loaded = [module for module in heavy if module in sys.modules]
+    if loaded:
+        wrong.append([name, loaded])
+        break
+print(json.dumps(wrong))
+"""
+
+
+def test_help_of_every_entry_point_without_heavy_imports(tmp_path: Path) -> None:
+    assert len(ENTRY_POINTS) >= 10
+    assert in_process(HELP, tmp_path, ENTRY_POINTS, HEAVY) == []
+
+
+BAD_FLAG = HELP.replace('["--help"]', '["--no-such-flag"]').replace(
+    'if left.code or "usage: python -m kuzushiji" not in out.getvalue()', "if left.code != 2"
+)
+
+
+def test_a_wrong_flag_fails_before_heavy_imports(tmp_path: Path) -> None:
+    assert in_process(BAD_FLAG, tmp_path, ENTRY_POINTS, HEAVY) == []
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_entry_points_have_the_same_shape(name: str) -> None:
+    source = (ROOT / Path(*name.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    if name.endswith("__main__") and "def main(" not in source:
+        return  # the package's way to its module `main`
+    assert "def get_parser() -> " in source and "def main(argv: " in source
+
+
+def test_the_list_of_stages_names_what_there_is() -> None:
+    from kuzushiji.__main__ import STAGES
+
+    assert [name for name, _ in STAGES if not {name, f"{name}.__main__"} & set(MODULES)] == []

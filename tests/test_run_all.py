@@ -1,0 +1,209 @@
+"""The command line of run-all.sh and level2.sh, and how jobs run side by side; nothing is trained here."""
+
+import importlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ("run-all.sh", "level2.sh", "tests/run.sh", ".ci/run", *sorted(map(str, (ROOT / "scripts").glob("*.sh"))))
+
+
+def bash(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run bash in the repository; no GPU is seen, and data come from nowhere."""
+    environment = {"CUDA_VISIBLE_DEVICES": "", "KUZUSHIJI_DATA": "no-such-folder", **environment}
+    return subprocess.run(
+        ["bash", *arguments], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def modules_of(out: str) -> list[str]:
+    """The modules of the commands that were printed, each once, in order."""
+    return list(dict.fromkeys(re.findall(r"^python -m kuzushiji\.([\w.]+)", out, re.MULTILINE)))
+
+
+def test_stages_in_their_order() -> None:
+    done = bash("run-all.sh", "demo", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert modules_of(done.stdout) == [
+        "demo", "data.check", "segment.main", "segment.merge", "segment.fuse", "classify.main", "classify.pseudolabel",
+        "classify.blend", "classify.level2_features", "classify.level2", "report",
+    ]  # fmt: skip
+
+
+def test_every_model_has_a_folder_of_its_own_fault_4() -> None:
+    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    second = "wsl8d-mt256-frozen"
+    kinds = ["", f"-{second}", f"-{second}-pseudo-ft", f"-{second}-pseudo"]
+    expected = [f"_runs/clf-fold{fold}{kind}" for kind in kinds for fold in range(5)]
+    assert re.findall(r"classify\.main .*--output-dir (\S+)", out) == expected
+
+
+def test_fine_tuning_starts_from_the_same_folds_second_backbone() -> None:
+    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    found = re.findall(r"--fold (\d) .*--resume _runs/clf-fold(\d)-wsl8d-mt256-frozen/model_best\.pth", out)
+    assert found == [(str(fold), str(fold)) for fold in range(5)]
+
+
+def test_the_kaggle_recipe_is_the_references() -> None:
+    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    lines = {name: line for line in out.splitlines() for name in re.findall(r"--output-dir _runs/(\S+)", line)}
+    for name, flags in {
+        "segment-fold0": "--epochs 45 --repeat-train-step 2 --batch-size 16 --lr 0.01 --momentum 0.9 --wd 1e-4",
+        "clf-fold0": "--base resnet152 --batch-size 10 --lr 14e-3 --epochs 50 --repeat-train 6",
+        "clf-fold0-wsl8d-mt256-frozen": "--base resnext101_32x8d_wsl --batch-size 12 --lr 16e-3",
+        "clf-fold0-wsl8d-mt256-frozen-pseudo-ft": "--epochs 5 --repeat-train 3 --lr 1.6e-3",
+        "clf-fold0-wsl8d-mt256-frozen-pseudo": "--epochs 50 --repeat-train 4",
+    }.items():
+        assert flags in lines[name]
+
+
+@pytest.mark.parametrize("profile", ["demo", "kaggle", "tiny"])
+def test_every_command_of_a_profile_is_understood(profile: str) -> None:
+    """Each stage's own parser reads what the chain would call it with."""
+    for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
+        if line.startswith("python -m "):
+            _, _, module, *arguments = shlex.split(line)
+            name = f"{module}.__main__" if module in ("kuzushiji.demo", "kuzushiji.report") else module
+            importlib.import_module(name).parse_args(arguments)
+
+
+def test_one_fold_goes_as_far_as_its_inputs_are_there(tmp_path: Path) -> None:
+    out = bash("run-all.sh", "demo", "--dry-run", "--fold", "1", RUNS=str(tmp_path)).stdout
+    assert re.findall(r"--fold (\d)", out) == ["1"]
+    assert f"classify needs {tmp_path}/segment_clf_gt.csv" in out
+    (tmp_path / "segment_clf_gt.csv").touch()
+    (tmp_path / "pseudolabels.csv.gz").touch()
+    out = bash("run-all.sh", "demo", "--dry-run", "--fold", "1", RUNS=str(tmp_path)).stdout
+    assert re.findall(r"--fold (\d)", out) == ["1"] * 5
+
+
+def test_one_stage() -> None:
+    out = bash("run-all.sh", "demo", "--dry-run", "--stage", "classify", "--fold", "2").stdout
+    assert re.findall(r"--output-dir (\S+) --fold (\d)", out) == [("_runs/demo/clf-fold2", "2")]
+
+
+def test_level2_alone_is_the_stage_of_the_chain() -> None:
+    of_the_chain = bash("run-all.sh", "demo", "--dry-run", "--stage", "level2").stdout
+    assert bash("level2.sh", "demo", "--dry-run").stdout == of_the_chain != ""
+
+
+def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None:
+    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    assert re.search(r"clf-wsl8d-mt256-frozen-pseudo +5 runs x +22\.0 h = +109\.8 h", out)
+    assert re.search(r"together +371\.1 h of GPU", out) and "disk: " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run-all.sh"], "kaggle competitions download -c kuzushiji-recognition"),  # no data, no profile
+        (["run-all.sh", "kaggle"], "The competition's data are not in no-such-folder/"),
+        (["run-all.sh", "nope"], "no profile nope; there are: demo kaggle tiny"),
+        (["run-all.sh", "demo", "tiny"], "one profile expected, got demo and tiny"),
+        (["run-all.sh", "demo", "--nope"], "unknown option --nope"),
+        (["run-all.sh", "demo", "--fold"], "--fold needs a value"),
+        (["run-all.sh", "demo", "--fold", "3"], "--fold: expected 0 to 2 with this profile, got 3"),
+        (["run-all.sh", "demo", "--fold", "x"], "--fold: expected 0 to 2 with this profile, got x"),
+        (["run-all.sh", "demo", "--stage", "nope"], "--stage: expected one of books check segment"),
+        (["run-all.sh", "demo", "--stage", "merge", "--fold", "1"], "--fold: merge is of all folds together"),
+        (["run-all.sh", "demo", "--jobs", "0"], "--jobs: expected a number of at least 1, got 0"),
+        (["level2.sh", "demo", "--stage", "level2"], "--stage and --fold are options of run-all.sh"),
+    ],
+)
+def test_bad_usage_is_told_and_leaves_with_2(arguments: list[str], message: str) -> None:
+    done = bash(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_help() -> None:
+    done = bash("run-all.sh", "--help")
+    assert done.returncode == 0 and done.stdout.startswith("usage: bash run-all.sh")
+
+
+def test_profiles_only_set_variables() -> None:
+    for profile in (ROOT / "profiles").glob("*.env"):
+        text = re.sub(r"\([^()]*\)", "()", re.sub(r"#.*", "", profile.read_text(encoding="utf-8")))
+        assert all(re.fullmatch(r"[A-Z0-9_]+=\S*", line) for line in map(str.strip, text.split("\n")) if line), profile
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing() -> None:
+    done = subprocess.run(["shellcheck", "-x", *SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_without_a_python_that_is_new_enough_there_is_one_line(tmp_path: Path) -> None:
+    command = [
+        shutil.which("bash") or "bash",
+        "-c",
+        f"source {ROOT}/scripts/environment.sh; find_environment {tmp_path}",
+    ]
+    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: Python >= 3.10 is needed, and none was found on PATH\n")
+
+
+JOB = """
+import os, pathlib, signal, sys, time
+name, seconds, code = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+def leave(number, frame):
+    pathlib.Path(name + ".ended").touch()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, leave)
+signal.signal(signal.SIGINT, leave)
+print(name, os.environ["OMP_NUM_THREADS"], os.environ.get("CUDA_VISIBLE_DEVICES", "-"), flush=True)
+time.sleep(seconds)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    """A folder with a module `job` that sleeps and ends with a code."""
+    (tmp_path / "job.py").write_text(JOB)
+    return tmp_path
+
+
+def jobs_script(folder: Path, body: str) -> list[str]:
+    """The command of a script that has the functions of jobs.sh and two places for jobs."""
+    head = f"set -euo pipefail; cd {folder}; source {ROOT}/scripts/jobs.sh"
+    return ["bash", "-c", f"{head}; PYTHON={sys.executable} LOGS=. DRY_RUN=0 JOBS=2; plan_places; {body}"]
+
+
+def test_jobs_share_the_gpus_and_keep_their_logs(jobs: Path) -> None:
+    body = "start_job a job a 0 0; start_job b job b 0.5 0; start_job c job c 0 0; run_one d job d 0 0; echo after"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "4,6"}
+    done = subprocess.run(jobs_script(jobs, body), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [f"d {os.cpu_count()} 4", "after"]
+    logs = {name: (jobs / f"{name}.log").read_text().split() for name in "abcd"}
+    assert {name: words[0] for name, words in logs.items()} == {name: name for name in "abcd"}
+    assert {logs["a"][2], logs["b"][2]} == {"4", "6"}
+
+
+def test_a_failed_job_ends_the_others_and_is_named(jobs: Path) -> None:
+    body = "start_job a job a 60 0; start_job b job b 0.5 3; start_job c job c 60 0; finish_jobs; echo after"
+    done = subprocess.run(jobs_script(jobs, body), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: b failed with exit code 3; its output: ./b.log\n"
+    assert "after" not in done.stdout and (jobs / "a.ended").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_jobs_and_waits_for_them(jobs: Path, number: signal.Signals, code: int) -> None:
+    body = "start_job a job a 60 0; start_job b job b 60 0; finish_jobs"
+    process = subprocess.Popen(jobs_script(jobs, body), stdout=subprocess.DEVNULL, start_new_session=True)
+    while not all((jobs / f"{name}.log").exists() and (jobs / f"{name}.log").read_text() for name in "ab"):
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code
+    assert (jobs / "a.ended").exists() and (jobs / "b.ended").exists()
