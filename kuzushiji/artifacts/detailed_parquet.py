@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from kuzushiji.artifacts.detailed import BOX_COLUMNS, Detailed
-from kuzushiji.artifacts.parquet import FORMAT, read_table, write_table
+from kuzushiji.artifacts.parquet import FORMAT, lists, read_table, rows, write_table
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
@@ -27,11 +26,13 @@ def write_parquet(path: Path, detailed: Detailed) -> None:
         if name not in _TEXT_COLUMNS
     }
     columns |= {name: pa.array(detailed.boxes[name], pa.string()).dictionary_encode() for name in _TEXT_COLUMNS}
-    columns["classes"] = _lists(detailed.classes.astype(np.int16 if small else np.int32))
-    columns["logits"] = _lists(detailed.logits.astype(np.float32, copy=False))
+    n, k = detailed.classes.shape
+    offsets = np.arange(n + 1, dtype=np.int64) * k
+    columns["classes"] = lists(detailed.classes.astype(np.int16 if small else np.int32), offsets)
+    columns["logits"] = lists(detailed.logits.astype(np.float32, copy=False), offsets)
     names = (*BOX_COLUMNS, "classes", "logits")
     meta = {
-        "n_best": int(detailed.classes.shape[1]),
+        "n_best": k,
         "vocabulary": list(detailed.vocabulary.codes),
         "pages": list(detailed.pages),
     }
@@ -58,26 +59,9 @@ def read_parquet(path: Path) -> Detailed:
             }
         )
         k = int(meta["n_best"])
-        classes = _rows(table["classes"], k).astype(np.int32)
-        logits = _rows(table["logits"], k).astype(np.float32, copy=False)
+        classes = rows(table["classes"], k).astype(np.int32)
+        logits = rows(table["logits"], k).astype(np.float32, copy=False)
         vocabulary = Vocabulary.from_codes(meta["vocabulary"])
         return Detailed(boxes, classes, logits, vocabulary, tuple(map(str, meta["pages"])))
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: expected a detailed table of format {FORMAT}, got a damaged one: {error}") from error
-
-
-def _lists(values: NDArray[Any]) -> pa.ListArray:
-    n, k = values.shape
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * k)
-    return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
-
-
-def _rows(column: pa.ChunkedArray, k: int) -> NDArray[Any]:
-    """Return a list column as (n, k); ValueError where a list has another length."""
-    lists = column.combine_chunks()
-    values = lists.flatten().to_numpy(zero_copy_only=False)
-    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
-    if (lengths != k).any():
-        raise ValueError(f"row {int(np.argmax(lengths != k))} has {lengths[lengths != k][0]} classes instead of {k}")
-    rows: NDArray[Any] = values.reshape(len(lists), k)
-    return rows

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from kuzushiji.errors import InputError
 
@@ -62,6 +64,34 @@ def metadata_of(schema: pa.Schema) -> dict[str, Any]:
     except ValueError:
         return {}
     return meta if isinstance(meta, dict) else {}
+
+
+def lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> pa.ListArray:
+    """Return a list column: row i holds `values` (flattened) from `offsets[i]` to `offsets[i + 1]`."""
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values.reshape(-1)))
+
+
+def values_and_offsets(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return what `lists` was given."""
+    array = column.combine_chunks()
+    lengths = array.value_lengths().to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return array.flatten().to_numpy(zero_copy_only=False), offsets
+
+
+def rows(column: pa.ChunkedArray, k: int) -> NDArray[Any]:
+    """Return a list column as (n, k).
+
+    Raises:
+        ValueError: a list has another length.
+    """
+    values, offsets = values_and_offsets(column)
+    wrong = np.diff(offsets) != k
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"row {row} has {offsets[row + 1] - offsets[row]} values instead of {k}")
+    by_row: NDArray[Any] = values.reshape(-1, k)
+    return by_row
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -98,16 +98,16 @@ def _sum_by_class(
     columns: NDArray[Any] = np.arange(m, dtype=small)
     keys: NDArray[Any] = np.sort((classes.astype(small) << bits) | columns, axis=1)
     ordered = np.take_along_axis(values, keys & ((1 << bits) - 1), axis=1)
-    classes = (keys >> bits).astype(np.int32)
+    runs: NDArray[np.int32] = (keys >> bits).astype(np.int32)
     starts = np.ones((n, m), np.bool_)
-    np.not_equal(classes[:, 1:], classes[:, :-1], out=starts[:, 1:])
+    np.not_equal(runs[:, 1:], runs[:, :-1], out=starts[:, 1:])
     sums = np.full((n, m), -np.inf, np.float32)
     sums[starts] = np.add.reduceat(ordered.reshape(-1), np.flatnonzero(starts))
     keys = (_descending(sums) << bits) | columns
     if top_k < m:
         keys = np.partition(keys, top_k - 1, axis=1)[:, :top_k]
     columns = np.sort(keys, axis=1) & ((1 << bits) - 1)
-    return np.take_along_axis(classes, columns, axis=1), np.take_along_axis(sums, columns, axis=1)
+    return np.take_along_axis(runs, columns, axis=1), np.take_along_axis(sums, columns, axis=1)
 
 
 def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:

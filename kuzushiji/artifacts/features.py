@@ -1,0 +1,248 @@
+"""Features of the second level: what each group of models thinks of each box, and the box's candidates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts.detailed import BOX_COLUMNS
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path
+
+KIND = "level2_features"
+_TEXT_COLUMNS = ("image_id", "true")
+_ARRAYS = ("overlap", "top_classes", "top_logits", "log_sum", "candidates", "candidate_logits")
+
+
+@dataclass(frozen=True)
+class Features:
+    """The candidates of n boxes, by g groups of models with k top classes each; m candidates of all boxes together.
+
+    A row of the second level is a box and one of its candidates; (image_id, box, candidate) is its key. Boxes keep
+    what is theirs once, candidates lie box after box in flat arrays.
+
+    Attributes:
+        boxes: (n rows) columns `BOX_COLUMNS`, as in a detailed table.
+        overlap: (n,) float32, largest intersection with another box of the page as a share of that other box, 0 to 1.
+        top_classes: (n, g, k) int32, the best classes of each group.
+        top_logits: (n, g, k) float32, their logits.
+        log_sum: (n, g) float32, log of the sum of exp over all logits that the group has.
+        offsets: (n + 1,) int64, where each box's candidates begin.
+        candidates: (m,) int32, class numbers, ascending within a box, `seg_fp` (the largest) always the last.
+        candidate_logits: (m, g) float32, logit of the candidate in each group; NaN where it is not among its best.
+        vocabulary: What the class numbers mean.
+        pages: Every page that was looked at.
+        groups: The files of each group.
+        sources: SHA-256 of each of these files.
+    """
+
+    boxes: pd.DataFrame
+    overlap: NDArray[np.float32]
+    top_classes: NDArray[np.int32]
+    top_logits: NDArray[np.float32]
+    log_sum: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    candidates: NDArray[np.int32]
+    candidate_logits: NDArray[np.float32]
+    vocabulary: Vocabulary
+    pages: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    sources: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @property
+    def top_k(self) -> int:
+        """Top classes of each group."""
+        return int(self.top_classes.shape[2])
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of models."""
+        return int(self.top_classes.shape[1])
+
+    @property
+    def box_of_candidate(self) -> NDArray[np.int64]:
+        """(m,) position of each candidate's box."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def take(self, rows: NDArray[np.int64]) -> "Features":
+        """Return the features of the boxes at these positions, with all pages."""
+        chosen = members(self.offsets, rows)
+        return replace(
+            self,
+            boxes=self.boxes.iloc[rows].reset_index(drop=True),
+            overlap=self.overlap[rows],
+            top_classes=self.top_classes[rows],
+            top_logits=self.top_logits[rows],
+            log_sum=self.log_sum[rows],
+            offsets=offsets_of(np.diff(self.offsets)[rows]),
+            candidates=self.candidates[chosen],
+            candidate_logits=self.candidate_logits[chosen],
+        )
+
+
+def concat_features(parts: Sequence[Features], names: Sequence[str]) -> Features:
+    """Return the features of the boxes of several tables of different pages, such as the folds.
+
+    Raises:
+        InputError: no tables, a page in two of them, or other candidates: another top k, groups or vocabulary.
+    """
+    if not parts:
+        raise InputError("expected at least one table of features, got none")
+    first = parts[0]
+    seen: dict[str, str] = {}
+    for part, name in zip(parts, names, strict=True):
+        for what in ("top_k", "n_groups", "vocabulary"):
+            if getattr(part, what) != getattr(first, what):
+                expected, got = (_short(getattr(table, what)) for table in (first, part))
+                raise InputError(f"{name}: expected features with {what} {expected} as {names[0]}, got {got}")
+        doubled = next((page for page in part.pages if page in seen), None)
+        if doubled is not None:
+            raise InputError(f"{name}, page {doubled}: expected pages of its own, got a page that {seen[doubled]} has")
+        seen |= dict.fromkeys(part.pages, name)
+
+    arrays: dict[str, Any] = {field: np.concatenate([getattr(part, field) for part in parts]) for field in _ARRAYS}
+    return replace(
+        first,
+        boxes=pd.concat([part.boxes for part in parts], ignore_index=True),
+        offsets=offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
+        pages=tuple(seen),
+        sources={name: digest for part in parts for name, digest in part.sources.items()},
+        **arrays,
+    )
+
+
+def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where groups of these sizes (n,) begin, and where the last ends: (n + 1,)."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def members(offsets: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions of all members of some groups, group after group in the order given."""
+    counts = np.diff(offsets)[groups]
+    starts = offsets_of(counts)
+    positions: NDArray[np.int64] = np.arange(starts[-1]) + np.repeat(offsets[groups] - starts[:-1], counts)
+    return positions
+
+
+def write_features(path: Path, features: Features) -> None:
+    """Write the features as Parquet, whole or not at all.
+
+    Raises:
+        InputError: the name does not end in `.parquet`, or the folder cannot be written to.
+    """
+    import pyarrow as pa
+
+    from kuzushiji.artifacts.parquet import lists, write_table
+
+    check_name(path)
+    n, g, k = features.top_classes.shape
+    boxes = features.boxes
+    columns: dict[str, Any] = {
+        name: pa.array(boxes[name], pa.string()) if name in _TEXT_COLUMNS else pa.array(boxes[name].to_numpy())
+        for name in BOX_COLUMNS
+    }
+    small = np.int16 if len(features.vocabulary) <= np.iinfo(np.int16).max else np.int32
+    each, by_group = np.arange(n + 1, dtype=np.int64), features.offsets * g
+    columns |= {
+        "box_overlap": pa.array(features.overlap),
+        "top_classes": lists(features.top_classes.astype(small), each * (g * k)),
+        "top_logits": lists(features.top_logits, each * (g * k)),
+        "log_sum": lists(features.log_sum, each * g),
+        "candidates": lists(features.candidates.astype(small), features.offsets),
+        "candidate_logits": lists(features.candidate_logits, by_group),
+    }
+    meta = {
+        "top_k": k,
+        "groups": [list(group) for group in features.groups],
+        "sources": features.sources,
+        "vocabulary": list(features.vocabulary.codes),
+        "pages": list(features.pages),
+    }
+    floats = [f"{name}.list.element" for name in ("top_logits", "log_sum", "candidate_logits")]
+    with atomic_path(path) as temporary:
+        write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=floats)
+
+
+def read_features(path: Path) -> Features:
+    """Read features that `write_features` wrote.
+
+    Raises:
+        InputError: no such file, another kind of table, or one that contradicts itself.
+    """
+    import pyarrow as pa
+
+    from kuzushiji.artifacts.parquet import read_table, rows, values_and_offsets
+
+    table, meta = read_table(path, KIND, read_dictionary=list(_TEXT_COLUMNS))
+    try:
+        k, groups = int(meta["top_k"]), tuple(tuple(map(str, group)) for group in meta["groups"])
+        g, n = len(groups), table.num_rows
+        columns = {
+            name: table[name].to_pandas().astype(str) if name in _TEXT_COLUMNS else table[name].to_numpy()
+            for name in BOX_COLUMNS
+        }
+        candidates, offsets = values_and_offsets(table["candidates"])
+        logits, logit_offsets = values_and_offsets(table["candidate_logits"])
+        features = Features(
+            boxes=pd.DataFrame(columns),
+            overlap=table["box_overlap"].to_numpy(),
+            top_classes=rows(table["top_classes"], g * k).reshape(n, g, k).astype(np.int32),
+            top_logits=rows(table["top_logits"], g * k).reshape(n, g, k),
+            log_sum=rows(table["log_sum"], g),
+            offsets=offsets,
+            candidates=candidates.astype(np.int32),
+            candidate_logits=logits.reshape(-1, g),
+            vocabulary=Vocabulary.from_codes(meta["vocabulary"]),
+            pages=tuple(map(str, meta["pages"])),
+            groups=groups,
+            sources=dict(meta["sources"]),
+        )
+        if not np.array_equal(logit_offsets, offsets * g):
+            raise ValueError("candidates and their logits do not fit")
+        _check_candidates(features)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{path}: expected a table of {KIND}, got a damaged one: {error}") from error
+    return features
+
+
+def check_name(path: Path) -> None:
+    """Check that features can be written under this name.
+
+    Raises:
+        InputError: it does not end in `.parquet`.
+    """
+    if path.suffix != ".parquet":
+        raise InputError(f"{path}: expected a name that ends in .parquet for the features, got another")
+
+
+def _short(value: Any) -> Any:
+    return value.digest() if isinstance(value, Vocabulary) else value
+
+
+def _check_candidates(features: Features) -> None:
+    """Check what the second level relies on; ValueError where it does not hold."""
+    counts = np.diff(features.offsets)
+    if (counts < 1).any():
+        raise ValueError(f"row {int(np.argmax(counts < 1))} has no candidate")
+    size = len(features.vocabulary)
+    if len(features) and not 0 <= features.candidates.min() <= features.candidates.max() < size:
+        raise ValueError(f"a candidate is no class from 0 to {size - 1}")
+    if (features.candidates[features.offsets[1:] - 1] != size - 1).any():
+        raise ValueError("a box lacks the candidate seg_fp")
+    for values in (features.top_logits, features.log_sum, features.overlap):
+        if not np.isfinite(values).all():
+            raise ValueError("a logit, log_sum or overlap is NaN or infinite")
+    if np.isinf(features.candidate_logits).any():
+        raise ValueError("a candidate's logit is infinite")
+    if features.boxes.duplicated(["image_id", "box"]).any():
+        raise ValueError("a box comes twice")

@@ -1,0 +1,136 @@
+"""The candidates of every box, and what each group of models thinks of them: features of the second level."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from detection.boxes import xywh_to_xyxy
+from detection.overlap import share_of_other
+from kuzushiji.artifacts import Detailed, rows_in_order_of
+from kuzushiji.artifacts.detailed import vocabulary_difference
+from kuzushiji.artifacts.features import Features
+from kuzushiji.errors import InputError
+
+_CHUNK = 4096
+
+
+def build_features(
+    blends: Sequence[Detailed], names: Sequence[Sequence[str]], sources: dict[str, str], top_k: int
+) -> Features:
+    """Return the features of boxes that several groups of models have looked at.
+
+    Candidates of a box are the `top_k` best classes of each group, and `seg_fp`.
+
+    Args:
+        blends: The blend of each group's tables, at least one; with all the classes that the tables have.
+        names: The tables of each group, for messages and for the record.
+        sources: SHA-256 of each table.
+        top_k: Best classes of each group.
+
+    Raises:
+        InputError: fewer classes than `top_k`, different vocabularies, boxes that do not match.
+    """
+    first = blends[0]
+    classes, logits = [], []
+    for blend, group in zip(blends, names, strict=True):
+        name = ", ".join(group)
+        if blend.vocabulary.codes != first.vocabulary.codes:
+            raise InputError(vocabulary_difference(name, first.vocabulary, blend.vocabulary))
+        if blend.classes.shape[1] < top_k:
+            raise InputError(f"{name}: expected at least {top_k} classes a box, got {blend.classes.shape[1]}")
+        order = rows_in_order_of(first.boxes, blend.boxes, name)
+        classes.append(blend.classes if order is None else blend.classes[order])
+        logits.append(blend.logits if order is None else blend.logits[order])
+    top_classes = np.stack([table[:, :top_k] for table in classes], axis=1)
+    offsets, candidates = candidates_of(top_classes, first.vocabulary.seg_fp)
+    return Features(
+        boxes=first.boxes,
+        overlap=largest_overlap(first.boxes),
+        top_classes=top_classes,
+        top_logits=np.stack([table[:, :top_k] for table in logits], axis=1),
+        log_sum=np.stack([_log_sum(table) for table in logits], axis=1),
+        offsets=offsets,
+        candidates=candidates,
+        candidate_logits=np.stack(
+            [_look_up(offsets, candidates, *table) for table in zip(classes, logits, strict=True)], axis=1
+        ),
+        vocabulary=first.vocabulary,
+        pages=tuple(dict.fromkeys(page for blend in blends for page in blend.pages)),
+        groups=tuple(tuple(group) for group in names),
+        sources=sources,
+    )
+
+
+def candidates_of(top_classes: NDArray[np.int32], seg_fp: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return each box's distinct classes and `seg_fp`, ascending.
+
+    Args:
+        top_classes: (n, g, k) class numbers; `seg_fp` is the largest.
+        seg_fp: Number of the class that every box has as a candidate.
+
+    Returns:
+        (n + 1,) where each box's candidates begin, and the candidates of all boxes.
+    """
+    n = len(top_classes)
+    every = np.concatenate([top_classes.reshape(n, -1), np.full((n, 1), seg_fp, top_classes.dtype)], axis=1)
+    every.sort(axis=1)
+    first = np.ones(every.shape, np.bool_)
+    np.not_equal(every[:, 1:], every[:, :-1], out=first[:, 1:])
+    offsets = np.zeros(n + 1, np.int64)
+    np.cumsum(first.sum(axis=1), out=offsets[1:])
+    return offsets, every[first].astype(np.int32)
+
+
+def largest_overlap(boxes: pd.DataFrame) -> NDArray[np.float32]:
+    """Return for each box (n,) its largest intersection with another box of its page, as a share of that other box.
+
+    0 for the only box of a page; edges are real numbers, boxes that only touch do not overlap.
+    """
+    pages, _ = pd.factorize(boxes["image_id"])
+    boxes_xyxy = xywh_to_xyxy(boxes[["x", "y", "w", "h"]].to_numpy(np.float64))
+    overlap = np.zeros(len(boxes), np.float32)
+    order = np.argsort(pages, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(pages[order])) + 1) if len(boxes) else []
+    for part in parts:
+        shares = share_of_other(boxes_xyxy[part], boxes_xyxy[part])
+        np.fill_diagonal(shares, 0)
+        overlap[part] = shares.max(axis=1)
+    return overlap
+
+
+def in_chunks(n: int, work: Callable[[slice], None]) -> None:
+    """Call `work` for consecutive ranges of n rows, on all cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(work, [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]))
+
+
+def _log_sum(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log of the sum of exp of each row of (n, k), descending."""
+    result: NDArray[np.float32] = np.log(np.exp(logits - logits[:, :1]).sum(axis=1)) + logits[:, 0]
+    return result
+
+
+def _look_up(
+    offsets: NDArray[np.int64],
+    candidates: NDArray[np.int32],
+    classes: NDArray[np.int32],
+    logits: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return each candidate's logit in one table (n, k) of classes and logits; NaN where the table lacks it."""
+    found = np.full(len(candidates), np.nan, np.float32)
+
+    def look_up_rows(rows: slice) -> None:
+        start, stop = offsets[rows.start], offsets[rows.stop]
+        box = np.repeat(np.arange(rows.start, rows.stop), np.diff(offsets[rows.start : rows.stop + 1]))
+        same = classes[box] == candidates[start:stop, None]
+        place = same.argmax(axis=1)
+        there = same[np.arange(len(box)), place]
+        found[start:stop][there] = logits[box[there], place[there]]
+
+    in_chunks(len(classes), look_up_rows)
+    return found

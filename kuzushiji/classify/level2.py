@@ -1,0 +1,341 @@
+"""The second level: `python -m kuzushiji.classify.level2 DETAILED… FEATURES… [--save-model M | --load-model M]`."""
+
+import argparse
+import dataclasses
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.options import add_options, config_from, option, parameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kuzushiji.artifacts.features import Features
+    from kuzushiji.classify.level2_columns import Source
+    from kuzushiji.classify.level2_report import FoldChoices
+    from kuzushiji.classify.level2_training import FoldResult, Training
+    from kuzushiji.classify.ngrams import NGrams
+    from kuzushiji.data.labels import PageLabels
+    from kuzushiji.data.paths import DataRoot
+    from kuzushiji.record import StageRecord
+
+logger = logging.getLogger(__name__)
+
+STAGE = "classify.level2"
+AUTO = math.inf
+"""Value of `seg_fp_adjust` that asks for the best one on out-of-fold pages."""
+
+EVERY_FOLD = -1
+_IMPORTANT = 15
+
+
+def seg_fp_adjust(text: str) -> float:
+    """Parse a number, or `auto`."""
+    if text == "auto":
+        return AUTO
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number or auto, got {text!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    tables: tuple[Path, ...] = option(
+        dataclasses.MISSING,
+        "Detailed tables, which say what is true, and features of the same boxes, in any order: each file says itself "
+        "which of the two it is.",
+        positional=True, nargs="+", metavar="DETAILED|FEATURES", type=Path,
+    )  # fmt: skip
+    save_model: Path | None = option(
+        None, "Folder to write the trained models and what they read out of fold to.", metavar="M"
+    )
+    load_model: Path | None = option(None, "Folder of models to apply to test pages.", metavar="M")
+    output: Path | None = option(
+        None, "Submission to write, with --load-model; the probability of each character goes beside it.",
+        metavar="SUBMISSION",
+    )  # fmt: skip
+    use_xgb: bool = option(True, "Use XGBoost.", group="training")
+    use_lgb: bool = option(True, "Use LightGBM.", group="training")
+    num_boost_round: int = option(400, "Rounds of boosting at most.", type=cli.positive_int, group="training")
+    early_stop: int = option(
+        20, "Rounds without a better loss on the left-out fold after which training stops.", type=cli.positive_int,
+        group="training",
+    )  # fmt: skip
+    lr: float = option(0.05, "Learning rate of LightGBM.", type=cli.positive_float, group="training")
+    eta: float = option(0.15, "Learning rate of XGBoost.", type=cli.positive_float, group="training")
+    n_folds: int = option(
+        5, "Folds, by book; at least two of them in the tables.", type=cli.positive_int, group="training"
+    )
+    seg_fp_adjust: float = option(
+        0.0, "Added to the log-odds of seg_fp; auto finds the best on out-of-fold pages.", type=seg_fp_adjust,
+        group="training",
+    )  # fmt: skip
+    features: str = option("extended", "Columns.", choices=("extended", "reference"), group="training")
+    objective: str = option(
+        "softmax", "softmax: the candidates of a box compete; binary: each for itself, as in the reference.",
+        choices=("softmax", "binary"), group="training",
+    )  # fmt: skip
+    max_rows: int = option(
+        1_500_000, "Rows to train each fold's models on, about; of the boxes that the blend is sure of, some "
+        "then stand for the others.", type=cli.positive_int, group="training",
+    )  # fmt: skip
+    seed: int = option(0, "Of bagging and sampling.", type=cli.non_negative_int, group="training")
+    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    data_root: Path | None = option(
+        None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        changes_result=False,
+    )  # fmt: skip
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.classify.level2",
+        description="Train models that choose among the candidates of each box, across the folds, and print what they "
+        "reach on pages they have not seen; or apply them to test pages.",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    parser = get_parser()
+    config = config_from(parser.parse_intermixed_args(argv), Config)
+    if bool(config.load_model) != bool(config.output):
+        parser.error("expected --load-model M and --output SUBMISSION together, got one of them")
+    if config.load_model and config.save_model:
+        parser.error("expected --save-model or --load-model, got both")
+    if not (config.use_lgb or config.use_xgb):
+        parser.error("expected at least one of --use-lgb and --use-xgb, got neither")
+    if config.n_folds < 2:
+        parser.error(f"expected --n-folds of at least 2, got {config.n_folds}")
+    return config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, or write a submission."""
+    config = parse_args(argv)
+    from kuzushiji.data.paths import DataRoot
+
+    root = DataRoot.find(config.data_root)
+    if config.load_model and config.output:
+        return submit(config, config.load_model, config.output, root)
+    return train(config, root)
+
+
+def train(config: Config, root: "DataRoot") -> int:
+    """Train across the folds, print the report, write the models."""
+    from kuzushiji.classify.level2_model import model_files
+    from kuzushiji.classify.predictions import table_inputs
+    from kuzushiji.record import StageRecord
+
+    record = None
+    if config.save_model:
+        language = config.features != "reference"
+        files = model_files(config.save_model, config.n_folds, kinds_of(config), language=language)
+        outputs = [*files, config.save_model / "oof.parquet"]
+        inputs = [*table_inputs(config.tables, root), root.train_csv]
+        record = StageRecord(
+            config.save_model / "record-level2.json", STAGE, parameters(config), dict.fromkeys(inputs), outputs
+        )
+        if not config.force and record.is_done():
+            logger.info("%s: already done, skipped", config.save_model)
+            return 0
+    train_and_report(config, root, record)
+    return 0
+
+
+def kinds_of(config: Config) -> list[str]:
+    """Return the libraries that are used."""
+    return [kind for kind, used in (("lightgbm", config.use_lgb), ("xgboost", config.use_xgb)) if used]
+
+
+def training_of(config: Config) -> "Training":
+    """Return how to train."""
+    from kuzushiji.classify.boosters import BINARY, Recipe
+    from kuzushiji.classify.level2_training import Training
+
+    rates = {"lightgbm": config.lr, "xgboost": config.eta}
+    positive_weight = {"lightgbm": 1.2, "xgboost": 1.0} if config.objective == BINARY else {}
+    recipes = {
+        kind: Recipe(
+            config.objective, config.num_boost_round, config.early_stop, rates[kind], positive_weight.get(kind, 1.0), {}
+        )
+        for kind in kinds_of(config)
+    }
+    start = config.features == "extended" and config.objective != BINARY
+    return Training(recipes, start, config.max_rows, config.seed)
+
+
+def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:
+    """Train across the folds, print the report, write the models."""
+    from kuzushiji.classify import level2_report as report
+    from kuzushiji.classify.level2_training import train_across_folds
+
+    boxes = prepare(config, root)
+    training = training_of(config)
+    results = train_across_folds(boxes.sources, boxes.targets, training)
+    adjust = seg_fp_adjustments(config, boxes, results)
+    choices = {
+        result.model.fold: report.fold_choices(
+            boxes.features[result.model.fold], result, training.objective, adjust[result.model.fold]
+        )
+        for result in results
+    }
+    scores = report.score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices)
+    fit = report.calibration_of_folds(boxes.features, choices)
+    print("\n".join(report.report_lines(scores, results, boxes.features)))
+    print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
+    print("\n".join(report.importance_lines(results, _IMPORTANT)))
+    if config.save_model and record:
+        save(config, config.save_model, boxes, results, choices, adjust[EVERY_FOLD])
+        record.finish(**report.facts_of(scores, fit))
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """All boxes of the training pages, by fold, and the pages' truth."""
+
+    features: "dict[int, Features]"
+    sources: "dict[int, Source]"
+    classes: "dict[int, NDArray[np.int32]]"
+    targets: "dict[int, NDArray[np.bool_]]"
+    truth: "PageLabels"
+    fold_of_page: "NDArray[np.int32]"
+    language: "NGrams | None"
+
+
+def prepare(config: Config, root: "DataRoot") -> Boxes:
+    """Read the tables and split them into folds."""
+    from kuzushiji.classify.level2_columns import REFERENCE, source_of
+    from kuzushiji.classify.level2_tables import read_input, split_by_fold, true_classes
+    from kuzushiji.classify.level2_training import target_rows
+    from kuzushiji.classify.ngrams import count_ngrams
+    from kuzushiji.data.folds import fold_of_pages
+    from kuzushiji.data.labels import read_page_labels
+
+    every_box, pages = read_input(config.tables, root)
+    truth = read_page_labels(root.train_csv)
+    features, fold_of_page = split_by_fold(every_box, pages, truth, config.n_folds)
+    language = None
+    if config.features != REFERENCE:
+        folds = fold_of_pages(truth.image_ids, config.n_folds)
+        language = count_ngrams(truth, folds, config.n_folds, every_box.vocabulary)
+    classes = {fold: true_classes(part) for fold, part in features.items()}
+    return Boxes(
+        features=features,
+        sources={fold: source_of(part, config.features, language) for fold, part in features.items()},
+        classes=classes,
+        targets={fold: target_rows(part, classes[fold]) for fold, part in features.items()},
+        truth=truth.of_pages(pages),
+        fold_of_page=fold_of_page,
+        language=language,
+    )
+
+
+def seg_fp_adjustments(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> dict[int, float]:
+    """Return what is added to the log-odds of seg_fp on each fold, and (`EVERY_FOLD`) on test pages.
+
+    `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
+    """
+    from kuzushiji.classify.level2_training import mean_probability, tune_seg_fp
+
+    wanted = [*boxes.features, EVERY_FOLD]
+    if config.seg_fp_adjust != AUTO:
+        return dict.fromkeys(wanted, config.seg_fp_adjust)
+    probability = {
+        result.model.fold: mean_probability(
+            list(result.scores.values()), boxes.features[result.model.fold].offsets, config.objective
+        )
+        for result in results
+    }
+    found = {}
+    for fold in wanted:
+        others = [number for number in boxes.features if number != fold]
+        parts, truth = [boxes.features[number] for number in others], [boxes.classes[number] for number in others]
+        found[fold] = tune_seg_fp(parts, [probability[number] for number in others], truth)
+    logger.info("seg_fp's log-odds are raised by %.1f on test pages", found[EVERY_FOLD])
+    return found
+
+
+def save(
+    config: Config,
+    folder: Path,
+    boxes: Boxes,
+    results: "Sequence[FoldResult]",
+    choices: "dict[int, FoldChoices]",
+    adjust: float,
+) -> None:
+    """Write the models, and what they read on the pages they had not seen."""
+    import numpy as np
+
+    from kuzushiji.artifacts import write_detailed
+    from kuzushiji.classify.level2_columns import table_of
+    from kuzushiji.classify.level2_model import Level2Model, save_model
+    from kuzushiji.classify.level2_tables import out_of_fold_table
+
+    first = next(iter(boxes.features.values()))
+    columns = table_of(next(iter(boxes.sources.values())).take(np.zeros(1, np.int64))).names
+    model = Level2Model(
+        folds=tuple(result.model for result in results),
+        feature_set=config.features,
+        columns=columns,
+        objective=config.objective,
+        top_k=first.top_k,
+        n_groups=first.n_groups,
+        vocabulary=first.vocabulary,
+        language=boxes.language,
+        seg_fp_adjust=adjust,
+    )
+    save_model(folder, model)
+    probability = [choices[fold].candidates for fold in boxes.features]
+    table = out_of_fold_table(list(boxes.features.values()), probability, boxes.truth.image_ids)
+    write_detailed(folder / "oof.parquet", table)
+
+
+def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> int:
+    """Apply the models of all folds to test pages and write the submission."""
+    from kuzushiji.classify.level2_model import FILE_NAME
+    from kuzushiji.classify.predictions import submission_outputs, table_inputs
+    from kuzushiji.record import StageRecord
+
+    inputs = [*table_inputs(config.tables, root), folder / FILE_NAME, root.sample_submission_csv]
+    record = StageRecord(
+        output.with_name(f"{output.name}.record.json"), STAGE, {"submission": True}, inputs, submission_outputs(output)
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", output)
+        return 0
+    from kuzushiji.classify.level2_model import apply_model, load_model
+    from kuzushiji.classify.level2_tables import read_input
+    from kuzushiji.classify.predictions import write_predictions
+    from kuzushiji.data.labels import PageLabels
+
+    model = load_model(folder)
+    features, pages = read_input(config.tables, root)
+    model.check(features, ", ".join(map(str, config.tables)))
+    choice = apply_model(model, features)
+    boxes = features.boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=model.vocabulary.decode(choice.classes))
+    labels = PageLabels(pages, boxes)
+    write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
+    characters = int((choice.classes != model.vocabulary.seg_fp).sum())
+    print(f"{characters:,} characters in {len(features):,} boxes on {len(pages):,} pages")
+    record.finish(characters=characters)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

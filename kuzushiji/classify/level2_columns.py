@@ -1,0 +1,180 @@
+"""The second level's table: one row a box and candidate, as columns of numbers."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts.features import Features
+from kuzushiji.classify import ngrams
+from kuzushiji.classify.context import BOX_FEATURES, Context, blended_logits, context_of
+from kuzushiji.classify.ngrams import NGrams
+from kuzushiji.classify.segments import best_of_group, best_of_others, group_max, spread
+
+REFERENCE = "reference"
+EXTENDED = "extended"
+FEATURE_SETS = (EXTENDED, REFERENCE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of n boxes with m candidates.
+
+    Attributes:
+        names: Of the columns.
+        values: (m, columns) float32; NaN where something is not known.
+        offsets: (n + 1,) int64, where each box's rows begin.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """Return one column (m,)."""
+        values: NDArray[np.float32] = self.values[:, self.names.index(name)]
+        return values
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that the rows of some pages are made of.
+
+    Attributes:
+        features: Of whole pages.
+        context: Of the same boxes; None for the reference's columns.
+        language: None for the reference's columns.
+    """
+
+    features: Features
+    context: Context | None
+    language: NGrams | None
+
+    def take(self, rows: NDArray[np.int64]) -> "Source":
+        """Return the source of the boxes at `rows`."""
+        context = None if self.context is None else self.context.take(self.features.offsets, rows)
+        return Source(self.features.take(rows), context, self.language)
+
+
+def source_of(features: Features, feature_set: str, language: NGrams | None) -> Source:
+    """Return what the rows of `feature_set` need."""
+    if feature_set == REFERENCE:
+        return Source(features, None, None)
+    return Source(features, context_of(features), language)
+
+
+def table_of(source: Source, leave_out: Collection[int] = ()) -> Table:
+    """Return the rows of all boxes of `source`.
+
+    Args:
+        source: The boxes.
+        leave_out: Folds whose truth is not looked at for the language's columns.
+    """
+    if source.context is None:
+        return reference_table(source.features)
+    columns = _Columns(len(source.features.candidates))
+    _add_models(columns, source.features)
+    _add_blend(columns, source.features)
+    _add_context(columns, source.features, source.context)
+    if source.language is not None:
+        _add_language(columns, source, leave_out)
+    return columns.table(source.features.offsets)
+
+
+def reference_table(features: Features) -> Table:
+    """Return the rows as the reference had them.
+
+    `candidate_cls` (-1 for `seg_fp`), for each group and rank the class (-1 for `seg_fp`), its logit and whether it is
+    the candidate, and `box_overlap`.
+    """
+    seg_fp = features.vocabulary.seg_fp
+    box = features.box_of_candidate
+    columns = _Columns(len(features.candidates))
+    columns.add("candidate_cls", np.where(features.candidates == seg_fp, -1, features.candidates))
+    for g in range(features.n_groups):
+        for k in range(features.top_k):
+            classes = features.top_classes[:, g, k]
+            columns.add(f"group{g}_top{k}_cls", np.where(classes == seg_fp, -1, classes)[box])
+            columns.add(f"group{g}_top{k}_logit", features.top_logits[box, g, k])
+            columns.add(f"group{g}_top{k}_is_candidate", classes[box] == features.candidates)
+    columns.add("box_overlap", features.overlap[box])
+    return columns.table(features.offsets)
+
+
+class _Columns:
+    """Columns that are added one by one to a block of memory that grows by doubling its width."""
+
+    def __init__(self, n_rows: int) -> None:
+        self._names: list[str] = []
+        self._block = np.empty((n_rows, 64), np.float32)
+
+    def add(self, name: str, values: NDArray[np.generic]) -> None:
+        width = self._block.shape[1]
+        if len(self._names) == width:
+            self._block = np.concatenate([self._block, np.empty_like(self._block)], axis=1)
+        self._block[:, len(self._names)] = values
+        self._names.append(name)
+
+    def table(self, offsets: NDArray[np.int64]) -> Table:
+        return Table(tuple(self._names), self._block[:, : len(self._names)], offsets)
+
+
+def _add_models(columns: _Columns, features: Features) -> None:
+    """Add what each group thinks of the candidate: its log probability, and by how much it leads the best other."""
+    box, offsets = features.box_of_candidate, features.offsets
+    for g in range(features.n_groups):
+        logits = features.candidate_logits[:, g]
+        known = np.where(np.isnan(logits), -np.inf, logits)
+        columns.add(f"group{g}_log_probability", logits - features.log_sum[box, g])
+        with np.errstate(invalid="ignore"):
+            lead = known - best_of_others(known, offsets)
+        columns.add(f"group{g}_lead", np.where(np.isfinite(lead), lead, np.nan))
+        columns.add(f"group{g}_logit", logits)
+
+
+def _add_blend(columns: _Columns, features: Features) -> None:
+    """Add what the groups think together: the blend, how far they agree, and the doubts about the box itself."""
+    offsets, box = features.offsets, features.box_of_candidate
+    blend = blended_logits(features)
+    best = best_of_group(blend, offsets)
+    top = features.top_classes[:, :, 0]
+    log_probabilities = features.candidate_logits - features.log_sum[box]
+    known = np.isfinite(log_probabilities)
+    lead = blend - best_of_others(blend, offsets)
+    lead = np.where(np.isfinite(lead), lead, 50)
+    columns.add("blend_logit", blend)
+    columns.add("blend_lead", lead)
+    columns.add("votes", (top[box] == features.candidates[:, None]).sum(axis=1))
+    columns.add("known_to", known.sum(axis=1))
+    columns.add("worst_log_probability", np.where(known, log_probabilities, 0).min(axis=1))
+    columns.add("best_log_probability", np.where(known, log_probabilities, -100).max(axis=1))
+    columns.add("is_seg_fp", features.candidates == features.vocabulary.seg_fp)
+    columns.add("box_lead", lead[best][box])
+    columns.add("box_best_logit", blend[best][box])
+    columns.add("box_seg_fp_lead", (blend[offsets[1:] - 1] - blend[best])[box])
+    columns.add("box_agreement", (top == features.candidates[best][:, None]).sum(axis=1)[box])
+    columns.add("box_candidates", np.diff(offsets)[box])
+    columns.add("box_overlap", features.overlap[box])
+
+
+def _add_context(columns: _Columns, features: Features, context: Context) -> None:
+    box = features.box_of_candidate
+    for k, name in enumerate(BOX_FEATURES):
+        columns.add(f"box_{name}", context.geometry[box, k])
+    columns.add("on_page", context.on_page)
+    columns.add("in_book", context.in_book)
+
+
+def _add_language(columns: _Columns, source: Source, leave_out: Collection[int]) -> None:
+    """Add what the training truth says of the candidate between its neighbours; unknown for `seg_fp`."""
+    features, context = source.features, source.context
+    assert context is not None and source.language is not None, "the language's columns need neighbours"
+    box = features.box_of_candidate
+    values = source.language.log_probabilities(features.candidates, context.before[box], context.after[box], leave_out)
+    values[features.candidates == features.vocabulary.seg_fp] = np.nan
+    for k, name in enumerate(ngrams.FEATURES):
+        columns.add(name, values[:, k])
+    both = np.nan_to_num(values[:, 2] + values[:, 4])
+    best = spread(group_max(both, features.offsets), features.offsets)
+    columns.add("language_lead", np.where(np.isnan(values[:, 0]), np.nan, both - best))

@@ -1,0 +1,108 @@
+"""Write the features of the second level: `python -m kuzushiji.classify.level2_features '[["a","b"],["c"]]' OUT`."""
+
+import argparse
+import dataclasses
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.options import add_options, config_from, option, parameters
+
+logger = logging.getLogger(__name__)
+
+STAGE = "classify.level2_features"
+
+
+def groups_of_tables(text: str) -> tuple[tuple[str, ...], ...]:
+    """Parse groups of tables, a JSON list of lists of file names; a plain name is a group of its own."""
+    try:
+        groups = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'expected JSON such as [["a","b"],["c"]], got {text!r} ({error})') from None
+    groups = [[group] if isinstance(group, str) else group for group in groups] if isinstance(groups, list) else []
+    named = [isinstance(group, list) and group and all(isinstance(name, str) for name in group) for group in groups]
+    if not groups or not all(named):
+        raise argparse.ArgumentTypeError(f"expected a JSON list of lists of file names, none empty, got {text!r}")
+    return tuple(tuple(group) for group in groups)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    groups: tuple[tuple[str, ...], ...] = option(
+        dataclasses.MISSING, 'Detailed tables by kind of model, as JSON: [["a","b"],["c"]]; each group is blended.',
+        positional=True, type=groups_of_tables, metavar="GROUPS",
+    )  # fmt: skip
+    output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
+    top_k: int = option(3, "Best classes of each group that become candidates.", type=cli.positive_int)
+    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    data_root: Path | None = option(
+        None, "Folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        changes_result=False,
+    )  # fmt: skip
+
+    @property
+    def paths(self) -> list[Path]:
+        """All tables."""
+        return [Path(name) for group in self.groups for name in group]
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.classify.level2_features",
+        description="Write for each box its candidates, the best classes of each group of models and seg_fp, with what "
+        "the groups think of them. Tables of a group that have the same pages are averaged (the folds' models on test "
+        "pages), those of other pages are joined (the folds' out-of-fold pages).",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    return config_from(get_parser().parse_intermixed_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the features and print their size."""
+    config = parse_args(argv)
+    from kuzushiji.artifacts.features import check_name
+    from kuzushiji.classify.predictions import data_root_of, table_inputs
+    from kuzushiji.record import StageRecord
+
+    check_name(config.output)
+    root = data_root_of(config.paths, config.data_root)
+    record = StageRecord(
+        config.output.with_name(f"{config.output.name}.record.json"),
+        STAGE,
+        parameters(config),
+        table_inputs(config.paths, root),
+        [config.output],
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", config.output)
+        return 0
+    from kuzushiji.artifacts.features import write_features
+    from kuzushiji.classify.blending import blend_tables
+    from kuzushiji.classify.candidates import build_features
+    from kuzushiji.classify.predictions import read_tables
+    from kuzushiji.files import sha256_of_file
+
+    blends = [blend_tables(read_tables([Path(name) for name in group], root), group) for group in config.groups]
+    sources = {str(path): sha256_of_file(path) for path in config.paths}
+    features = build_features(blends, config.groups, sources, config.top_k)
+    with record.output_path(config.output, force=config.force) as temporary:
+        write_features(temporary, features)
+    candidates = len(features.candidates)
+    print(f"{len(features):,} boxes on {len(features.pages):,} pages, {candidates:,} candidates")
+    record.finish(boxes=len(features), candidates=candidates)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

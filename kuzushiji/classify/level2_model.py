@@ -1,0 +1,190 @@
+"""A trained second level as a folder of text, JSON and Parquet files.
+
+`level2.json` (columns, vocabulary, recipe, rounds, linear starts, digests of the other files), `fold{k}.lgb.txt` and
+`fold{k}.xgb.json` in the libraries' own formats, `language.parquet` (counts of n-grams by fold).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kuzushiji.artifacts.features import Features
+from kuzushiji.classify.boosters import SUFFIXES, load_trees
+from kuzushiji.classify.level2_columns import source_of
+from kuzushiji.classify.level2_training import Choice, FoldModel, choose, fold_scores, mean_probability
+from kuzushiji.classify.linear_start import LinearStart
+from kuzushiji.classify.ngrams import NGrams
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
+
+FORMAT = 1
+FILE_NAME = "level2.json"
+_LANGUAGE = "language.parquet"
+_LANGUAGE_KIND = "ngrams"
+
+
+@dataclass(frozen=True)
+class Level2Model:
+    """The models of all folds, and what they need to know of their input.
+
+    Attributes:
+        folds: One model a fold.
+        feature_set: Which columns.
+        columns: Their names.
+        objective: Of boosting.
+        top_k: Of the features.
+        n_groups: Of the features.
+        vocabulary: Of the features.
+        language: Counts of the training truth; None for the reference's columns.
+        seg_fp_adjust: What `choose` adds to the log-odds of `seg_fp`.
+    """
+
+    folds: tuple[FoldModel, ...]
+    feature_set: str
+    columns: tuple[str, ...]
+    objective: str
+    top_k: int
+    n_groups: int
+    vocabulary: Vocabulary
+    language: NGrams | None
+    seg_fp_adjust: float
+
+    def check(self, features: Features, name: str) -> None:
+        """Check that features are of the kind the models were trained on.
+
+        Raises:
+            InputError: another top k, other groups or another vocabulary.
+        """
+        for what, expected, got in (
+            ("top-k", self.top_k, features.top_k),
+            ("number of groups", self.n_groups, features.n_groups),
+            ("vocabulary", self.vocabulary.digest(), features.vocabulary.digest()),
+        ):
+            if expected != got:
+                raise InputError(f"{name}: expected features with the {what} of the model, {expected}, got {got}")
+
+
+def apply_model(model: Level2Model, features: Features) -> Choice:
+    """Return what the models of all folds read together in boxes that none of them has seen.
+
+    Args:
+        model: The models.
+        features: Of whole pages.
+    """
+    if not len(features):
+        return Choice(np.zeros(0, np.int32), np.zeros(0, np.float32))
+    source = source_of(features, model.feature_set, model.language)
+    total = np.zeros(len(features.candidates), np.float32)
+    for fold in model.folds:
+        scores = list(fold_scores(fold, source).values())
+        total += mean_probability(scores, features.offsets, model.objective) / len(model.folds)
+    return choose(features, total, model.seg_fp_adjust)
+
+
+def model_files(folder: Path, n_folds: int, kinds: list[str], *, language: bool) -> list[Path]:
+    """Return the files that `save_model` writes."""
+    trees = [folder / f"fold{fold}.{SUFFIXES[kind]}" for fold in range(n_folds) for kind in kinds]
+    return [folder / FILE_NAME, *trees, *([folder / _LANGUAGE] if language else [])]
+
+
+def save_model(folder: Path, model: Level2Model) -> None:
+    """Write the models to `folder`, `level2.json` last: a folder with it is whole.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    written = []
+    for fold in model.folds:
+        for kind, trees in fold.trees.items():
+            written.append(folder / f"fold{fold.fold}.{SUFFIXES[kind]}")
+            with atomic_path(written[-1]) as temporary:
+                trees.save(temporary)
+    if model.language is not None:
+        written.append(folder / _LANGUAGE)
+        _write_language(written[-1], model.language)
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "feature_set": model.feature_set,
+        "columns": list(model.columns),
+        "objective": model.objective,
+        "top_k": model.top_k,
+        "n_groups": model.n_groups,
+        "seg_fp_adjust": model.seg_fp_adjust,
+        "folds": [_fold_facts(fold) for fold in model.folds],
+        "vocabulary": list(model.vocabulary.codes),
+        "files": {path.name: sha256_of_file(path) for path in written},
+    }
+    atomic_write_json(folder / FILE_NAME, facts)
+
+
+def load_model(folder: Path) -> Level2Model:
+    """Read what `save_model` wrote.
+
+    Raises:
+        InputError: no model there, another format, or a file that was changed.
+    """
+    facts = read_json(folder / FILE_NAME)
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise InputError(f"{folder / FILE_NAME}: expected a second level of format {FORMAT}, got something else")
+    try:
+        for name, digest in facts["files"].items():
+            if "/" in name or not (folder / name).is_file() or sha256_of_file(folder / name) != digest:
+                raise InputError(f"{folder / name}: expected the file that was saved with {FILE_NAME}, got another")
+        return Level2Model(
+            folds=tuple(_read_fold(folder, fold) for fold in facts["folds"]),
+            feature_set=facts["feature_set"],
+            columns=tuple(facts["columns"]),
+            objective=facts["objective"],
+            top_k=facts["top_k"],
+            n_groups=facts["n_groups"],
+            vocabulary=Vocabulary.from_codes(facts["vocabulary"]),
+            language=_read_language(folder / _LANGUAGE) if _LANGUAGE in facts["files"] else None,
+            seg_fp_adjust=float(facts["seg_fp_adjust"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / FILE_NAME}: expected a second level, got a damaged one ({error!r})") from error
+
+
+def _fold_facts(fold: FoldModel) -> dict[str, Any]:
+    start = None if fold.start is None else {"names": fold.start.names, "weights": fold.start.weights.tolist()}
+    return {"fold": fold.fold, "rounds": fold.rounds, "start": start}
+
+
+def _read_fold(folder: Path, facts: dict[str, Any]) -> FoldModel:
+    start = facts["start"]
+    return FoldModel(
+        fold=int(facts["fold"]),
+        start=None if start is None else LinearStart(tuple(start["names"]), np.asarray(start["weights"], np.float64)),
+        trees={kind: load_trees(kind, folder / f"fold{facts['fold']}.{SUFFIXES[kind]}") for kind in facts["rounds"]},
+        rounds={kind: int(rounds) for kind, rounds in facts["rounds"].items()},
+    )
+
+
+def _write_language(path: Path, language: NGrams) -> None:
+    import pyarrow as pa
+
+    from kuzushiji.artifacts.parquet import write_table
+
+    n_folds = language.counts[0].shape[1]
+    columns: dict[str, Any] = {"n": np.repeat([1, 2, 3], [len(keys) for keys in language.keys]).astype(np.int8)}
+    columns["key"] = np.concatenate(language.keys)
+    counts = np.concatenate(language.counts)
+    columns |= {f"fold{fold}": counts[:, fold] for fold in range(n_folds)}
+    with atomic_path(path) as temporary:
+        meta = {"edge": language.edge, "n_folds": n_folds}
+        write_table(temporary, pa.table(columns), _LANGUAGE_KIND, meta, use_dictionary=[], split=[])
+
+
+def _read_language(path: Path) -> NGrams:
+    from kuzushiji.artifacts.parquet import read_table
+
+    table, meta = read_table(path, _LANGUAGE_KIND)
+    n, keys = table["n"].to_numpy(), table["key"].to_numpy()
+    counts = np.stack([table[f"fold{fold}"].to_numpy() for fold in range(meta["n_folds"])], axis=1)
+    parts = [n == size for size in (1, 2, 3)]
+    one, two, three = (keys[part] for part in parts)
+    counts_one, counts_two, counts_three = (counts[part] for part in parts)
+    return NGrams(meta["edge"], (one, two, three), (counts_one, counts_two, counts_three))

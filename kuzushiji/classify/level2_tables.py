@@ -1,0 +1,121 @@
+"""The input of the second level: detailed tables and features of the same boxes, split into folds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts import Detailed, rows_in_order_of
+from kuzushiji.artifacts.detailed import is_text
+from kuzushiji.artifacts.features import KIND, Features, concat_features, read_features
+from kuzushiji.artifacts.parquet import kind_of
+from kuzushiji.classify.blending import blend_tables
+from kuzushiji.classify.predictions import read_tables
+from kuzushiji.data.folds import assign_folds
+from kuzushiji.data.labels import PageLabels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.errors import InputError
+
+
+def is_features(path: Path) -> bool:
+    """Return whether a file holds features; otherwise it should be a detailed table.
+
+    Raises:
+        InputError: no such file, or neither text nor Parquet.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: expected a detailed table or features, got no file")
+    return not is_text(path) and kind_of(path) == KIND
+
+
+def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[Features, tuple[str, ...]]:
+    """Return the features of all boxes, whose `true` column is that of the detailed tables, and all pages looked at.
+
+    Raises:
+        InputError: one kind of table is missing, or the tables do not match.
+    """
+    told_apart = [(path, is_features(path)) for path in paths]
+    of_features = [path for path, yes in told_apart if yes]
+    of_boxes = [path for path, yes in told_apart if not yes]
+    if not of_features or not of_boxes:
+        missing = "features (of level2_features)" if of_boxes else "a detailed table"
+        raise InputError(f"{paths[0]}: expected detailed tables and features, got no {missing.removeprefix('a ')}")
+    detailed = blend_tables(read_tables(of_boxes, root, top_k=1), list(map(str, of_boxes)))
+    features = concat_features([read_features(path) for path in of_features], list(map(str, of_features)))
+    check_same_boxes(detailed, features, of_boxes, of_features)
+    return features, tuple(dict.fromkeys((*detailed.pages, *features.pages)))
+
+
+def check_same_boxes(
+    detailed: Detailed, features: Features, of_boxes: Sequence[Path], of_features: Sequence[Path]
+) -> None:
+    """Check that two tables are of the same boxes and vocabulary.
+
+    Raises:
+        InputError: they are not.
+    """
+    names = ", ".join(map(str, of_features))
+    if len(features) and not set(features.boxes["image_id"]) & set(detailed.boxes["image_id"]):
+        raise InputError(f"{names}: expected the pages of {of_boxes[0]}, got none in common")
+    if features.vocabulary != detailed.vocabulary:
+        raise InputError(f"{names}: expected the vocabulary of {of_boxes[0]}, got another")
+    rows_in_order_of(detailed.boxes, features.boxes, names)
+
+
+def split_by_fold(
+    features: Features, pages: Sequence[str], truth: PageLabels, n_folds: int
+) -> tuple[dict[int, Features], NDArray[np.int32]]:
+    """Return the boxes of each fold, and the fold of each page.
+
+    Args:
+        features: Of all boxes.
+        pages: All pages that the tables looked at.
+        truth: All training pages: folds are by book, and books are counted there.
+        n_folds: Number of folds.
+
+    Raises:
+        InputError: a page that is no training page, or a fold without boxes.
+    """
+    folds = assign_folds(truth.image_ids, n_folds)
+    strange = next((page for page in pages if page not in folds), None)
+    if strange is not None:
+        raise InputError(f"train.csv: expected the training pages of the tables, page {strange} is not there")
+    fold_of_page = np.array([folds[page] for page in pages], np.int32)
+    fold_of_box = features.boxes["image_id"].map(folds).to_numpy(np.int32)
+    empty = sorted(set(range(n_folds)) - set(fold_of_box.tolist()))
+    if empty:
+        raise InputError(f"expected boxes of all {n_folds} folds (--n-folds), got none of fold {empty[0]}")
+    return {fold: features.take(np.flatnonzero(fold_of_box == fold)) for fold in range(n_folds)}, fold_of_page
+
+
+def true_classes(features: Features) -> NDArray[np.int32]:
+    """Return the class numbers (n,) of the truth."""
+    return features.vocabulary.encode(features.boxes["true"], "the detailed tables")
+
+
+def out_of_fold_table(
+    features: Sequence[Features], probability: Sequence[NDArray[np.float32]], pages: Sequence[str]
+) -> Detailed:
+    """Return a detailed table of what was read out of fold: the best candidates, log probabilities as logits.
+
+    Every box has as many candidates as the box with the fewest.
+
+    Args:
+        features: Of each fold.
+        probability: (m,) of each candidate of each fold.
+        pages: All pages.
+    """
+    k = min((int(np.diff(part.offsets).min()) for part in features if len(part)), default=1)
+    classes, logits = [], []
+    for part, p in zip(features, probability, strict=True):
+        box = part.box_of_candidate
+        order = np.lexsort((part.candidates, -p, box))
+        best = order[part.offsets[:-1, None] + np.arange(k)]
+        classes.append(part.candidates[best])
+        logits.append(np.log(np.maximum(p[best], np.float32(1e-12))))
+    boxes = pd.concat([part.boxes for part in features], ignore_index=True)
+    vocabulary: Vocabulary = features[0].vocabulary
+    return Detailed(boxes, np.concatenate(classes), np.concatenate(logits), vocabulary, tuple(pages))

@@ -1,0 +1,276 @@
+"""Training the second level across the folds, so that no box is scored by a model that has seen its truth."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts.features import Features, members, offsets_of
+from kuzushiji.classify.boosters import (
+    TRAINERS,
+    Course,
+    Recipe,
+    Rows,
+    Scores,
+    Trees,
+    probabilities,
+)
+from kuzushiji.classify.context import blended_logits
+from kuzushiji.classify.level2_columns import Source, Table, table_of
+from kuzushiji.classify.linear_start import LinearStart, fit_linear_start
+from kuzushiji.classify.segments import best_of_group, group_sum, softmax
+
+logger = logging.getLogger(__name__)
+
+_EASY = 0.995
+"""Probability of the true candidate, by the blend, from which a box teaches little and may stand for several."""
+
+_LEAST_EASY = 0.1
+_ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """The models trained on all folds but one.
+
+    Attributes:
+        fold: The fold that was left out.
+        start: What boosting starts from; None for 0.
+        trees: By library.
+        rounds: How many of its trees are used, by library: chosen without a look at the left-out fold.
+    """
+
+    fold: int
+    start: LinearStart | None
+    trees: dict[str, Trees]
+    rounds: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What became of the left-out fold.
+
+    Attributes:
+        model: The models.
+        courses: What was seen during training, by library; `best` and `last` in it looked at the fold.
+        scores: (m,) of each library, after `model.rounds` rounds.
+    """
+
+    model: FoldModel
+    courses: dict[str, Course]
+    scores: dict[str, Scores]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train.
+
+    Attributes:
+        recipes: By library.
+        start: Whether boosting starts from a linear model.
+        max_rows: Rows to train on for each fold, about; boxes that are easy stand for others where there are more.
+        seed: Of samples and bagging.
+    """
+
+    recipes: dict[str, Recipe]
+    start: bool
+    max_rows: int
+    seed: int
+
+    @property
+    def objective(self) -> str:
+        """Common objective of the libraries."""
+        return next(iter(self.recipes.values())).objective
+
+
+def target_rows(features: Features, true_classes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which candidate (m,) is right: one of each box.
+
+    A true class that nobody proposes becomes `seg_fp`: a miss costs less than a miss and a false positive.
+
+    Args:
+        features: Candidates of n boxes.
+        true_classes: (n,) class numbers.
+    """
+    right: NDArray[np.bool_] = features.candidates == np.repeat(true_classes, np.diff(features.offsets))
+    missed = ~np.logical_or.reduceat(right, features.offsets[:-1]) if len(features) else np.zeros(0, np.bool_)
+    right[features.offsets[1:][missed] - 1] = True
+    return right
+
+
+def train_across_folds(
+    sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
+) -> list[FoldResult]:
+    """Train, for each fold, on the others.
+
+    The number of rounds used for a fold is the mean of the best numbers of the other folds, each found on the pages
+    that its models have not seen.
+
+    Args:
+        sources: The boxes of each fold, by its number; at least two folds.
+        targets: The right candidates of each fold.
+        training: How to train.
+    """
+    trained = [_train_fold(fold, sources, targets, training) for fold in sources]
+    best = {kind: [courses[kind].best_rounds for _, courses in trained] for kind in training.recipes}
+    results = []
+    for number, (fold, (model, courses)) in enumerate(zip(sources, trained, strict=True)):
+        rounds = {kind: rounds_without(best[kind], number) for kind in training.recipes}
+        short = [kind for kind in rounds if rounds[kind] > len(courses[kind].losses) - 1]
+        if short:
+            model, _ = _train_fold(fold, sources, targets, training, rounds)
+        model = FoldModel(fold, model.start, model.trees, rounds)
+        results.append(FoldResult(model, courses, fold_scores(model, sources[fold])))
+    return results
+
+
+def rounds_without(best: Sequence[int], left_out: int) -> int:
+    """Return the mean of the other folds' best rounds, rounded."""
+    others = [rounds for number, rounds in enumerate(best) if number != left_out]
+    return round(sum(others) / len(others))
+
+
+def fold_scores(model: FoldModel, source: Source, table: Table | None = None) -> dict[str, Scores]:
+    """Return the scores (m,) that each library's model gives the candidates of boxes that it has not seen."""
+    table = table_of(source, {model.fold}) if table is None else table
+    start = _start_scores(model.start, table)
+    return {kind: start + trees.predict(table.values, model.rounds[kind]) for kind, trees in model.trees.items()}
+
+
+def mean_probability(scores: Sequence[Scores], offsets: NDArray[np.int64], objective: str) -> NDArray[np.float32]:
+    """Return the mean over models of the probability (m,) of each candidate."""
+    total = sum(probabilities(score, offsets, objective) for score in scores)
+    mean: NDArray[np.float32] = (np.asarray(total) / len(scores)).astype(np.float32)
+    return mean
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is read in each of n boxes.
+
+    Attributes:
+        classes: (n,) int32 the most probable candidate.
+        probability: (n,) float32, that it is right.
+    """
+
+    classes: NDArray[np.int32]
+    probability: NDArray[np.float32]
+
+
+def choose(features: Features, probability: NDArray[np.float32], seg_fp_adjust: float = 0.0) -> Choice:
+    """Return the best candidate of each box.
+
+    Args:
+        features: Candidates of n boxes.
+        probability: (m,) of each candidate.
+        seg_fp_adjust: Added to the log-odds of `seg_fp` before the best is taken.
+    """
+    adjusted = probability.astype(np.float64)
+    if seg_fp_adjust:
+        last = features.offsets[1:] - 1
+        odds = np.exp(seg_fp_adjust) * adjusted[last] / np.maximum(1 - adjusted[last], 1e-9)
+        adjusted[last] = odds / (1 + odds)
+    best = best_of_group(adjusted, features.offsets)
+    share = adjusted[best] / np.maximum(group_sum(adjusted, features.offsets), 1e-9)
+    return Choice(features.candidates[best], share.astype(np.float32))
+
+
+def _train_fold(
+    fold: int,
+    sources: Mapping[int, Source],
+    targets: Mapping[int, NDArray[np.bool_]],
+    training: Training,
+    rounds: dict[str, int] | None = None,
+) -> tuple[FoldModel, dict[str, Course]]:
+    """Train on all folds but one; exactly `rounds` rounds where they are given."""
+    rows, start = _training_rows(fold, sources, targets, training)
+    watched = _watched_rows(fold, sources[fold], targets[fold], start)
+    trees, courses = {}, {}
+    for kind, recipe in training.recipes.items():
+        if rounds is not None:
+            recipe = Recipe(
+                recipe.objective, rounds[kind], 0, recipe.learning_rate, recipe.positive_weight, recipe.extra
+            )
+        trees[kind], courses[kind] = TRAINERS[kind](rows, watched, recipe, training.seed)
+        logger.info(
+            "fold %d, %s: %s rows, loss %.5f at the start, %.5f after %d rounds, %.5f after %d",
+            fold, kind, f"{len(rows.values):,}", courses[kind].losses[0], min(courses[kind].losses),
+            courses[kind].best_rounds, courses[kind].losses[-1], len(courses[kind].losses) - 1,
+        )  # fmt: skip
+    return FoldModel(fold, start, trees, dict.fromkeys(trees, 0)), courses
+
+
+def _training_rows(
+    fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
+) -> tuple[Rows, LinearStart | None]:
+    others = [number for number in sources if number != fold]
+    n_rows = sum(len(targets[number]) for number in others)
+    tables, rights, weights = [], [], []
+    for number in others:
+        features = sources[number].features
+        chosen, weight = _sample(features, targets[number], training.max_rows / max(n_rows, 1), training.seed + number)
+        tables.append(table_of(sources[number].take(chosen), {fold, number}))
+        rights.append(targets[number][members(features.offsets, chosen)])
+        weights.append(weight)
+    table = Table(
+        tables[0].names,
+        np.concatenate([part.values for part in tables]),
+        offsets_of(np.concatenate([np.diff(part.offsets) for part in tables])),
+    )
+    target, weight = np.concatenate(rights), np.concatenate(weights)
+    start = fit_linear_start(table, target, weight) if training.start else None
+    return Rows(table.values, table.names, table.offsets, target, _start_scores(start, table), weight), start
+
+
+def _watched_rows(fold: int, source: Source, target: NDArray[np.bool_], start: LinearStart | None) -> Rows:
+    table = table_of(source, {fold})
+    weight = np.ones(len(source.features), np.float32)
+    return Rows(table.values, table.names, table.offsets, target, _start_scores(start, table), weight)
+
+
+def _start_scores(start: LinearStart | None, table: Table) -> Scores:
+    return np.zeros(len(table.values), np.float32) if start is None else start.scores(table)
+
+
+def _sample(
+    features: Features, target: NDArray[np.bool_], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return positions of boxes with about `share` of all rows, and for how many boxes each stands.
+
+    Boxes on which the blend errs or doubts are all kept; of those it is sure of, some stand for the rest.
+    """
+    n = len(features)
+    counts = np.diff(features.offsets)
+    if share >= 1 or not n:
+        return np.arange(n), np.ones(n, np.float32)
+    easy = softmax(blended_logits(features), features.offsets)[target] > _EASY
+    wanted = share * counts.sum() - counts[~easy].sum()
+    rate = float(np.clip(wanted / max(int(counts[easy].sum()), 1), _LEAST_EASY, 1))
+    kept = ~easy | (np.random.default_rng(seed).random(n) < rate)
+    weight = np.where(easy, np.float32(1 / rate), np.float32(1))
+    return np.flatnonzero(kept), weight[kept]
+
+
+def tune_seg_fp(
+    features: Sequence[Features], probability: Sequence[NDArray[np.float32]], true_classes: Sequence[NDArray[np.int32]]
+) -> float:
+    """Return the value of `choose`'s `seg_fp_adjust` with the best F1 on some folds' boxes.
+
+    What the boxes missed is missed whatever the value, so boxes are all that need counting.
+    """
+    best, best_value = -1.0, 0.0
+    for value in sorted(_ADJUSTMENTS, key=abs):
+        right = wrong = missed = 0
+        for part, p, truth in zip(features, probability, true_classes, strict=True):
+            seg_fp = part.vocabulary.seg_fp
+            chosen = choose(part, p, value).classes
+            hit = int(((chosen == truth) & (truth != seg_fp)).sum())
+            right += hit
+            wrong += int((chosen != seg_fp).sum()) - hit
+            missed += int((truth != seg_fp).sum()) - hit
+        f1 = 2 * right / max(2 * right + wrong + missed, 1)
+        if f1 > best:
+            best, best_value = f1, value
+    return best_value

@@ -1,0 +1,131 @@
+"""How often characters follow each other in the training truth, fold by fold: a small model of the language."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.data.labels import PageLabels
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.reading_order import reading_order
+
+FEATURES = ("log_frequency", "log_after_one", "log_after_two", "log_before_one", "log_before_two")
+
+_PRIOR = 4.0
+"""Characters that the next shorter context counts as: one seen once or twice hardly changes the estimate."""
+
+Keys = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NGrams:
+    """Counts of single characters, pairs and triples in reading order, of each fold.
+
+    Attributes:
+        edge: The number that stands for the end of a page: the number of classes.
+        keys: For n = 1, 2, 3 the sorted distinct n-grams, one whole number each, digits to the base `edge + 1`.
+        counts: For n = 1, 2, 3 int32 (len(keys), folds).
+    """
+
+    edge: int
+    keys: tuple[Keys, Keys, Keys]
+    counts: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+
+    def log_probabilities(
+        self,
+        candidates: NDArray[np.int32],
+        before: NDArray[np.int32],
+        after: NDArray[np.int32],
+        leave_out: Collection[int],
+    ) -> NDArray[np.float32]:
+        """Return what the language says of each candidate, (m, len(FEATURES)).
+
+        The log of the candidate's frequency, and by how much its log probability grows when the one or two characters
+        before it are known, and the same for those after it. Longer contexts are drawn towards the shorter ones.
+
+        Args:
+            candidates: (m,) class numbers.
+            before: (m, 2) the characters read before, the nearest first.
+            after: (m, 2) the characters read after.
+            leave_out: Folds whose truth is not used.
+        """
+        kept = [fold for fold in range(self.counts[0].shape[1]) if fold not in leave_out]
+        totals = [counts[:, kept].sum(axis=1, dtype=np.int64) for counts in self.counts]
+        base, of = self.edge + 1, candidates.astype(np.int64)
+        a1, a2 = before.astype(np.int64).T
+        b1, b2 = after.astype(np.int64).T
+        single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * base)
+        after_one = self._given(totals, 2, a1 * base + of, a1, single)
+        after_two = self._given(totals, 3, (a2 * base + a1) * base + of, a2 * base + a1, after_one)
+        before_one = self._given(totals, 2, of * base + b1, b1, single)
+        before_two = self._given(totals, 3, (of * base + b1) * base + b2, b1 * base + b2, before_one)
+        gains = [np.log(part / single) for part in (after_one, after_two, before_one, before_two)]
+        return np.stack([np.log(single), *gains], axis=1).astype(np.float32)
+
+    def _given(
+        self, totals: list[Keys], n: int, whole: Keys, context: Keys, shorter: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the probability of a candidate in a context, drawn towards that in the shorter context."""
+        together = self._count(totals, n, whole) + _PRIOR * shorter
+        probability: NDArray[np.float64] = together / (self._count(totals, n - 1, context) + _PRIOR)
+        return probability
+
+    def _count(self, totals: list[Keys], n: int, of: Keys) -> NDArray[np.float64]:
+        keys = self.keys[n - 1]
+        if not len(keys):
+            return np.zeros(len(of))
+        place = np.minimum(np.searchsorted(keys, of), len(keys) - 1)
+        return np.where(keys[place] == of, totals[n - 1][place], 0).astype(np.float64)
+
+
+def count_ngrams(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, vocabulary: Vocabulary) -> NGrams:
+    """Return the counts in the truth of some pages.
+
+    Args:
+        truth: Boxes with their true codes.
+        folds: (pages,) fold of each page of `truth`.
+        n_folds: Number of folds.
+        vocabulary: Numbers of the codes.
+
+    Raises:
+        InputError: a code that the vocabulary lacks.
+    """
+    edge = len(vocabulary)
+    classes = vocabulary.encode(truth.boxes["code"], "train.csv").astype(np.int64)
+    streams = [_stream(truth, classes, folds == fold, edge) for fold in range(n_folds)]
+    keys, counts = zip(*(_count_all(streams, n, edge + 1) for n in (1, 2, 3)), strict=True)
+    return NGrams(edge, keys, counts)
+
+
+def _stream(truth: PageLabels, classes: Keys, chosen: NDArray[np.bool_], edge: int) -> Keys:
+    """Return the characters of the chosen pages in reading order, two `edge` between pages."""
+    order = np.argsort(truth.page, kind="stable")
+    starts = np.searchsorted(truth.page[order], np.arange(len(truth.image_ids) + 1))
+    boxes_xywh = truth.boxes_xywh
+    ends = np.array([edge, edge], np.int64)
+    parts = [ends]
+    for page in np.flatnonzero(chosen).tolist():
+        rows = order[starts[page] : starts[page + 1]]
+        if len(rows):
+            parts += [classes[rows][reading_order(boxes_xywh[rows]).order], ends]
+    return np.concatenate(parts)
+
+
+def _count_all(streams: list[Keys], n: int, base: int) -> tuple[Keys, NDArray[np.int32]]:
+    """Return the distinct n-grams of all streams and how often each stream has each."""
+    grams = [_grams(stream, n, base) for stream in streams]
+    found = [np.unique(gram, return_counts=True) for gram in grams]
+    keys = np.unique(np.concatenate([key for key, _ in found]))
+    counts = np.zeros((len(keys), len(streams)), np.int32)
+    for fold, (key, count) in enumerate(found):
+        counts[np.searchsorted(keys, key), fold] = count
+    return keys, counts
+
+
+def _grams(stream: Keys, n: int, base: int) -> Keys:
+    size = max(len(stream) - n + 1, 0)
+    gram = np.zeros(size, np.int64)
+    for k in range(n):
+        gram = gram * base + stream[k : k + size]
+    return gram
