@@ -154,7 +154,7 @@ class _Run:
         engine.logger.setLevel(logging.CRITICAL)  # it would report each exception that is raised on purpose
         engine.add_event_handler(Events.EPOCH_STARTED, lambda: self.training.model.train())
         bar = ProgressBar(desc=self.training.stage, disable=not (self.writes and sys.stderr.isatty()))
-        bar.attach(engine, output_transform=lambda means: means)
+        bar.attach(engine, output_transform=self._for_bar)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.end_batch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.end_epoch)
         done = self.progress.epoch * self.epoch_length + self.progress.batches
@@ -262,6 +262,11 @@ class _Run:
             self.stop.check()
 
     # Reports
+
+    def _for_bar(self, means: Metrics) -> Metrics:
+        """Return what the progress bar shows: means of this epoch, and the metric of the last evaluation."""
+        key = self.training.key_metric
+        return means | ({f"last_{key}": self.progress.last[key]} if key in self.progress.last else {})
 
     def report(self) -> FitResult:
         """Write metrics.json and return the result."""

@@ -1,0 +1,152 @@
+"""A stage is skipped only if parameters, inputs and outputs are what they were."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kuzushiji import record
+from kuzushiji.errors import InputError
+from kuzushiji.record import StageRecord
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_text("a")
+    (tmp_path / "in.csv").write_text("in")
+    return tmp_path
+
+
+def make(folder: Path, **changes) -> StageRecord:
+    fields = {
+        "path": folder / "record-train.json",
+        "stage": "toy.train",
+        "parameters": {"lr": 0.1, "sizes": (1, 2), "file": Path("x")},
+        "inputs": [folder / "in.csv", folder / "images"],
+        "outputs": [folder / "out.csv"],
+    }
+    return StageRecord(**(fields | changes))
+
+
+def finish(folder: Path) -> None:
+    (folder / "out.csv").write_text("out")
+    make(folder).finish(f1=0.5)
+
+
+def test_not_done_before_and_done_after(folder):
+    assert not make(folder).is_done()
+    finish(folder)
+    assert make(folder).is_done()
+
+
+def test_an_output_without_a_record_is_not_done(folder):
+    (folder / "out.csv").write_text("out")
+    assert not make(folder).is_done()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: {"parameters": {"lr": 0.2, "sizes": (1, 2), "file": Path("x")}},
+        lambda folder: {"parameters": {"lr": 0.1, "sizes": (1, 2), "file": Path("x"), "new": None}},
+        lambda folder: {"stage": "toy.other"},
+        lambda folder: {"inputs": [folder / "in.csv"]},
+        lambda folder: {"outputs": [folder / "out.csv", folder / "more.csv"]},
+        lambda folder: (folder / "in.csv").write_text("touched") and {},
+        lambda folder: (folder / "images" / "b.jpg").write_text("b") and {},
+        lambda folder: (folder / "out.csv").write_text("damaged") and {},
+        lambda folder: (folder / "out.csv").unlink() or {},
+        lambda folder: (folder / "record-train.json").unlink() or {},
+        lambda folder: (folder / "record-train.json").write_text("{") and {},
+        lambda folder: (folder / "record-train.json").write_text("[]") and {},
+        lambda folder: (folder / "record-train.json").write_text("{}") and {},
+    ],
+)
+def test_anything_that_changed_makes_it_run_again(folder, change):
+    finish(folder)
+    assert not make(folder, **change(folder)).is_done()
+
+
+def test_lists_and_tuples_are_the_same(folder):
+    finish(folder)
+    assert make(folder, parameters={"lr": 0.1, "sizes": [1, 2], "file": "x"}).is_done()
+
+
+def test_another_format_of_the_outputs_makes_it_run_again(folder, monkeypatch):
+    finish(folder)
+    monkeypatch.setattr(record, "RECORD_FORMAT", record.RECORD_FORMAT + 1)
+    assert not make(folder).is_done()
+
+
+def test_a_missing_input_is_an_error(folder):
+    (folder / "in.csv").unlink()
+    with pytest.raises(InputError, match=r"in.csv: expected an input file, got none \(No such file"):
+        make(folder).is_done()
+
+
+def test_the_record_tells_where_an_output_came_from(folder):
+    finish(folder)
+    found = json.loads((folder / "record-train.json").read_text())
+    assert found["stage"] == "toy.train"
+    assert found["parameters"] == {"lr": 0.1, "sizes": [1, 2], "file": "x"}
+    assert set(found["inputs"]) == {str(folder / "in.csv"), str(folder / "images")}
+    assert set(found["outputs"]) == {str(folder / "out.csv")}
+    assert found["facts"] == {"f1": 0.5}
+    assert found["seconds"] >= 0
+    assert {"python", "numpy", "pandas"} <= set(found["versions"])
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ({"lr": 0.1, "sizes": (1, 2), "file": Path("x")}, []),
+        ({"lr": 0.2, "sizes": (1, 2), "file": Path("x")}, ["lr"]),
+        ({"lr": 0.1, "sizes": (1,), "new": 1}, ["file", "new", "sizes"]),
+    ],
+)
+def test_changed_parameters(folder, now, expected):
+    assert make(folder, parameters=now).changed_parameters() == []  # no record yet
+    finish(folder)
+    assert make(folder, parameters=now).changed_parameters() == expected
+
+
+# Outputs at places that the user names
+
+
+def write(folder: Path, text: str, **options) -> None:
+    with make(folder).output_path(folder / "out.csv", **options) as temporary:
+        temporary.write_text(text)
+
+
+def test_replaces_what_it_wrote_itself(folder):
+    write(folder, "one")
+    make(folder).finish()
+    write(folder, "two")
+    assert (folder / "out.csv").read_text() == "two"
+
+
+@pytest.mark.parametrize("changed_since", [False, True])
+def test_refuses_to_replace_what_is_somebody_elses(folder, changed_since):
+    if changed_since:
+        finish(folder)
+    (folder / "out.csv").write_text("precious")
+    with pytest.raises(InputError, match=r"out.csv: exists and was not written by toy.train; --force replaces it"):
+        write(folder, "new")
+    assert (folder / "out.csv").read_text() == "precious"
+    write(folder, "new", force=True)
+    assert (folder / "out.csv").read_text() == "new"
+
+
+def test_the_same_content_is_no_loss(folder):
+    """The stage was stopped after its output and before its record."""
+    write(folder, "one")
+    write(folder, "one")
+    assert (folder / "out.csv").read_text() == "one"
+
+
+def test_a_record_of_another_stage_gives_no_right(folder):
+    (folder / "out.csv").write_text("out")
+    make(folder, stage="toy.other").finish()
+    assert not make(folder).wrote(folder / "out.csv")
+    assert make(folder, stage="toy.other").wrote(folder / "out.csv")
