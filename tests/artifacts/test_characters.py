@@ -1,0 +1,36 @@
+"""Characters with probabilities: seg_fp is none, pages without characters stay."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kuzushiji.artifacts import Characters, characters_path, read_characters, write_characters
+from kuzushiji.data.labels import PageLabels
+from kuzushiji.errors import InputError
+
+
+@pytest.fixture
+def characters():
+    boxes = np.array([[0, 0, 4, 4], [0, 9, 4, 4], [5, 0, 4, 4]], float)
+    labels = PageLabels.from_arrays(["p_1"], np.zeros(3, int), np.array(["A", "seg_fp", "B"], object), boxes)
+    return Characters.from_labels(("p_1", "p_2"), labels, np.array([0.5, 0.9, 1.0]))
+
+
+def test_both_ways(tmp_path, characters):
+    write_characters(tmp_path / "a.parquet", characters)
+    found = read_characters(tmp_path / "a.parquet")
+    assert found.pages == ("p_1", "p_2")
+    assert found.rows["code"].tolist() == ["A", "B"]
+    assert found.rows["box"].tolist() == [0, 2]
+    pd.testing.assert_frame_equal(found.rows, characters.rows, check_dtype=False)
+
+
+def test_probability_out_of_range(tmp_path, characters):
+    characters.rows["probability"] = [0.5, 1.5]
+    write_characters(tmp_path / "a.parquet", characters)
+    with pytest.raises(InputError, match=r"page p_1, box 2: expected a probability from 0 to 1, got 1\.5"):
+        read_characters(tmp_path / "a.parquet")
+
+
+def test_where_they_go(tmp_path):
+    assert characters_path(tmp_path / "submission.csv.gz") == tmp_path / "submission_detailed.parquet"

@@ -1,0 +1,102 @@
+"""Features of the second level: both ways, joined, and refused when they contradict themselves."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kuzushiji.artifacts.features import concat_features, members, offsets_of, read_features, write_features
+from kuzushiji.classify.candidates import build_features
+from kuzushiji.errors import InputError
+from tests.tables import random_detailed
+
+
+def make(seed=0, top_k=2):
+    table = random_detailed(np.random.default_rng(seed))
+    return build_features([table, table.top(4)], [["a"], ["b"]], {"a": "1", "b": "2"}, top_k)
+
+
+def assert_same(a, b):
+    for field in fields(a):
+        left, right = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(left, pd.DataFrame):
+            pd.testing.assert_frame_equal(left, right, check_dtype=False)
+        elif isinstance(left, np.ndarray):
+            np.testing.assert_array_equal(left, right)
+        else:
+            assert left == right
+
+
+def test_both_ways(tmp_path):
+    features = make()
+    write_features(tmp_path / "f.parquet", features)
+    assert_same(read_features(tmp_path / "f.parquet"), features)
+
+
+def test_without_boxes(tmp_path):
+    features = make().take(np.zeros(0, np.int64))
+    write_features(tmp_path / "f.parquet", features)
+    assert_same(read_features(tmp_path / "f.parquet"), features)
+
+
+def test_key_is_unique():
+    features = make()
+    key = features.boxes.iloc[features.box_of_candidate][["image_id", "box"]].assign(candidate=features.candidates)
+    assert not key.duplicated().any()
+
+
+def test_taking_boxes_takes_their_candidates():
+    features = make()
+    rows = np.array([3, 0])
+    taken = features.take(rows)
+    for new, old in enumerate(rows):
+        there = slice(features.offsets[old], features.offsets[old + 1])
+        here = slice(taken.offsets[new], taken.offsets[new + 1])
+        assert taken.candidates[here].tolist() == features.candidates[there].tolist()
+        np.testing.assert_array_equal(taken.candidate_logits[here], features.candidate_logits[there])
+
+
+def test_members_of_groups():
+    offsets = offsets_of(np.array([2, 1, 3]))
+    assert offsets.tolist() == [0, 2, 3, 6]
+    assert members(offsets, np.array([2, 0])).tolist() == [3, 4, 5, 0, 1]
+    assert members(offsets, np.zeros(0, np.int64)).tolist() == []
+
+
+def test_concat():
+    features = make()
+    page = features.boxes["image_id"].to_numpy()
+    first = features.take(np.flatnonzero(page == features.pages[0]))
+    rest = features.take(np.flatnonzero(page != features.pages[0]))
+    first, rest = replace(first, pages=features.pages[:1]), replace(rest, pages=features.pages[1:])
+    assert_same(concat_features([first, rest], ["a", "b"]), features)
+    with pytest.raises(InputError, match="expected pages of its own, got a page that a has"):
+        concat_features([first, features], ["a", "b"])
+    with pytest.raises(InputError, match="b: expected features with top_k 2 as a, got 1"):
+        concat_features([first, make(top_k=1)], ["a", "b"])
+    with pytest.raises(InputError, match="expected at least one"):
+        concat_features([], [])
+
+
+# What is damaged, and what the message says.
+DAMAGED = [
+    (lambda f: replace(f, candidates=f.candidates + 1), "a candidate is no class"),
+    (lambda f: replace(f, candidates=np.minimum(f.candidates, 8)), "a box lacks the candidate seg_fp"),
+    (lambda f: replace(f, overlap=f.overlap * np.nan), "is NaN or infinite"),
+    (lambda f: replace(f, top_logits=f.top_logits + np.inf), "is NaN or infinite"),
+    (lambda f: replace(f, candidate_logits=f.candidate_logits + np.inf), "a candidate's logit is infinite"),
+    (lambda f: replace(f, boxes=f.boxes.assign(image_id="p", box=0)), "a box comes twice"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGED)
+def test_damaged_features_are_refused(tmp_path, damage, message):
+    write_features(tmp_path / "f.parquet", damage(make()))
+    with pytest.raises(InputError, match=message):
+        read_features(tmp_path / "f.parquet")
+
+
+def test_other_names_than_parquet(tmp_path):
+    with pytest.raises(InputError, match=r"expected a name that ends in \.parquet"):
+        write_features(tmp_path / "f.csv", make())
