@@ -1,0 +1,136 @@
+"""Pseudolabels: which boxes are kept, and that nothing is overwritten."""
+
+import numpy as np
+import pytest
+
+from kuzushiji import cli
+from kuzushiji.artifacts import write_detailed
+from kuzushiji.classify.blending import blend_tables
+from kuzushiji.classify.pseudolabel import confident, main
+from kuzushiji.data.labels import read_page_labels
+from tests.tables import make_detailed
+
+# Logits of the best two, whether the box is kept with the defaults.
+BOXES = [
+    ("a clear lead", [("A", 9.0), ("B", 3.0)], True),
+    ("a lead of exactly 5", [("A", 8.0), ("B", 3.0)], True),
+    ("a lead a little below 5", [("A", 7.9), ("B", 3.0)], False),
+    ("a second that is too sure", [("A", 30.0), ("B", 10.1)], False),
+    ("a second of exactly 10", [("A", 30.0), ("B", 10.0)], True),
+    ("seg_fp best", [("seg_fp", 9.0), ("B", 1.0)], False),
+    ("seg_fp second", [("A", 9.0), ("seg_fp", 1.0)], True),
+]
+
+
+@pytest.mark.parametrize(("what", "best", "kept"), BOXES)
+def test_which_boxes_are_kept(what, best, kept):
+    table = make_detailed([("p", 0, "seg_fp", best)])
+    assert confident(table, 5, 10, drop_seg_fp=True).tolist() == [kept], what
+
+
+def test_seg_fp_may_be_kept():
+    table = make_detailed([("p", 0, "seg_fp", [("seg_fp", 9.0), ("B", 1.0)])])
+    assert confident(table, 5, 10, drop_seg_fp=False).tolist() == [True]
+
+
+def test_the_only_class_leads_one_that_nobody_names():
+    table = make_detailed([("p", 0, "A", [("A", 6.0)]), ("p", 1, "A", [("A", 4.0)])])
+    assert confident(table, 5, 10, drop_seg_fp=True).tolist() == [True, False]
+
+
+def test_fault_8_seg_fp_is_dropped_by_the_blends_class():
+    """The first model says A, the blend says seg_fp; and the other way round."""
+    rows = [[("A", 3.0), ("seg_fp", 0.0)], [("seg_fp", 3.0), ("A", 0.0)]]
+    first = make_detailed([("p", i, "seg_fp", row) for i, row in enumerate(rows)])
+    second = make_detailed([("p", i, "seg_fp", [(row[1][0], 30.0), (row[0][0], -3.0)]) for i, row in enumerate(rows)])
+    blend = blend_tables([first, second], ["a", "b"], top_k=2)
+    assert blend.pred.tolist() == ["seg_fp", "A"]
+    assert confident(blend, 5, 10, drop_seg_fp=True).tolist() == [False, True]
+
+
+@pytest.fixture
+def tables(tmp_path):
+    rows = [
+        ("p", 0, "A", [("A", 9.0), ("B", 1.0)]),
+        ("p", 1, "B", [("A", 9.0), ("B", 1.0)]),
+        ("p", 2, "C", [("C", 2.0), ("B", 1.0)]),
+        ("q", 0, "seg_fp", [("seg_fp", 9.0), ("B", 1.0)]),
+    ]
+    codes = {"A": "U+3042", "B": "U+3044", "C": "U+3046", "seg_fp": "seg_fp"}
+    rows = [(page, box, codes[true], [(codes[c], logit) for c, logit in best]) for page, box, true, best in rows]
+    table = make_detailed(rows, codes=list(codes.values()))
+    write_detailed(tmp_path / "a.parquet", table)
+    write_detailed(tmp_path / "b.parquet", table)
+    return [str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")]
+
+
+def test_written_pages(tables, tmp_path, capsys):
+    output = tmp_path / "pseudolabels.csv.gz"
+    assert main([*tables, str(output)]) == 0
+    labels = read_page_labels(output)
+    assert labels.image_ids == ("p",)
+    assert labels.boxes["code"].tolist() == ["U+3042", "U+3042"]
+    assert labels.boxes["y"].tolist() == [0.0, 20.0]
+    out = capsys.readouterr().out
+    assert "kept 2 of 4 boxes (50.0%) on 1 of 2 pages" in out
+    assert "right 50.00% of those kept" in out
+
+
+def test_options_may_stand_anywhere(tables, tmp_path):
+    assert main([tables[0], "--min-gap", "20", tables[1], str(tmp_path / "o.csv"), "--drop-seg-fp", "0"]) == 0
+    assert read_page_labels(tmp_path / "o.csv").image_ids == ()
+
+
+def test_test_tables_tell_no_precision(tmp_path, capsys):
+    write_detailed(tmp_path / "a.parquet", make_detailed([("p", 0, "seg_fp", [("A", 9.0), ("B", 1.0)])]))
+    assert main([str(tmp_path / "a.parquet"), str(tmp_path / "o.csv"), "--min-gap", "9"]) == 0
+    assert "right" not in capsys.readouterr().out
+
+
+def test_done_already_and_other_parameters(tables, tmp_path, caplog):
+    caplog.set_level("INFO")
+    output = str(tmp_path / "o.csv")
+    assert main([*tables, output]) == 0
+    assert main([*tables, output]) == 0
+    assert "already done, skipped" in caplog.text
+    assert main([*tables, output, "--min-gap", "20"]) == 0
+    assert read_page_labels(tmp_path / "o.csv").image_ids == ()
+
+
+def run(words):
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(main, [str(word) for word in words])
+    return stopped.value.code
+
+
+def test_bad_input(tables, tmp_path, capsys):
+    (tmp_path / "mine.csv").write_text("notes")
+    write_detailed(tmp_path / "other.parquet", make_detailed([("p", 0, "A", [("A", 1.0)])]))
+    # Words of the command line, exit code, part of the one line on standard error.
+    table = [
+        ([tables[0]], 2, "the following arguments are required: OUT"),
+        ([*tables, tmp_path / "o.csv", "--min-gap", "-1"], 2, "expected a number of at least 0"),
+        ([tmp_path / "none.parquet", tmp_path / "o.csv"], 1, "expected an input file, got none"),
+        ([tables[0], tmp_path / "other.parquet", tmp_path / "o.csv"], 1, "expected the vocabulary of 4 codes"),
+        ([*tables, tmp_path / "mine.csv"], 1, "was not written by classify.pseudolabel; --force replaces it"),
+    ]
+    for words, code, message in table:
+        assert run(words) == code, words
+        error = capsys.readouterr().err
+        assert message in error, (words, error)
+        assert len(error.strip().splitlines()) == 1, error
+    assert (tmp_path / "mine.csv").read_text() == "notes"
+    assert main([*tables, str(tmp_path / "mine.csv"), "--force"]) == 0
+
+
+def test_tables_without_boxes(tmp_path):
+    write_detailed(tmp_path / "a.parquet", make_detailed([], pages=("p",)))
+    assert main([str(tmp_path / "a.parquet"), str(tmp_path / "o.csv")]) == 0
+    assert read_page_labels(tmp_path / "o.csv").image_ids == ()
+
+
+def test_kept_boxes_are_those_of_the_mask():
+    table = make_detailed([("p", i, "A", [("A", float(i)), ("B", 0.0)]) for i in range(9)])
+    kept = table.take(confident(table, 5, 10, drop_seg_fp=True))
+    assert kept.boxes["box"].tolist() == [5, 6, 7, 8]
+    assert np.array_equal(kept.logits[:, 0], [5, 6, 7, 8])
