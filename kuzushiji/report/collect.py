@@ -11,6 +11,9 @@ from kuzushiji.metric import Counts
 
 SEGMENT = "segment"
 FINAL = "submission.csv"
+ALL_KINDS = "all"
+"""Name of the blend of all kinds of models."""
+_SECOND_LEVEL = Path("level2_models") / "record-level2.json"
 _FOLDER = re.compile(r"(?P<stage>segment|clf)-fold(?P<fold>\d+)(?P<suffix>-.+)?")
 _BLEND = re.compile(r"blend-(?P<name>.+)\.csv")
 
@@ -62,6 +65,7 @@ class Collected:
         fused: Test boxes of all detectors together; None where they are not there.
         blends: Submissions of blends by name, from few models to many; the blend of a kind's folds has the kind's name.
         final: The result of the second level; None where it is not there.
+        second_level: Out-of-fold F1 that the second level measured, by what it compared: `blend`, `level 2`, …
     """
 
     folder: Path
@@ -69,6 +73,7 @@ class Collected:
     fused: Path | None
     blends: dict[str, Path]
     final: Path | None
+    second_level: dict[str, float]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -95,7 +100,12 @@ def collect(folder: Path) -> Collected:
     runs.sort(key=lambda run: (run.kind != SEGMENT, run.kind, run.fold))
     fused, final = folder / "segment_test_predictions.csv", folder / FINAL
     return Collected(
-        folder, tuple(runs), fused if fused.exists() else None, _blends(folder), final if final.exists() else None
+        folder,
+        tuple(runs),
+        fused if fused.exists() else None,
+        _blends(folder),
+        final if final.exists() else None,
+        _read_if_there(folder / _SECOND_LEVEL).get("facts", {}).get("f1", {}),
     )
 
 
@@ -112,5 +122,5 @@ def _read_if_there(path: Path) -> dict[str, Any]:
 
 def _blends(folder: Path) -> dict[str, Path]:
     found = [(match["name"], path) for path in folder.glob("blend-*.csv") if (match := _BLEND.fullmatch(path.name))]
-    order = {"backbones": 1, "all": 2}
+    order = {"backbones": 1, ALL_KINDS: 2}
     return dict(sorted(found, key=lambda item: (order.get(item[0], 0), item[0])))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
 from kuzushiji.metric import Counts, score_points
-from kuzushiji.report.collect import SEGMENT, Collected, Run
+from kuzushiji.report.collect import ALL_KINDS, SEGMENT, Collected, Run
 from kuzushiji.scoring import score_boxes
 
 COLUMNS = (
@@ -22,7 +22,8 @@ COLUMNS = (
     "minutes",
 )
 NOTES = (
-    "held-out F1: on the fold's own pages, by the model of the best epoch, which was chosen on them: it flatters.",
+    "held-out F1: on the fold's own pages, by the model of the best epoch, which was chosen on them: it flatters. "
+    "The second level's is honest, its boosters saw other folds only.",
     "best epoch, last epoch: F1 on the same pages during training; the last epoch is not chosen.",
     "test: on pages whose truth no stage has seen. boxes: with all characters given the same class.",
 )
@@ -36,7 +37,7 @@ class Row:
         stage: What kind of result it is.
         model: The kind of model, or the name of the blend.
         fold: The model's fold, or `all`.
-        held_out: Counts on held-out training pages.
+        held_out: F1 on held-out training pages.
         best: Validation F1 of the best epoch.
         last: Validation F1 of the last epoch.
         test: Counts on the test pages, where their truth is known.
@@ -46,7 +47,7 @@ class Row:
     stage: str
     model: str
     fold: str
-    held_out: Counts | None = None
+    held_out: float | None = None
     best: float | None = None
     last: float | None = None
     test: Counts | None = None
@@ -56,7 +57,7 @@ class Row:
         """Return the row as text, a cell a column; a dash for what is not known."""
         test = self.test
         numbers = (
-            self.held_out.f1 if self.held_out else None, self.best, self.last,
+            self.held_out, self.best, self.last,
             test.f1 if test else None, test.precision if test else None, test.recall if test else None,
         )  # fmt: skip
         minutes = "-" if self.seconds is None else f"{self.seconds / 60:.1f}"
@@ -84,9 +85,11 @@ def stage_table(collected: Collected, truth: PageLabels | None) -> list[Row]:
             rows.append(_row_of_kind(stage, runs, score(together, truth)))
     for name, path in collected.blends.items():
         if name not in collected.kinds:
-            rows.append(Row("blend", name, "all", test=score_submission(path, truth)))
+            held_out = collected.second_level.get("blend") if name == ALL_KINDS else None
+            rows.append(Row("blend", name, "all", held_out, test=score_submission(path, truth)))
     if collected.final is not None:
-        rows.append(Row("second level", "boosters", "all", test=score_submission(collected.final, truth)))
+        held_out, test = collected.second_level.get("level 2"), score_submission(collected.final, truth)
+        rows.append(Row("second level", "boosters", "all", held_out, test=test))
     return rows
 
 
@@ -117,12 +120,13 @@ Score = Callable[[Path, PageLabels | None], Counts | None]
 
 def _row_of_run(stage: str, run: Run, score: Score, truth: PageLabels | None) -> Row:
     test = score(run.submission, truth)
-    return Row(stage, run.kind, str(run.fold), run.held_out, run.f1("best"), run.f1("last"), test, run.seconds)
+    held_out = run.held_out.f1 if run.held_out else None
+    return Row(stage, run.kind, str(run.fold), held_out, run.f1("best"), run.f1("last"), test, run.seconds)
 
 
 def _row_of_kind(stage: str, runs: Sequence[Run], test: Counts | None) -> Row:
     """Return the row of a kind's folds together: held-out pages of all folds, minutes summed."""
     known = [run.held_out for run in runs if run.held_out is not None]
-    held_out = sum(known[1:], known[0]) if known and len(known) == len(runs) else None
+    held_out = sum(known[1:], known[0]).f1 if known and len(known) == len(runs) else None
     seconds = [run.seconds for run in runs if run.seconds is not None]
     return Row(stage, runs[0].kind, "all", held_out, test=test, seconds=sum(seconds) if seconds else None)

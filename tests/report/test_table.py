@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,18 @@ def test_every_stage_has_its_rows_in_order(runs: Path, tiny_root: Path) -> None:
 
 
 def test_held_out_counts_of_the_folds_add_up(runs: Path, tiny_root: Path) -> None:
-    rows = stage_table(collect(runs), None)
-    of_folds = [row.held_out for row in rows if row.model == "clf" and row.fold != "all"]
-    together = next(row.held_out for row in rows if row.model == "clf" and row.fold == "all")
-    assert together == of_folds[0] + of_folds[1]
-    assert together.tp + together.fn == len(read_page_labels(tiny_root / "train.csv").boxes)
+    rows = {row.fold: row.held_out for row in stage_table(collect(runs), None) if row.model == "clf"}
+    train = read_page_labels(tiny_root / "train.csv")
+    found, all_of_them = len(train.of_pages(train.image_ids[::2]).boxes), len(train.boxes)
+    assert rows == {"0": 1.0, "1": 0.0, "all": 2 * found / (found + all_of_them)}
+
+
+def test_the_second_level_brings_its_own_held_out_scores(runs: Path) -> None:
+    (runs / "level2_models").mkdir()
+    record = {"facts": {"f1": {"blend": 0.25, "level 2": 0.5}}}
+    (runs / "level2_models" / "record-level2.json").write_text(json.dumps(record))
+    blend, boosters = stage_table(collect(runs), None)[-2:]
+    assert (blend.held_out, boosters.held_out) == (0.25, 0.5)
 
 
 def test_fault_9_best_and_last_epoch_stand_side_by_side(runs: Path) -> None:
