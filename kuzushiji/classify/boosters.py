@@ -1,5 +1,6 @@
 """LightGBM and XGBoost on the candidates of boxes: the same objectives, the same early stop, their own file formats."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ class _Watch:
         return Course(tuple(self._losses), self._best, self._last)
 
 
-def _gradients(rows: Rows, recipe: Recipe) -> Callable[[NDArray[np.floating]], tuple[Scores, Scores]]:
+def gradients_of(rows: Rows, recipe: Recipe) -> Callable[[NDArray[np.floating]], tuple[Scores, Scores]]:
     """Return the function from scores (m,) to gradient and hessian (m,) of the loss."""
     weight = rows.row_weight
     if recipe.objective == BINARY:
@@ -203,7 +204,7 @@ def train_lightgbm(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> tupl
     """Train on `rows` and watch the loss on `watched`."""
     import lightgbm as lgb
 
-    gradients, watch = _gradients(rows, recipe), _Watch(watched, recipe)
+    gradients, watch = gradients_of(rows, recipe), _Watch(watched, recipe)
     parameters = {
         "num_leaves": 41,
         "learning_rate": recipe.learning_rate,
@@ -243,7 +244,7 @@ def train_xgboost(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> tuple
     """Train on `rows` and watch the loss on `watched`."""
     import xgboost as xgb
 
-    gradients, watch = _gradients(rows, recipe), _Watch(watched, recipe)
+    gradients, watch = gradients_of(rows, recipe), _Watch(watched, recipe)
     parameters = {
         "tree_method": "hist",
         "eta": recipe.learning_rate,
@@ -281,14 +282,28 @@ def load_trees(kind: str, path: Path) -> Trees:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        if kind == LIGHTGBM:
-            import lightgbm as lgb
-
-            return LightGBMTrees(lgb.Booster(model_str=text))
-        import xgboost as xgb
-
-        booster = xgb.Booster()
-        booster.load_model(bytearray(text.encode()))
-        return XGBoostTrees(booster)
-    except Exception as error:
+        return _lightgbm_from_text(text) if kind == LIGHTGBM else _xgboost_from_text(text)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a {kind} model, got something else ({type(error).__name__})") from error
+
+
+def _lightgbm_from_text(text: str) -> LightGBMTrees:
+    import lightgbm as lgb
+
+    if not text.startswith("tree\n"):
+        raise ValueError("the first line is another")
+    try:
+        return LightGBMTrees(lgb.Booster(model_str=text))
+    except lgb.basic.LightGBMError as error:
+        raise ValueError(str(error)) from error
+
+
+def _xgboost_from_text(text: str) -> XGBoostTrees:
+    import xgboost as xgb
+
+    # XGBoost ends the process when it is given something that is not JSON.
+    if "learner" not in json.loads(text):
+        raise ValueError("there is no learner in it")
+    booster = xgb.Booster()
+    booster.load_model(bytearray(text.encode()))
+    return XGBoostTrees(booster)

@@ -1,0 +1,141 @@
+"""Boosting on candidates: both libraries, their files, and the loss that is watched."""
+
+import numpy as np
+import pytest
+
+from kuzushiji.artifacts.features import offsets_of
+from kuzushiji.classify.boosters import (
+    BINARY,
+    LIGHTGBM,
+    OBJECTIVES,
+    SOFTMAX,
+    SUFFIXES,
+    TRAINERS,
+    XGBOOST,
+    Recipe,
+    Rows,
+    gradients_of,
+    load_trees,
+    loss_of,
+    probabilities,
+)
+from kuzushiji.classify.segments import best_of_group
+from kuzushiji.errors import InputError
+
+KINDS = [LIGHTGBM, XGBOOST]
+
+
+def make_rows(n=300, seed=0, start=0.0):
+    """Boxes of 2 to 4 candidates; the one with the largest product of two columns is right."""
+    rng = np.random.default_rng(seed)
+    offsets = offsets_of(rng.integers(2, 5, n))
+    values = rng.normal(0, 1, (offsets[-1], 3)).astype(np.float32)
+    target = np.zeros(len(values), bool)
+    target[best_of_group(values[:, 0] * values[:, 1] + 0.01 * values[:, 2], offsets)] = True
+    values[0, 2] = np.nan
+    return Rows(
+        values, ("a", "b", "c"), offsets, target, np.full(len(values), start, np.float32), np.ones(n, np.float32)
+    )
+
+
+def recipe(objective=SOFTMAX, rounds=15, patience=0):
+    return Recipe(objective, rounds, patience, 0.3, 1.0, {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_learns(kind, objective):
+    watched = make_rows(seed=1)
+    trees, course = TRAINERS[kind](make_rows(), watched, recipe(objective), 0)
+    assert course.losses[-1] < 0.8 * course.losses[0]
+    assert len(course.losses) == 16
+    # What training watched is what the model says afterwards.
+    np.testing.assert_allclose(watched.start + trees.predict(watched.values, 15), course.last, atol=1e-4)
+    best = trees.predict(watched.values, course.best_rounds)
+    np.testing.assert_allclose(watched.start + best, course.best, atol=1e-4)
+    assert loss_of(course.last, watched, objective) == pytest.approx(course.losses[-1], rel=1e-4)
+    assert set(trees.gains()) == {"a", "b", "c"}
+    assert trees.gains()["a"] > trees.gains()["c"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_goes_on_from_the_start(kind):
+    """A start that is right leaves nothing to learn; with one that is wrong, boosting has more to do."""
+    rows = make_rows()
+    start = np.where(rows.target, 9, 0).astype(np.float32)
+    right = Rows(rows.values, rows.names, rows.offsets, rows.target, start, rows.weight)
+    trees, course = TRAINERS[kind](right, right, recipe(rounds=3), 0)
+    assert course.losses[0] < 0.01
+    assert np.abs(trees.predict(rows.values, 3)).max() < 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stops_when_nothing_gets_better(kind):
+    rows = make_rows()
+    watched = make_rows(seed=1)
+    shuffled = Rows(
+        watched.values * -1 + 3, watched.names, watched.offsets, watched.target, watched.start, watched.weight
+    )
+    _, course = TRAINERS[kind](rows, shuffled, recipe(rounds=60, patience=4), 0)
+    assert len(course.losses) - 1 == course.best_rounds + 4
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradient_is_the_slope_of_the_loss(objective):
+    rows = make_rows(20)
+    scores = np.random.default_rng(5).normal(0, 1, len(rows.target))
+    gradient, hessian = gradients_of(rows, recipe(objective))(scores)
+    n = 20 if objective == SOFTMAX else len(scores)
+    for row in (0, 7, 31):
+        step = np.zeros_like(scores)
+        step[row] = 1e-4
+        slope = (loss_of(scores + step, rows, objective) - loss_of(scores - step, rows, objective)) * n / 2e-4
+        assert gradient[row] == pytest.approx(slope, abs=1e-3)
+    assert (hessian > 0).all()
+
+
+def test_weights_count_boxes():
+    """A box of weight 2 pulls like two boxes."""
+    once = make_rows(20)
+    heavy = Rows(once.values, once.names, once.offsets, once.target, once.start, np.full(20, 2, np.float32))
+    for light, double in zip(*(gradients_of(rows, recipe())(rows.start) for rows in (once, heavy)), strict=True):
+        np.testing.assert_allclose(double, 2 * light, rtol=1e-6)
+
+
+def test_positive_weight_counts_the_targets_row():
+    rows = make_rows(20)
+    plain, raised = (gradients_of(rows, Recipe(BINARY, 1, 0, 0.3, weight, {}))(rows.start)[0] for weight in (1.0, 1.2))
+    np.testing.assert_allclose(raised / plain, np.where(rows.target, 1.2, 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_same_model(kind):
+    scores = [TRAINERS[kind](make_rows(), make_rows(seed=1), recipe(), 3)[1].last for _ in range(2)]
+    assert np.array_equal(*scores)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_file_format(kind, tmp_path):
+    rows = make_rows()
+    trees, _ = TRAINERS[kind](rows, rows, recipe(), 0)
+    path = tmp_path / f"model.{SUFFIXES[kind]}"
+    trees.save(path)
+    loaded = load_trees(kind, path)
+    for rounds in (0, 4, 15):
+        np.testing.assert_array_equal(loaded.predict(rows.values, rounds), trees.predict(rows.values, rounds))
+    assert loaded.predict(rows.values[:0], 5).tolist() == []
+    assert path.read_text(encoding="utf-8").startswith("tree" if kind == LIGHTGBM else "{")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind", b"\xff\xfe"])
+def test_files_that_are_no_models(kind, content, tmp_path):
+    (tmp_path / "model").write_bytes(content)
+    with pytest.raises(InputError, match=f"expected a {kind} model, got something else"):
+        load_trees(kind, tmp_path / "model")
+
+
+def test_probabilities():
+    offsets = np.array([0, 2])
+    np.testing.assert_allclose(probabilities(np.array([0.0, 0.0]), offsets, SOFTMAX), [0.5, 0.5])
+    np.testing.assert_allclose(probabilities(np.array([0.0, np.log(3)]), offsets, BINARY), [0.5, 0.75])
