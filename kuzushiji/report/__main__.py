@@ -110,17 +110,22 @@ def _pages(
     collected: "Collected", root: "DataRoot", truth: "PageLabels | None", scores: "pd.DataFrame | None", count: int
 ) -> "list[Picture]":
     from kuzushiji.artifacts import characters_path
+    from kuzushiji.data.characters import read_unicode_translation
+    from kuzushiji.data.pages import read_page
     from kuzushiji.report.html import Picture
-    from kuzushiji.report.pages import DEFAULT_HEIGHT, choose_pages, draw_page
+    from kuzushiji.report.marks import choose_pages, marks_of_test_page
+    from kuzushiji.report.pages import page_svg
     from kuzushiji.report.source import read_final
 
     if collected.final is None or not characters_path(collected.final).exists():
         return []
     characters = read_final(collected.folder)
-    return [
-        Picture(title, draw_page(root, image_id, characters, truth, DEFAULT_HEIGHT))
-        for image_id, title in choose_pages(characters.pages, scores, count)
-    ]
+    chars = read_unicode_translation(root.unicode_translation_csv)
+    pictures = []
+    for image_id, title in choose_pages(characters.pages, scores, count):
+        marks = marks_of_test_page(image_id, characters, truth, chars)
+        pictures.append(Picture(title, page_svg(read_page(root.test_image(image_id)), marks, title=image_id)))
+    return pictures
 
 
 if __name__ == "__main__":

@@ -1,0 +1,108 @@
+"""Draw a page with what was read on it: `python -m kuzushiji.report.draw RUNS|TABLE.csv PAGE OUT.svg|.png|.jpg`."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kuzushiji.data.paths import DataRoot
+    from kuzushiji.report.marks import Mark
+
+FORMATS = (".svg", ".png", ".jpg")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    source: Path = option(
+        dataclasses.MISSING,
+        "run folder, whose submission is shown beside the truth where that is known; or a table of labels such as "
+        "train.csv or clf_gt.csv",
+        positional=True, metavar="SOURCE",
+    )  # fmt: skip
+    page: str = option(dataclasses.MISSING, "image id", positional=True, metavar="PAGE")
+    out: Path = option(dataclasses.MISSING, f"picture to write ({', '.join(FORMATS)})", positional=True, metavar="OUT")
+    data_root: Path | None = option(
+        None, "folder with the images; without it books/ beside the source, $KUZUSHIJI_DATA, else data/", metavar="DIR"
+    )
+    height: int = option(900, "height of the picture, pixels", type=cli.positive_int)
+
+    def __post_init__(self) -> None:
+        """Check the format.
+
+        Raises:
+            InputError: none of `FORMATS`.
+        """
+        if self.out.suffix not in FORMATS:
+            raise InputError(f"{self.out}: expected a name that ends in {', '.join(FORMATS)}")
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.report.draw", description="Draws a page with what was read on it."
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return what the command line asks for."""
+    return config_from(get_parser().parse_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the picture."""
+    config = parse_args(argv)
+    from kuzushiji.data.pages import read_page
+    from kuzushiji.files import atomic_write_text
+    from kuzushiji.report.overlay import overlay
+    from kuzushiji.report.pages import page_svg
+    from kuzushiji.report.source import find_root
+
+    root = find_root(config.data_root, config.source if config.source.is_dir() else config.source.parent)
+    marks = _marks(config, root)
+    train = root.train_image(config.page)
+    image = read_page(train if train.exists() else root.test_image(config.page))
+    if config.out.suffix == ".svg":
+        atomic_write_text(config.out, page_svg(image, marks, height=config.height, title=config.page) + "\n")
+    else:
+        _write_pixels(config.out, overlay(image, marks, height=config.height))
+    print(config.out)
+    return 0
+
+
+def _marks(config: Config, root: "DataRoot") -> "list[Mark]":
+    from kuzushiji.data.characters import read_unicode_translation
+    from kuzushiji.data.labels import read_page_labels
+    from kuzushiji.report.marks import marks_of_table, marks_of_test_page
+    from kuzushiji.report.source import read_final
+
+    chars = read_unicode_translation(root.unicode_translation_csv)
+    if not config.source.is_dir():
+        return marks_of_table(config.page, read_page_labels(config.source), chars)
+    truth = read_page_labels(root.solution_csv) if root.solution_csv.exists() else None
+    return marks_of_test_page(config.page, read_final(config.source), truth, chars)
+
+
+def _write_pixels(path: Path, picture: "NDArray[np.uint8]") -> None:
+    import cv2
+
+    from kuzushiji.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        cv2.imwrite(str(temporary), picture[:, :, ::-1])
+
+
+if __name__ == "__main__":
+    cli.run(main)
