@@ -55,4 +55,4 @@ def _write(page: NDArray[np.uint8], char: str, x: float, y: float, w: float, h: 
     fraction_bits = 4
     for stroke in strokes:
         points = ((start + stroke * size) * (1 << fraction_bits)).round().astype(np.int32)
-        cv2.polylines(page, [points[:, None]], False, color, max(1, round(size / 18)), cv2.LINE_AA, fraction_bits)
+        cv2.polylines(page, [points[:, None]], False, color, max(1, round(len(page) / 400)), cv2.LINE_AA, fraction_bits)
