@@ -76,7 +76,9 @@ def candidates_of(top_classes: NDArray[np.int32], seg_fp: int) -> tuple[NDArray[
         (n + 1,) where each box's candidates begin, and the candidates of all boxes.
     """
     n = len(top_classes)
-    every = np.concatenate([top_classes.reshape(n, -1), np.full((n, 1), seg_fp, top_classes.dtype)], axis=1)
+    every = np.concatenate(
+        [top_classes.reshape(n, np.prod(top_classes.shape[1:])), np.full((n, 1), seg_fp, top_classes.dtype)], axis=1
+    )
     every.sort(axis=1)
     first = np.ones(every.shape, np.bool_)
     np.not_equal(every[:, 1:], every[:, :-1], out=first[:, 1:])

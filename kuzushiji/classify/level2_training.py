@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,10 +118,9 @@ def train_across_folds(
     results = []
     for number, (fold, (model, courses)) in enumerate(zip(sources, trained, strict=True)):
         rounds = {kind: rounds_without(best[kind], number) for kind in training.recipes}
-        short = [kind for kind in rounds if rounds[kind] > len(courses[kind].losses) - 1]
-        if short:
-            model, _ = _train_fold(fold, sources, targets, training, rounds)
-        model = FoldModel(fold, model.start, model.trees, rounds)
+        short = {kind: n for kind, n in rounds.items() if n > len(courses[kind].losses) - 1}
+        longer = _train_fold(fold, sources, targets, training, short)[0].trees if short else {}
+        model = FoldModel(fold, model.start, {**model.trees, **longer}, rounds)
         results.append(FoldResult(model, courses, fold_scores(model, sources[fold])))
     return results
 
@@ -182,17 +181,16 @@ def _train_fold(
     sources: Mapping[int, Source],
     targets: Mapping[int, NDArray[np.bool_]],
     training: Training,
-    rounds: dict[str, int] | None = None,
+    exactly: Mapping[str, int] | None = None,
 ) -> tuple[FoldModel, dict[str, Course]]:
-    """Train on all folds but one; exactly `rounds` rounds where they are given."""
+    """Train on all folds but one; only some libraries, and so many rounds, where `exactly` is given."""
     rows, start = _training_rows(fold, sources, targets, training)
     watched = _watched_rows(fold, sources[fold], targets[fold], start)
+    recipes = dict(training.recipes)
+    if exactly is not None:
+        recipes = {kind: replace(recipes[kind], rounds=rounds, patience=0) for kind, rounds in exactly.items()}
     trees, courses = {}, {}
-    for kind, recipe in training.recipes.items():
-        if rounds is not None:
-            recipe = Recipe(
-                recipe.objective, rounds[kind], 0, recipe.learning_rate, recipe.positive_weight, recipe.extra
-            )
+    for kind, recipe in recipes.items():
         trees[kind], courses[kind] = TRAINERS[kind](rows, watched, recipe, training.seed)
         logger.info(
             "fold %d, %s: %s rows, loss %.5f at the start, %.5f after %d rounds, %.5f after %d",

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from kuzushiji.classify.level2_columns import Table
 from kuzushiji.classify.segments import softmax
 
-_RIDGE = 1e-4
+_PRIOR_BOXES = 3.0
+"""Boxes that the belief in the blend counts as, for each column of standard deviation 1."""
+
 _ITERATIONS = 30
-_TOLERANCE = 1e-7
-_SHORTEST = 1e-3
+_HALVINGS = 10
+_TOLERANCE = 1e-8
+_STEADY = 1e-9
+"""Keeps the Hessian of columns that never differ within a box invertible."""
 
 _LANGUAGE = ("log_frequency", "log_after_one", "log_after_two", "log_before_one", "log_before_two")
 
@@ -45,7 +49,7 @@ class LinearStart:
 def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return the names and values (m, p) of the columns of the linear model."""
     known = set(table.names)
-    columns = {name: table.column(name) for name in table.names if name.startswith("group") and name.endswith("_logit")}
+    columns = {name: table.column(name) for name in table.names if _is_logit(name)}
     columns |= {name: table.column(name) for name in ("votes", "is_seg_fp", *_LANGUAGE) if name in known}
     seg_fp = table.column("is_seg_fp")
     columns["seg_fp_overlap"] = seg_fp * table.column("box_overlap")
@@ -55,7 +59,7 @@ def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
 
 
 def fit_linear_start(table: Table, target: NDArray[np.bool_], weight: NDArray[np.floating]) -> LinearStart:
-    """Return the weights of the largest likelihood, by Newton's method with a small ridge.
+    """Return the weights of the largest likelihood, drawn towards the blend: the fewer boxes, the more.
 
     Args:
         table: Rows of n boxes.
@@ -64,40 +68,57 @@ def fit_linear_start(table: Table, target: NDArray[np.bool_], weight: NDArray[np
     """
     names, values = linear_columns(table)
     scale = np.maximum(values.std(axis=0), 1e-6)
-    weights = _newton(values / scale, target, weight, table.offsets)
+    problem = _Problem(values / scale, target, weight, table.offsets)
+    blend = np.array([_is_logit(name) for name in names]) * scale
+    # First how sure the blend may be, then in what the weights differ from it.
+    along = _Problem((problem.values @ blend)[:, None], target, weight, table.offsets)
+    sure = _newton(along, np.zeros(1), 0.0)
+    weights = _newton(problem, blend * sure, _PRIOR_BOXES / float(weight.sum()))
     return LinearStart(names, weights / scale)
 
 
-def _newton(
-    values: NDArray[np.float64], target: NDArray[np.bool_], weight: NDArray[np.floating], offsets: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the weights that minimise the mean loss of the boxes; the loss is convex, so there is one such place."""
-    by_row = np.repeat(weight / weight.sum(), np.diff(offsets))
-    weights = np.zeros(values.shape[1])
-    loss = _loss(values, weights, target, by_row, offsets)
+@dataclass(frozen=True)
+class _Problem:
+    """Columns (m, p), the right rows (m,), weights of boxes (n,), and where boxes begin (n + 1,)."""
+
+    values: NDArray[np.float64]
+    target: NDArray[np.bool_]
+    weight: NDArray[np.floating]
+    offsets: NDArray[np.int64]
+
+    @property
+    def by_row(self) -> NDArray[np.float64]:
+        share: NDArray[np.float64] = self.weight / self.weight.sum()
+        return np.repeat(share, np.diff(self.offsets))
+
+    def loss(self, weights: NDArray[np.float64]) -> float:
+        """Return the mean over boxes of -log of the probability of the right row."""
+        p = softmax(self.values @ weights, self.offsets)[self.target]
+        return float(-np.log(np.maximum(p, 1e-300)) @ self.by_row[self.target])
+
+
+def _newton(problem: _Problem, prior: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+    """Return the weights that minimise loss + ridge / 2 * |weights - prior|²: a convex function."""
+    values, offsets, by_row = problem.values, problem.offsets, problem.by_row
+
+    def objective(weights: NDArray[np.float64]) -> float:
+        return problem.loss(weights) + ridge / 2 * float((weights - prior) @ (weights - prior))
+
+    weights, best = prior, objective(prior)
     for _ in range(_ITERATIONS):
         p = softmax(values @ weights, offsets)
-        gradient = values.T @ ((p - target) * by_row) + _RIDGE * weights
+        gradient = values.T @ ((p - problem.target) * by_row) + ridge * (weights - prior)
         means = np.add.reduceat(values * p[:, None], offsets[:-1], axis=0)
         centred = values - np.repeat(means, np.diff(offsets), axis=0)
-        hessian = centred.T @ (centred * (p * by_row)[:, None]) + _RIDGE * np.eye(len(weights))
+        hessian = centred.T @ (centred * (p * by_row)[:, None]) + (ridge + _STEADY) * np.eye(len(weights))
         step = np.linalg.solve(hessian, gradient)
-        length, tried = 1.0, np.inf
-        while length > _SHORTEST and not tried < loss:
-            tried = _loss(values, weights - length * step, target, by_row, offsets)
-            length /= 2
-        if not tried < loss - _TOLERANCE:
+        tries = (weights - step / 2**halved for halved in range(_HALVINGS))
+        tried = next((weights for weights in tries if objective(weights) < best - _TOLERANCE), None)
+        if tried is None:
             break
-        weights, loss = weights - 2 * length * step, tried
+        weights, best = tried, objective(tried)
     return weights
 
 
-def _loss(
-    values: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    target: NDArray[np.bool_],
-    by_row: NDArray[np.floating],
-    offsets: NDArray[np.int64],
-) -> float:
-    p = softmax(values @ weights, offsets)
-    return float(-np.log(np.maximum(p[target], 1e-300)) @ by_row[target] + _RIDGE / 2 * weights @ weights)
+def _is_logit(name: str) -> bool:
+    return name.startswith("group") and name.endswith("_logit")
