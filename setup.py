@@ -26,7 +26,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["kuzushiji", "kuzushiji.*", "detection", "detection.*"]),
     package_data={
-        "kuzushiji": ["demo/texts/*.txt", "classify/weights/*", "report/templates/*", "py.typed"],
+        "kuzushiji": ["demo/texts/*.txt", "weights/*", "report/templates/*", "py.typed"],
         "detection": ["py.typed"],
     },
     install_requires=requirements(),

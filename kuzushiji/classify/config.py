@@ -8,6 +8,7 @@ from kuzushiji import cli
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.options import option, parameters
+from kuzushiji.packaged import weights_file
 
 TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE, MACHINE = (
     "what to do", "data", "model", "crops", "training", "inference", "machine",
@@ -26,10 +27,6 @@ _OF_INFERENCE = (
 )
 _OF_CHECKPOINT = ("base", "head_size", "head_dropout", "test_height")
 PARAMS = "params.json"
-BOOKS = "books"
-"""In place of a weights file: the small weights that come with the package, trained on machine-written books."""
-
-_PACKAGED = Path(__file__).parent / "weights"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -236,13 +233,7 @@ class ClassifyConfig:
         Raises:
             InputError: none come with the package for this backbone.
         """
-        if self.weights != BOOKS:
-            return Path(self.weights) if self.weights else None
-        path = _PACKAGED / f"{self.base}.safetensors"
-        if not path.is_file():
-            there = ", ".join(sorted(file.stem for file in _PACKAGED.glob("*.safetensors"))) or "none"
-            raise InputError(f"--weights {BOOKS}: expected a backbone with packaged weights ({there}), got {self.base}")
-        return path
+        return weights_file(self.weights, self.base)
 
     def training_parameters(self) -> dict[str, Any]:
         """Return the values that decide the weights of the model; None for those that the checkpoint decides."""

@@ -44,6 +44,7 @@ def load_weights(
     architecture: str,
     ignore: Sequence[str] = HEADS,
     cut_off: Sequence[str] = (),
+    lacking: Sequence[str] = (),
     rename: Callable[[str], str] = str,
 ) -> LoadReport:
     """Fill all parameters and buffers of `module` from a file.
@@ -57,6 +58,7 @@ def load_weights(
         architecture: Name of what `module` is, for messages.
         ignore: Beginnings of names in the file that are never used: heads.
         cut_off: Beginnings of names that the module lacks on purpose, such as `layer4.`.
+        lacking: Beginnings of names that the file leaves out on purpose: those keep the values they have.
         rename: Gives the module's name for a name in the file, once that has lost its prefixes.
 
     Raises:
@@ -65,7 +67,11 @@ def load_weights(
     """
     found = {rename(_bare(name)): value for name, value in read_state(path).items()}
     wanted = module.state_dict()
-    missing = [name for name in wanted if name not in found and not name.endswith(_COUNTER)]
+    missing = [
+        name
+        for name in wanted
+        if name not in found and not name.endswith(_COUNTER) and not name.startswith(tuple(lacking))
+    ]
     wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
     ignored = tuple(name for name in found if name not in wanted)
     known = (*ignore, *cut_off)

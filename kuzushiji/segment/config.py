@@ -7,6 +7,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.options import option
+from kuzushiji.packaged import weights_file
 
 MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)}
 """Name of the model on the command line -> name of its backbone."""
@@ -71,8 +72,9 @@ class SegmentConfig:
 
     model: str = option("fasterrcnn_resnet152_fpn", f"one of {', '.join(MODELS)}", type=model_name, group="model")
     pretrained: bool = option(True, "start from ImageNet weights (V1), downloaded when needed", group="model")
-    weights: Path | None = option(
-        None, "start from these backbone weights instead (.safetensors or .pth)", metavar="FILE", group="model",
+    weights: str | None = option(
+        None, "start from these backbone weights instead (.safetensors, .pth); 'books': those that come with the "
+        "package, layer4 at random", metavar="FILE", group="model",
         changes_result=False,
     )  # fmt: skip
     anchor_sizes: tuple[int, ...] = option(
@@ -160,6 +162,9 @@ class SegmentConfig:
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group="machine", changes_result=False)
     opt_level: str = option("O0", "O0: float32; O1: mixed precision", choices=("O0", "O1"), group="machine")
+    benchmark: bool = option(
+        True, "let cuDNN time its algorithms for each shape of images", group="machine", changes_result=False
+    )
     workers: int = option(
         4, "processes that read pages", type=cli.non_negative_int, group="machine", changes_result=False
     )
@@ -210,6 +215,15 @@ class SegmentConfig:
     def predicts_only(self) -> bool:
         """Whether nothing is trained."""
         return self.test_only or self.submission
+
+    @property
+    def weights_file(self) -> Path | None:
+        """File of the backbone's weights; None where no flag names any.
+
+        Raises:
+            InputError: none come with the package for this backbone.
+        """
+        return weights_file(self.weights, self.backbone)
 
     @property
     def backbone(self) -> str:

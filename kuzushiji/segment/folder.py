@@ -72,7 +72,7 @@ class RunFolder:
 def train_record(config: SegmentConfig, data: DataRoot) -> StageRecord:
     """Return the record of the training."""
     folder = RunFolder(config.output_dir)
-    start = [path for path in (config.weights, config.resume) if path is not None]
+    start = [path for path in (config.weights_file, config.resume) if path is not None]
     return StageRecord(
         path=config.output_dir / "record-train.json",
         stage="segment.train",

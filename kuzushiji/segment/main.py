@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     config = parse_args(argv)
     data = DataRoot.find(config.data_root)
-    for path in (config.resume, config.weights):
+    for path in (config.resume, config.weights_file):
         if path is not None and not path.is_file():
             raise InputError(f"{path}: expected a file with weights, got none")
     if config.with_test:

@@ -13,6 +13,7 @@ from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.weights import load_weights, pretrained_or_explain
 from kuzushiji.errors import InputError
 from kuzushiji.options import all_parameters
+from kuzushiji.packaged import BOOKS, LACKING
 from kuzushiji.segment.config import INFERENCE, SegmentConfig
 
 STAGE = "segment.train"
@@ -47,8 +48,9 @@ def build_model(config: SegmentConfig) -> nn.Module:
     """
     model: nn.Module = build_detector(detector_config(config))
     body = model.get_submodule("backbone.body")
-    if config.weights is not None:
-        load_weights(body, config.weights, architecture=config.backbone)
+    if config.weights_file is not None:
+        lacking = LACKING if config.weights == BOOKS else ()
+        load_weights(body, config.weights_file, architecture=config.backbone, lacking=lacking)
     elif config.pretrained:
         body.load_state_dict(_imagenet_state(config.backbone))
     return model

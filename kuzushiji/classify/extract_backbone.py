@@ -1,0 +1,68 @@
+"""Takes the backbone out of a trained classifier, for others to start from as they would from ImageNet weights.
+
+The file (safetensors, float16) holds the weights under the names of the published network, without head and without
+the layers after stride 16, so that `--weights FILE` of classify and of segment can read it.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path
+from kuzushiji.options import add_options, config_from, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractConfig:
+    """What to take, and where to put it."""
+
+    checkpoint: Path = option(
+        dataclasses.MISSING, "checkpoint of a classifier, model_best.pth", metavar="CHECKPOINT", positional=True
+    )
+    output: Path = option(dataclasses.MISSING, "file to write, .safetensors", metavar="OUT", positional=True)
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(prog="python -m kuzushiji.classify.extract_backbone", description=__doc__)
+    add_options(parser, ExtractConfig)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> ExtractConfig:
+    """Return the checked config of a command line."""
+    parser = get_parser()
+    config = config_from(parser.parse_args(argv), ExtractConfig)
+    if config.output.suffix != ".safetensors":
+        parser.error(f"OUT: expected a name that ends in .safetensors, got {config.output}")
+    return config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the backbone's weights and return the exit code."""
+    config = parse_args(argv)
+    import torch
+    from safetensors.torch import save_file
+
+    from kuzushiji.classify.classifier import load_classifier
+    from kuzushiji.engine.device import resolve_device
+    from kuzushiji.engine.precision import Precision
+
+    classifier = load_classifier(config.checkpoint, Precision.from_level("O0", resolve_device("cpu")))
+    state = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in classifier.model.backbone.named_as_published.state_dict().items()
+    }
+    if any(not torch.isfinite(value).all() for value in state.values()):
+        raise InputError(f"{config.checkpoint}: expected weights that float16 can hold, got larger ones")
+    facts = {"backbone": classifier.config.base, "classes": str(len(classifier.vocabulary)), "licence": "CC BY-SA 3.0"}
+    with atomic_path(config.output) as temporary:
+        save_file(state, temporary, metadata=facts)
+    print(f"{config.output}: {len(state)} tensors of {classifier.config.base}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
