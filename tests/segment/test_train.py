@@ -1,5 +1,8 @@
 """The parts of a training that can be looked at without training."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -82,6 +85,16 @@ def test_step_takes_crops_with_and_without_characters() -> None:
         assert output.samples == ["page0", "page1"]
         output.loss.backward()
     assert has_gradient(model)
+
+
+def test_weights_of_a_file(tmp_path: Path) -> None:
+    config = parse_args([*RUN, *SMALL.split(), "--weights", str(tmp_path / "weights.pth")])
+    torch.manual_seed(1)
+    source = build_model(dataclasses.replace(config, weights=None)).get_submodule("backbone.body").state_dict()
+    torch.save(source, tmp_path / "weights.pth")
+    torch.manual_seed(2)
+    filled = build_model(config).get_submodule("backbone.body").state_dict()
+    assert all(torch.equal(filled[name], value) for name, value in source.items())
 
 
 def has_gradient(model: nn.Module) -> bool:
