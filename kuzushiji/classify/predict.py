@@ -17,7 +17,7 @@ from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import rois_of
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
-from kuzushiji.engine.loader import build_loader
+from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
 from kuzushiji.scoring import score_classes
 
@@ -56,8 +56,11 @@ class Predictor:
         dataset = PageDataset([pages[number] for number in numbers], heights, self.store)
         loader = build_loader(dataset, 1, collate=_only, workers=min(self.workers, len(dataset)))
         silent = not title or not sys.stderr.isatty()
-        for view in tqdm(loader, desc=title, unit="page", disable=silent, leave=False):
-            yield numbers[view.index], self._logits(model, view)
+        try:
+            for view in tqdm(loader, desc=title, unit="page", disable=silent, leave=False):
+                yield numbers[view.index], self._logits(model, view)
+        finally:
+            stop_workers(loader)
 
     @torch.no_grad()
     def _logits(self, model: nn.Module, view: PageView) -> Tensor:

@@ -43,6 +43,18 @@ def build_loader(
     )
 
 
+def stop_workers(loader: DataLoader[Any]) -> None:
+    """End the worker processes of a loader whose iteration was left early.
+
+    They would live on as long as anything refers to the iterator, such as the traceback of an error; and where the
+    garbage collector finds it in a cycle, their queues may go first, and each worker is waited for in vain.
+    """
+    iterator = loader._iterator
+    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
+    loader._iterator = None
+
+
 def _start_worker(_worker: int) -> None:
     """Keep a worker to one core: there are as many workers as cores are to be used."""
     import cv2

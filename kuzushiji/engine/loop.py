@@ -25,6 +25,7 @@ from torch import nn
 from kuzushiji.engine.checkpoint import check_same_run, load_checkpoint, save_checkpoint
 from kuzushiji.engine.ema import Ema
 from kuzushiji.engine.events import EventLog
+from kuzushiji.engine.loader import stop_workers
 from kuzushiji.engine.progress import Metrics, Progress
 from kuzushiji.engine.random_state import RandomState
 from kuzushiji.engine.schedule import LRSchedule
@@ -59,6 +60,8 @@ def fit(training: Training) -> FitResult:
             run.save()
             where = f"{training.folder / CHECKPOINT} (epoch {run.progress.epoch + 1})"
             raise Stopped(stopped.signum, f"the same command goes on from {where}") from None
+        finally:
+            stop_workers(training.loader)
     return run.report()
 
 
@@ -279,10 +282,10 @@ class _Run:
     def _log_epoch(self, metrics: Metrics) -> None:
         training, progress = self.training, self.progress
         self._log("epoch", progress.means(), **{f"valid_{name}": value for name, value in metrics.items()})
-        values = {**progress.means(), **metrics}
-        text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        best = f" (best {progress.best[training.key_metric]:.4f})" if metrics else ""
-        logger.info("%s: epoch %d of %d: %s%s", training.stage, progress.epoch + 1, training.epochs, text, best)
+        text = _listed(progress.means())
+        if metrics:
+            text += f"; held out: {_listed(metrics)} (best {progress.best[training.key_metric]:.4f})"
+        logger.info("%s: epoch %d of %d: %s", training.stage, progress.epoch + 1, training.epochs, text)
 
     def _log(self, kind: str, means: Metrics, **further: float) -> None:
         if self.writes:
@@ -295,3 +298,8 @@ class _Run:
         self.progress.seconds += now - self.clock
         self.clock = now
         return self.progress.seconds
+
+
+def _listed(values: Metrics) -> str:
+    """Return names and values as text, four digits after the point and none for whole numbers."""
+    return ", ".join(f"{name} {value:.4f}".rstrip("0").rstrip(".") for name, value in values.items())
