@@ -9,19 +9,19 @@ use_environment() {
   local home log stamp wanted
   home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
   find_environment "$home" || return 1
-  log=${TMPDIR:-/tmp}/kuzushiji-install-$(id -u).log
   stamp="$("$PYTHON" -c 'import sys; print(sys.prefix)')/kuzushiji-$(IFS=+; echo "$*").stamp"
   wanted=$(cd "$home" && { "$PYTHON" --version && grep -hvE '^[[:space:]]*(#|$)' "$@"; } | cksum)
   if [ -f "$stamp" ] && grep -qxF "$wanted" "$stamp"; then
     return 0
   fi
+  log=$(mktemp "${TMPDIR:-/tmp}/kuzushiji-install.XXXXXX") || return 1
   echo "installing the packages of $* (a few minutes the first time; log: $log)" >&2
   if ! (cd "$home" && install_requirements "$@") >"$log" 2>&1; then
     fail "packages could not be installed: $(last_line "$log") (log: $log)"
   elif ! fitting_torch >>"$log" 2>&1; then
     fail "torch and torchvision in this environment do not fit together: $(last_line "$log") (log: $log)"
   else
-    echo "$wanted" >"$stamp"
+    echo "$wanted" >"$stamp" && rm -f "$log"
   fi
 }
 
@@ -39,9 +39,10 @@ find_environment() {
     python=$(first_runnable "$candidate") && break
   done
   [ -n "${python:-}" ] || { fail "Python >= 3.10 is needed, and none was found on PATH"; return; }
-  log=${TMPDIR:-/tmp}/kuzushiji-venv-$(id -u).log
+  log=$(mktemp "${TMPDIR:-/tmp}/kuzushiji-venv.XXXXXX") || return 1
   "$python" -m venv --clear "$home/.venv" >"$log" 2>&1 ||
-    fail "$python cannot make the environment .venv: $(last_line "$log") (log: $log)"
+    { fail "$python cannot make the environment .venv: $(last_line "$log") (log: $log)"; return; }
+  rm -f "$log"
 }
 
 # Prints the first of the interpreters that runs and is new enough.

@@ -12,17 +12,18 @@
 job_pids=() # by place; none where the place is free
 job_names=()
 
-# Sets GPUS, CORES, JOBS (unless given: one a GPU, else one a core) and THREADS (of one job) to what the machine offers.
+# Sets GPUS, CORES, JOBS (unless given: one a GPU, else one a core) and THREADS (of one job) by what the machine has.
 plan_places() {
   local gpu
   CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
   GPUS=()
   if [ -n "${CUDA_VISIBLE_DEVICES+given}" ]; then
-    IFS=, read -r -a GPUS <<<"$CUDA_VISIBLE_DEVICES"
+    IFS=, read -r -a GPUS <<<"${CUDA_VISIBLE_DEVICES/#-1*/}" # -1 is one of the ways to say none
   elif command -v nvidia-smi >/dev/null; then
     while read -r gpu; do GPUS+=("$gpu"); done < <(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true)
   fi
-  JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} : CORES))}
+  # Without a GPU no more than a stage can use: two backbones, or two kinds of pseudolabel models, of each fold.
+  JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} : CORES < 2 * N_FOLDS ? CORES : 2 * N_FOLDS))}
   THREADS=$((CORES / JOBS > 1 ? CORES / JOBS : 1))
 }
 
@@ -54,7 +55,7 @@ finish_jobs() {
 }
 
 # launch PLACE NAME FILTER MODULE [ARGUMENT...]: the job becomes a process group of its own, so that its data loader
-# workers can be ended with it, and so that Ctrl-C reaches it only through `stop_jobs`.
+# workers can be ended with it, and so that Ctrl-C reaches it only through `stop_jobs`, once.
 launch() {
   local place=$1 name=$2 filter=$3
   shift 3
@@ -63,15 +64,26 @@ launch() {
     set +m
     trap : INT TERM       # wait for the command's own end
     exec 3>&2 2>/dev/null # without the shell's word on how it ended
+    end_with_the_script >/dev/null 3>&- &
     if [ ${#GPUS[@]} -gt 0 ]; then
       export CUDA_VISIBLE_DEVICES=${GPUS[place % ${#GPUS[@]}]}
     fi
     export OMP_NUM_THREADS=$threads
-    "$PYTHON" -m "$@" </dev/null 2>&1 | (trap '' INT TERM; tee "$LOGS/$name.log" 2>&3 | "$filter" "$name")
+    code=0
+    "$PYTHON" -m "$@" </dev/null 2>&1 | (trap '' INT TERM; tee "$LOGS/$name.log" 2>&3 | "$filter" "$name") || code=$?
+    kill -KILL $! # the one that watches
+    exit "$code"
   ) &
   set +m
   job_pids[place]=$!
   job_names[place]=$name
+}
+
+# Asks the jobs of this process group to end when the script is no more, as after a SIGKILL, which it cannot pass on.
+end_with_the_script() {
+  trap '' INT TERM
+  while kill -0 $$; do sleep 1; done
+  kill -TERM 0
 }
 
 as_it_is() {
@@ -112,9 +124,9 @@ collect_ended() {
   done
 }
 
-# stop_jobs SIGNAL: asks the running jobs to end, and ends those that have not after 30 s.
+# stop_jobs SIGNAL: asks the running jobs to end (training writes a checkpoint), and ends those that have not after 60 s.
 stop_jobs() {
-  local pid patience=300
+  local pid patience=600
   for pid in ${job_pids[@]+"${job_pids[@]}"}; do
     kill "-$1" -- "-$pid" 2>/dev/null || true
   done

@@ -207,3 +207,16 @@ def test_a_signal_ends_the_jobs_and_waits_for_them(jobs: Path, number: signal.Si
     process.send_signal(number)
     assert process.wait(timeout=60) == code
     assert (jobs / "a.ended").exists() and (jobs / "b.ended").exists()
+
+
+def test_jobs_end_when_the_script_is_killed(jobs: Path) -> None:
+    process = subprocess.Popen(jobs_script(jobs, "start_job a job a 60 0; finish_jobs"), stdout=subprocess.DEVNULL)
+    while not ((jobs / "a.log").exists() and (jobs / "a.log").read_text()):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    for _ in range(600):
+        if (jobs / "a.ended").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("the job goes on without the script")
