@@ -55,12 +55,12 @@ stage_merge() {
 # Which characters they are: two backbones.
 stage_classify() {
   local fold
-  for fold in "${FOLDS[@]}"; do classify "$fold" '' "${FIRST_BACKBONE[@]}"; done
+  for fold in "${FOLDS[@]}"; do classify "$fold" '' "${FIRST_BACKBONE[@]}" "${START[@]}"; done
 }
 
 stage_classify-second() {
   local fold
-  for fold in "${FOLDS[@]}"; do classify "$fold" "-$SECOND_NAME" "${SECOND_BACKBONE[@]}"; done
+  for fold in "${FOLDS[@]}"; do classify "$fold" "-$SECOND_NAME" "${SECOND_BACKBONE[@]}" "${START[@]}"; done
 }
 
 # classify FOLD KIND ARGUMENT...: one run in clf-foldFOLDKIND.
@@ -83,7 +83,7 @@ stage_pseudolabel() {
 stage_pseudo-ft() {
   local fold
   for fold in "${FOLDS[@]}"; do
-    classify "$fold" "-$SECOND_NAME-pseudo-ft" "${SECOND_BACKBONE[@]}" "${PSEUDO_FT[@]}" \
+    classify "$fold" "-$SECOND_NAME-pseudo-ft" "${SECOND_BACKBONE[@]}" ${PSEUDO_FT[@]+"${PSEUDO_FT[@]}"} \
       --pseudolabels "$RUNS/pseudolabels.csv.gz" --resume "$RUNS/clf-fold$fold-$SECOND_NAME/model_best.pth"
   done
 }
@@ -91,7 +91,8 @@ stage_pseudo-ft() {
 stage_pseudo() {
   local fold
   for fold in "${FOLDS[@]}"; do
-    classify "$fold" "-$SECOND_NAME-pseudo" "${SECOND_BACKBONE[@]}" "${PSEUDO[@]}" --pseudolabels "$RUNS/pseudolabels.csv.gz"
+    classify "$fold" "-$SECOND_NAME-pseudo" "${SECOND_BACKBONE[@]}" "${START[@]}" ${PSEUDO[@]+"${PSEUDO[@]}"} \
+      --pseudolabels "$RUNS/pseudolabels.csv.gz"
   done
 }
 
@@ -170,4 +171,4 @@ main() {
   [ "$DRY_RUN" = 1 ] || echo "total time: $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
-main "$@"
+main "$@"; exit # read to the end before it begins: an edit of this file does not disturb a run
