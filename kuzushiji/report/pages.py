@@ -11,6 +11,7 @@ from kuzushiji.report.marks import Mark
 
 DEFAULT_HEIGHT = 900
 _JPEG_QUALITY = 70
+_SMALLEST_TEXT = 11.0
 _STYLE = (
     "rect{fill:none;stroke-width:1.5} text{font-family:'Noto Serif CJK JP','Noto Serif JP','Hiragino Mincho ProN',"
     "'Yu Mincho',serif;paint-order:stroke;stroke:#fff;stroke-width:2px;stroke-linejoin:round} "
@@ -48,7 +49,7 @@ def page_svg(image: NDArray[np.uint8], marks: Sequence[Mark], *, height: int = D
 
 def _mark_svg(mark: Mark, scale: float) -> str:
     x, y, w, h = (value * scale for value in (mark.x, mark.y, mark.w, mark.h))
-    size = max(7.0, min(w, h) * 0.7)
+    size = max(_SMALLEST_TEXT, min(w, h) * 0.7)
     return (
         f'<g><title>{escape(mark.note)}</title><rect class="{mark.kind}" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" '
         f'height="{h:.1f}"/><text class="{mark.kind}" x="{x + w:.1f}" y="{y + size * 0.8:.1f}" '
