@@ -133,3 +133,11 @@ def test_the_list_of_stages_names_what_there_is() -> None:
     from kuzushiji.__main__ import STAGES
 
     assert [name for name, _ in STAGES if not {name, f"{name}.__main__"} & set(MODULES)] == []
+
+
+def test_the_list_of_stages_has_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    from kuzushiji.__main__ import STAGES, main
+
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(STAGES) and all(line.startswith("python -m kuzushiji.") for line in lines)

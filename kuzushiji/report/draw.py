@@ -35,7 +35,7 @@ class Config:
     data_root: Path | None = option(
         None, "folder with the images; without it books/ beside the source, $KUZUSHIJI_DATA, else data/", metavar="DIR"
     )
-    height: int = option(900, "height of the picture, pixels", type=cli.positive_int)
+    height: int = option(800, "height of the picture, pixels", type=cli.positive_int)
 
     def __post_init__(self) -> None:
         """Check the format.
