@@ -1,8 +1,6 @@
 """Blends of detailed tables: joined by page and box, logits averaged over models."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, concat_detailed, rows_in_order_of
 from kuzushiji.artifacts.detailed import vocabulary_difference
+from kuzushiji.classify.parallel import in_chunks
 from kuzushiji.errors import InputError
 
 _CHUNK = 2048
@@ -73,14 +72,12 @@ def blend_logits(
     share = np.asarray(weights, np.float64) / np.sum(weights)
     best, means = np.empty((n, top_k), np.int32), np.empty((n, top_k), np.float32)
 
-    def blend_rows(start: int) -> None:
-        rows = slice(start, start + _CHUNK)
+    def blend_rows(rows: slice) -> None:
         joined = np.concatenate([table[rows] for table in classes], axis=1)
         scaled = [(table[rows] * part).astype(np.float32) for table, part in zip(logits, share, strict=True)]
         best[rows], means[rows] = _sum_by_class(joined, np.concatenate(scaled, axis=1), top_k)
 
-    with ThreadPoolExecutor(_n_cores()) as pool:
-        list(pool.map(blend_rows, range(0, n, _CHUNK)))
+    in_chunks(n, _CHUNK, blend_rows)
     return best, means
 
 
@@ -153,7 +150,3 @@ def _group_by_pages(tables: Sequence[Detailed], names: Sequence[str]) -> list[li
             f"got {len(small)}"
         )
     return groups
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

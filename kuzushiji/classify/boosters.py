@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,10 @@ SOFTMAX, BINARY = "softmax", "binary"
 OBJECTIVES = (SOFTMAX, BINARY)
 
 _SMALLEST_HESSIAN = 1e-6
+
+_WORTH_WAITING = 2e-5
+"""On a fold of 136,000 boxes this is one box of which the truth becomes e³ times as probable: nobody would notice.
+Where losses are small, boosting would otherwise go on for hundreds of rounds."""
 
 Scores = NDArray[np.float32]
 
@@ -54,8 +58,10 @@ class Recipe:
     Attributes:
         objective: `softmax`: the candidates of a box compete; `binary`: each row for itself, as in the reference.
         rounds: At most.
-        patience: Rounds without a better loss on the watched rows after which training stops; 0 trains all rounds.
+        patience: Rounds after which training stops unless they have made the loss on the watched rows better by
+            `_WORTH_WAITING`; 0 trains all rounds.
         learning_rate: Shrinkage of each tree.
+        threads: Of the library; 0 for its default, all cores.
         positive_weight: Of the target's row, for `binary`.
         extra: Further parameters of the library.
     """
@@ -64,8 +70,9 @@ class Recipe:
     rounds: int
     patience: int
     learning_rate: float
-    positive_weight: float
-    extra: Mapping[str, Any]
+    positive_weight: float = 1.0
+    threads: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trees(Protocol):
@@ -131,8 +138,10 @@ class _Watch:
         self._losses.append(loss_of(self._last, self._rows, self._recipe.objective))
         if self._losses[-1] <= min(self._losses):
             self._best = self._last
-        waited = len(self._losses) - 1 - int(np.argmin(self._losses))
-        return self._recipe.patience > 0 and waited >= self._recipe.patience
+        patience = self._recipe.patience
+        if not patience or len(self._losses) <= patience:
+            return False
+        return min(self._losses[-patience:]) > min(self._losses[:-patience]) - _WORTH_WAITING
 
     def course(self) -> Course:
         return Course(tuple(self._losses), self._best, self._last)
@@ -219,6 +228,7 @@ def train_lightgbm(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> tupl
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
+        "num_threads": recipe.threads,
         **recipe.extra,
     }
     train = lgb.Dataset(rows.values, init_score=rows.start, feature_name=list(rows.names), params=parameters)
@@ -253,6 +263,7 @@ def train_xgboost(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> tuple
         "base_score": 0.0,
         "disable_default_eval_metric": 1,
         "verbosity": 0,
+        "nthread": recipe.threads,
         "seed": seed,
         **recipe.extra,
     }

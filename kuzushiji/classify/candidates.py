@@ -1,8 +1,6 @@
 """The candidates of every box, and what each group of models thinks of them: features of the second level."""
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +11,7 @@ from detection.overlap import share_of_other
 from kuzushiji.artifacts import Detailed, rows_in_order_of
 from kuzushiji.artifacts.detailed import vocabulary_difference
 from kuzushiji.artifacts.features import Features
+from kuzushiji.classify.parallel import in_chunks
 from kuzushiji.errors import InputError
 
 _CHUNK = 4096
@@ -104,13 +103,6 @@ def largest_overlap(boxes: pd.DataFrame) -> NDArray[np.float32]:
     return overlap
 
 
-def in_chunks(n: int, work: Callable[[slice], None]) -> None:
-    """Call `work` for consecutive ranges of n rows, on all cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(work, [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]))
-
-
 def _log_sum(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return log of the sum of exp of each row of (n, k), descending."""
     result: NDArray[np.float32] = np.log(np.exp(logits - logits[:, :1]).sum(axis=1)) + logits[:, 0]
@@ -134,5 +126,5 @@ def _look_up(
         there = same[np.arange(len(box)), place]
         found[start:stop][there] = logits[box[there], place[there]]
 
-    in_chunks(len(classes), look_up_rows)
+    in_chunks(len(classes), _CHUNK, look_up_rows)
     return found

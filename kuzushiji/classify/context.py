@@ -91,16 +91,26 @@ def _geometry(boxes_xywh: NDArray[np.float64], reading: ReadingOrder) -> NDArray
     above, below, column = reading.above, reading.below, reading.column
     x, y, w, h = np.maximum(boxes_xywh, [-np.inf, -np.inf, 1, 1]).T
     page_w, page_h = np.median(w), np.median(h)
-    by_column = pd.DataFrame({"w": w, "h": h, "x": x + w / 2}).groupby(column).transform("median")
+    center = x + w / 2
+    column_w, column_h, column_x = (_median_of_column(values, column) for values in (w, h, center))
     bottom = y + h
     gap_above = np.where(above >= 0, y - bottom[above], np.nan) / page_h
     gap_below = np.where(below >= 0, y[below] - bottom, np.nan) / page_h
     length = np.bincount(column)[column]
     columns = (
-        w / by_column["w"], h / by_column["h"], w / page_w, h / page_h, w / h, gap_above, gap_below,
-        (x + w / 2 - by_column["x"]) / page_w, length, reading.place,
+        w / column_w, h / column_h, w / page_w, h / page_h, w / h, gap_above, gap_below,
+        (center - column_x) / page_w, length, reading.place,
     )  # fmt: skip
     return np.stack([np.asarray(values, np.float32) for values in columns], axis=1)
+
+
+def _median_of_column(values: NDArray[np.float64], column: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return for each box the median of its column; columns are numbered from 0, none is empty."""
+    order = np.lexsort((values, column))
+    size = np.bincount(column)
+    start = np.cumsum(size) - size
+    middle: NDArray[np.float64] = values[order[start + (size - 1) // 2]] + values[order[start + size // 2]]
+    return middle[column] / 2
 
 
 def _shares(

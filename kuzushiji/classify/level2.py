@@ -88,8 +88,12 @@ class Config:
         choices=("softmax", "binary"), group="training",
     )  # fmt: skip
     max_rows: int = option(
-        1_500_000, "Rows to train each fold's models on, about; of the boxes that the blend is sure of, some "
+        800_000, "Rows to train each fold's models on, about; of the boxes that the blend is sure of, some "
         "then stand for the others.", type=cli.positive_int, group="training",
+    )  # fmt: skip
+    threads: int = option(
+        0, "Threads of the two libraries together; 0 for all cores.", type=cli.non_negative_int, group="training",
+        changes_result=False,
     )  # fmt: skip
     seed: int = option(0, "Of bagging and sampling.", type=cli.non_negative_int, group="training")
     force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
@@ -167,17 +171,18 @@ def training_of(config: Config) -> "Training":
     """Return how to train."""
     from kuzushiji.classify.boosters import BINARY, Recipe
     from kuzushiji.classify.level2_training import Training
+    from kuzushiji.classify.parallel import n_cores
 
     rates = {"lightgbm": config.lr, "xgboost": config.eta}
     positive_weight = {"lightgbm": 1.2, "xgboost": 1.0} if config.objective == BINARY else {}
     recipes = {
         kind: Recipe(
-            config.objective, config.num_boost_round, config.early_stop, rates[kind], positive_weight.get(kind, 1.0), {}
+            config.objective, config.num_boost_round, config.early_stop, rates[kind], positive_weight.get(kind, 1.0)
         )
         for kind in kinds_of(config)
     }
     start = config.features == "extended" and config.objective != BINARY
-    return Training(recipes, start, config.max_rows, config.seed)
+    return Training(recipes, start, config.max_rows, config.seed, config.threads or n_cores())
 
 
 def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:

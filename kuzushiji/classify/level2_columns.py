@@ -103,21 +103,20 @@ def reference_table(features: Features) -> Table:
 
 
 class _Columns:
-    """Columns that are added one by one to a block of memory that grows by doubling its width."""
+    """Columns that are added one by one to a block of memory, each in one piece; its width doubles when it is full."""
 
     def __init__(self, n_rows: int) -> None:
         self._names: list[str] = []
-        self._block = np.empty((n_rows, 64), np.float32)
+        self._block = np.empty((48, n_rows), np.float32)
 
     def add(self, name: str, values: NDArray[np.generic]) -> None:
-        width = self._block.shape[1]
-        if len(self._names) == width:
-            self._block = np.concatenate([self._block, np.empty_like(self._block)], axis=1)
-        self._block[:, len(self._names)] = values
+        if len(self._names) == len(self._block):
+            self._block = np.concatenate([self._block, np.empty_like(self._block)])
+        self._block[len(self._names)] = values
         self._names.append(name)
 
     def table(self, offsets: NDArray[np.int64]) -> Table:
-        return Table(tuple(self._names), self._block[:, : len(self._names)], offsets)
+        return Table(tuple(self._names), self._block[: len(self._names)].T, offsets)
 
 
 def _add_models(columns: _Columns, features: Features) -> None:
@@ -171,7 +170,7 @@ def _add_language(columns: _Columns, source: Source, leave_out: Collection[int])
     features, context = source.features, source.context
     assert context is not None and source.language is not None, "the language's columns need neighbours"
     box = features.box_of_candidate
-    values = source.language.log_probabilities(features.candidates, context.before[box], context.after[box], leave_out)
+    values = source.language.log_probabilities(features.candidates, box, context.before, context.after, leave_out)
     values[features.candidates == features.vocabulary.seg_fp] = np.nan
     for k, name in enumerate(ngrams.FEATURES):
         columns.add(name, values[:, k])

@@ -35,6 +35,7 @@ class NGrams:
     def log_probabilities(
         self,
         candidates: NDArray[np.int32],
+        box: NDArray[np.int64],
         before: NDArray[np.int32],
         after: NDArray[np.int32],
         leave_out: Collection[int],
@@ -46,8 +47,9 @@ class NGrams:
 
         Args:
             candidates: (m,) class numbers.
-            before: (m, 2) the characters read before, the nearest first.
-            after: (m, 2) the characters read after.
+            box: (m,) the box of each candidate.
+            before: (n, 2) the characters read before each box, the nearest first.
+            after: (n, 2) the characters read after it.
             leave_out: Folds whose truth is not used.
         """
         kept = [fold for fold in range(self.counts[0].shape[1]) if fold not in leave_out]
@@ -55,26 +57,35 @@ class NGrams:
         base, of = self.edge + 1, candidates.astype(np.int64)
         a1, a2 = before.astype(np.int64).T
         b1, b2 = after.astype(np.int64).T
+        # How often a context occurs is looked up for each box, and not for each of its candidates.
+        contexts = [
+            self._count(totals, n, keys) for n, keys in ((1, a1), (2, a2 * base + a1), (1, b1), (2, b1 * base + b2))
+        ]
+        one_before, two_before, one_after, two_after = (counts[box] for counts in contexts)
         single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * base)
-        after_one = self._given(totals, 2, a1 * base + of, a1, single)
-        after_two = self._given(totals, 3, (a2 * base + a1) * base + of, a2 * base + a1, after_one)
-        before_one = self._given(totals, 2, of * base + b1, b1, single)
-        before_two = self._given(totals, 3, (of * base + b1) * base + b2, b1 * base + b2, before_one)
+        after_one = self._given(totals, 2, (a1 * base)[box] + of, one_before, single)
+        after_two = self._given(totals, 3, ((a2 * base + a1) * base)[box] + of, two_before, after_one)
+        before_one = self._given(totals, 2, of * base + b1[box], one_after, single)
+        before_two = self._given(totals, 3, of * base**2 + (b1 * base + b2)[box], two_after, before_one)
         gains = [np.log(part / single) for part in (after_one, after_two, before_one, before_two)]
-        return np.stack([np.log(single), *gains], axis=1).astype(np.float32)
+        columns: NDArray[np.float32] = np.stack([np.log(single), *gains]).astype(np.float32).T
+        return columns
 
     def _given(
-        self, totals: list[Keys], n: int, whole: Keys, context: Keys, shorter: NDArray[np.float64]
+        self, totals: list[Keys], n: int, whole: Keys, context: NDArray[np.float64], shorter: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the probability of a candidate in a context, drawn towards that in the shorter context."""
-        together = self._count(totals, n, whole) + _PRIOR * shorter
-        probability: NDArray[np.float64] = together / (self._count(totals, n - 1, context) + _PRIOR)
+        """Return the probability of a candidate after so many contexts, drawn towards that in the shorter context."""
+        probability: NDArray[np.float64] = (self._count(totals, n, whole) + _PRIOR * shorter) / (context + _PRIOR)
         return probability
 
     def _count(self, totals: list[Keys], n: int, of: Keys) -> NDArray[np.float64]:
         keys = self.keys[n - 1]
         if not len(keys):
             return np.zeros(len(of))
+        if n == 1:
+            by_class = np.zeros(self.edge + 1)
+            by_class[keys] = totals[0]
+            return by_class[of]
         place = np.minimum(np.searchsorted(keys, of), len(keys) - 1)
         return np.where(keys[place] == of, totals[n - 1][place], 0).astype(np.float64)
 

@@ -39,7 +39,7 @@ def make_rows(n=300, seed=0, start=0.0):
 
 
 def recipe(objective=SOFTMAX, rounds=15, patience=0):
-    return Recipe(objective, rounds, patience, 0.3, 1.0, {})
+    return Recipe(objective, rounds, patience, 0.3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,7 +104,7 @@ def test_weights_count_boxes():
 
 def test_positive_weight_counts_the_targets_row():
     rows = make_rows(20)
-    plain, raised = (gradients_of(rows, Recipe(BINARY, 1, 0, 0.3, weight, {}))(rows.start)[0] for weight in (1.0, 1.2))
+    plain, raised = (gradients_of(rows, Recipe(BINARY, 1, 0, 0.3, weight))(rows.start)[0] for weight in (1.0, 1.2))
     np.testing.assert_allclose(raised / plain, np.where(rows.target, 1.2, 1), rtol=1e-6)
 
 

@@ -46,7 +46,7 @@ def test_counts_by_fold(ngrams):
 
 def say(ngrams, leave_out=(), before=(A, EDGE), after=(EDGE, EDGE)):
     candidates = np.array([A, B, C], np.int32)
-    values = ngrams.log_probabilities(candidates, np.array([before] * 3), np.array([after] * 3), leave_out)
+    values = ngrams.log_probabilities(candidates, np.zeros(3, int), np.array([before]), np.array([after]), leave_out)
     return dict(zip(FEATURES, values.T, strict=True))
 
 
