@@ -19,6 +19,9 @@ SAMPLING_RATIO = 2
 """Points that RoI align averages in each cell and direction: the cells of a character of 100 px are 4 steps of the
 stride-8 map wide, and two bilinear points cover four steps."""
 
+ROWS = 32
+"""The head computes with a multiple of this many boxes; see `RowsLinear`."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -127,15 +130,28 @@ def build_model(
     return model.to(memory_format=torch.channels_last)
 
 
+class RowsLinear(nn.Linear):
+    """A linear layer for a number of rows that is another in every batch: it computes with a multiple of 32 rows.
+
+    The result is the same. On the CPU in bfloat16 oneDNN keeps a compiled kernel and a copy of the weights for every
+    number of rows that it meets: measured with 3,456 x 512 weights, training took 4 MB more memory for each.
+    """
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return (n, out_features) of (n, in_features)."""
+        n = len(rows)
+        return super().forward(nn.functional.pad(rows, (0, 0, 0, -n % ROWS)))[:n]
+
+
 def build_head(n_features: int, head_size: int, n_classes: int, dropout: float) -> nn.Sequential:
     """Return the head: the bottleneck and both dropouts matter, as the reference found."""
     return nn.Sequential(
         nn.Dropout(dropout),
-        nn.Linear(n_features, head_size),
+        RowsLinear(n_features, head_size),
         nn.ReLU(),
         nn.Dropout(dropout),
         nn.BatchNorm1d(head_size),
-        nn.Linear(head_size, n_classes),
+        RowsLinear(head_size, n_classes),
     )
 
 

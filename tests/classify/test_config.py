@@ -1,5 +1,6 @@
 """The command line of the networks: the reference's recipe by default, contradictions refused."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from kuzushiji.classify.main import parse_args
 from kuzushiji.errors import InputError
 
 MINIMUM = ["clf_gt.csv", "--output-dir", "out"]
-SPEC_SECTION_8 = """--fold 1 --base resnet152 --test-height 2528 --crop-height 768 --crop-width 512 --scale-aug 0.3
+SPEC_SECTION_8 = shlex.split(
+    """--fold 1 --base resnet152 --test-height 2528 --crop-height 768 --crop-width 512 --scale-aug 0.3
     --color-hue-aug 7 --color-sat-aug 30 --color-val-aug 30 --n-tta 4 --pseudolabels a.csv b.csv
     --pseudolabels-oversample 2 --test-book umgy --n-folds 5 --train-limit 5 --test-limit 6 --head-dropout 0.5
     --frozen-start 1 --device cpu --opt-level O1 --benchmark 1 --batch-size 12 --max-targets 256 --workers 8
     --lr 16e-3 --wd 1e-4 --optimizer sgd --accumulation-steps 2 --epochs 50 --repeat-train 6 --cosine 1
-    --print-model --detailed-postfix _x""".split()
+    --print-model --detailed-postfix _x"""
+)
 
 
 def test_defaults_are_the_reference_s_recipe() -> None:

@@ -1,6 +1,7 @@
 """The command line of the networks, run in process: train, held-out pages, test pages, and what goes wrong."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,10 @@ from kuzushiji.data.labels import SEG_FP, read_page_points
 from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
 
-SMALL = (
+SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 16 --test-height 120 --crop-width 64 "
     "--crop-height 64 --batch-size 4 --train-limit 4 --repeat-train 1 --epochs 2 --n-tta 2 --workers 0 --device cpu"
-).split()
+)
 
 
 def prepare(tiny_root: Path, folder: Path) -> Path:
@@ -223,7 +224,11 @@ BEST = "{trained}/clf-fold0/model_best.pth"
         (keep, f"--resume {BEST} --base resnet18", "was trained with mobilenetv4_conv_small"),
         (keep, f"--resume {BEST} --head-size 32 --test-only", "was trained with 16"),
         (keep, "--resume {folder}/none.pth --test-only", "none.pth"),
-        (write("m.pth", b"nothing"), "--resume {folder}/m.pth --test-only", "m.pth: refused, expected a file of torch.save"),
+        (
+            write("m.pth", b"nothing"),
+            "--resume {folder}/m.pth --test-only",
+            "m.pth: refused, expected a file",
+        ),
         (keep, "--batch-size 40", "expected at least one whole batch"),
         (keep, "--lr 1e30 --epochs 1 --repeat-train 3", "expected a finite loss"),
         (keep, "--device cuda:99", "expected a device of this machine"),
@@ -264,6 +269,7 @@ def test_a_checkpoint_of_another_stage(trained: Path, tmp_path: Path) -> None:
 
 
 def test_help_needs_no_torch() -> None:
-    code = "import sys; from kuzushiji.classify.main import get_parser; get_parser().format_help(); print('torch' in sys.modules)"
+    show = "from kuzushiji.classify.main import get_parser; get_parser().format_help()"
+    code = f"import sys; {show}; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

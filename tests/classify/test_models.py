@@ -8,6 +8,7 @@ from kuzushiji.classify.backbones import Backbone, build_backbone
 from kuzushiji.classify.models import (
     ModelConfig,
     RoIClassifier,
+    RowsLinear,
     build_head,
     build_model,
     roi_cells,
@@ -53,12 +54,27 @@ def test_features_of_a_box(base: str, features: int) -> None:
 def test_head_is_the_reference_s() -> None:
     head = build_head(13_824, 1024, 4_213, 0.5)
     kinds = [nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.BatchNorm1d, nn.Linear]
-    assert [type(layer) for layer in head] == kinds
+    assert all(isinstance(layer, kind) for layer, kind in zip(head, kinds, strict=True))
     assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
     assert [(layer.in_features, layer.out_features) for layer in head if isinstance(layer, nn.Linear)] == [
         (13_824, 1024),
         (1024, 4_213),
     ]
+
+
+@pytest.mark.parametrize("n", [0, 1, 31, 32, 33])
+def test_linear_layers_of_the_head_compute_what_linear_layers_do(n: int) -> None:
+    torch.manual_seed(0)
+    plain = nn.Linear(7, 5)
+    rows = RowsLinear(7, 5)
+    rows.load_state_dict(plain.state_dict())
+    given, same = (torch.rand(n, 7, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2))
+    torch.testing.assert_close(rows(given), plain(same))
+    rows(given).square().sum().backward()
+    plain(same).square().sum().backward()
+    torch.testing.assert_close(rows.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(rows.bias.grad, plain.bias.grad)
+    torch.testing.assert_close(given.grad, same.grad)
 
 
 def test_frozen_start_keeps_weights_and_statistics() -> None:

@@ -1,6 +1,7 @@
 """Training: what it computes with, told from the inside. `test_main.py` runs it from the command line."""
 
 import dataclasses
+import shlex
 import shutil
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.loop import fit
 
-SMALL = (
+SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 32 --head-dropout 0 --test-height 240 "
     "--crop-width 160 --crop-height 240 --batch-size 3 --train-limit 3 --repeat-train 1 --workers 0 --cache-mb 0 "
     "--device cpu"
-).split()
-NO_AUGMENTATION = "--scale-aug 0 --color-hue-aug 0 --color-sat-aug 0 --color-val-aug 0".split()
+)
+NO_AUGMENTATION = shlex.split("--scale-aug 0 --color-hue-aug 0 --color-sat-aug 0 --color-val-aug 0")
 
 
 def test_learning_rate_zero_makes_training_and_validation_agree(tiny_root: Path, tmp_path: Path) -> None:
@@ -53,9 +54,7 @@ def test_learning_rate_zero_makes_training_and_validation_agree(tiny_root: Path,
     pages = pages_of(split.train, root.train_image, split.vocabulary, "clf_gt.csv")
     truth = read_page_labels(root.train_csv).of_pages(split.train.image_ids)
     classifier.model.eval()
-    valid = evaluate(
-        Predictor(precision), classifier.model, pages, split.train, truth, split.vocabulary, height=240
-    )
+    valid = evaluate(Predictor(precision), classifier.model, pages, split.train, truth, split.vocabulary, height=240)
     assert losses[0]["loss"] == pytest.approx(losses[-1]["loss"], rel=1e-5)
     assert valid["loss"] == pytest.approx(losses[-1]["loss"], rel=0.02)
     assert valid["accuracy"] == pytest.approx(losses[-1]["accuracy"], abs=0.06)
@@ -78,7 +77,7 @@ def test_learning_rate(words: str, factors: tuple[float, ...]) -> None:
 
 
 def test_accumulated_batches_count_as_one_update() -> None:
-    config = parse_args("clf_gt.csv --output-dir out --epochs 4 --accumulation-steps 5".split())
+    config = parse_args(shlex.split("clf_gt.csv --output-dir out --epochs 4 --accumulation-steps 5"))
     assert build_schedule(config, batches=10)(4) == pytest.approx(0.5)  # half of the 8 updates
 
 
