@@ -288,12 +288,11 @@ def save(
     import numpy as np
 
     from kuzushiji.artifacts import write_detailed
-    from kuzushiji.classify.level2_columns import table_of
     from kuzushiji.classify.level2_model import Level2Model, save_model
     from kuzushiji.classify.level2_tables import out_of_fold_table
 
     first = next(iter(boxes.features.values()))
-    columns = table_of(next(iter(boxes.sources.values())).take(np.zeros(1, np.int64))).names
+    columns = next(iter(boxes.sources.values())).take(np.zeros(1, np.int64)).table().names
     model = Level2Model(
         folds=tuple(result.model for result in results),
         feature_set=config.features,

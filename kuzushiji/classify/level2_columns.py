@@ -1,7 +1,7 @@
 """The second level's table: one row a box and candidate, as columns of numbers."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,23 @@ class Source:
     def take(self, rows: NDArray[np.int64]) -> "Source":
         """Return the source of the boxes at `rows`."""
         context = None if self.context is None else self.context.take(self.features.offsets, rows)
-        return Source(self.features.take(rows), context, self.language)
+        return replace(self, features=self.features.take(rows), context=context)
+
+    def table(self, leave_out: Collection[int] = ()) -> Table:
+        """Return the rows of all boxes.
+
+        Args:
+            leave_out: Folds whose truth is not looked at for the language's columns.
+        """
+        if self.context is None:
+            return reference_table(self.features)
+        columns = _Columns(len(self.features.candidates))
+        _add_models(columns, self.features)
+        _add_blend(columns, self.features)
+        _add_context(columns, self.features, self.context)
+        if self.language is not None:
+            _add_language(columns, self.features, self.context, self.language, leave_out)
+        return columns.table(self.features.offsets)
 
 
 def source_of(features: Features, feature_set: str, language: NGrams | None) -> Source:
@@ -62,24 +78,6 @@ def source_of(features: Features, feature_set: str, language: NGrams | None) -> 
     if feature_set == REFERENCE:
         return Source(features, None, None)
     return Source(features, context_of(features), language)
-
-
-def table_of(source: Source, leave_out: Collection[int] = ()) -> Table:
-    """Return the rows of all boxes of `source`.
-
-    Args:
-        source: The boxes.
-        leave_out: Folds whose truth is not looked at for the language's columns.
-    """
-    if source.context is None:
-        return reference_table(source.features)
-    columns = _Columns(len(source.features.candidates))
-    _add_models(columns, source.features)
-    _add_blend(columns, source.features)
-    _add_context(columns, source.features, source.context)
-    if source.language is not None:
-        _add_language(columns, source, leave_out)
-    return columns.table(source.features.offsets)
 
 
 def reference_table(features: Features) -> Table:
@@ -165,12 +163,12 @@ def _add_context(columns: _Columns, features: Features, context: Context) -> Non
     columns.add("in_book", context.in_book)
 
 
-def _add_language(columns: _Columns, source: Source, leave_out: Collection[int]) -> None:
+def _add_language(
+    columns: _Columns, features: Features, context: Context, language: NGrams, leave_out: Collection[int]
+) -> None:
     """Add what the training truth says of the candidate between its neighbours; unknown for `seg_fp`."""
-    features, context = source.features, source.context
-    assert context is not None and source.language is not None, "the language's columns need neighbours"
     box = features.box_of_candidate
-    values = source.language.log_probabilities(features.candidates, box, context.before, context.after, leave_out)
+    values = language.log_probabilities(features.candidates, box, context.before, context.after, leave_out)
     values[features.candidates == features.vocabulary.seg_fp] = np.nan
     for k, name in enumerate(ngrams.FEATURES):
         columns.add(name, values[:, k])

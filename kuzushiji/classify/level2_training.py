@@ -19,7 +19,7 @@ from kuzushiji.classify.boosters import (
     probabilities,
 )
 from kuzushiji.classify.context import blended_logits
-from kuzushiji.classify.level2_columns import Source, Table, table_of
+from kuzushiji.classify.level2_columns import Source, Table
 from kuzushiji.classify.linear_start import LinearStart, fit_linear_start
 from kuzushiji.classify.segments import best_of_group, group_sum, softmax
 
@@ -134,9 +134,9 @@ def rounds_without(best: Sequence[int], left_out: int) -> int:
     return round(sum(others) / len(others))
 
 
-def fold_scores(model: FoldModel, source: Source, table: Table | None = None) -> dict[str, Scores]:
+def fold_scores(model: FoldModel, source: Source) -> dict[str, Scores]:
     """Return the scores (m,) that each library's model gives the candidates of boxes that it has not seen."""
-    table = table_of(source, {model.fold}) if table is None else table
+    table = source.table({model.fold})
     start = _start_scores(model.start, table)
     return {kind: start + trees.predict(table.values, model.rounds[kind]) for kind, trees in model.trees.items()}
 
@@ -220,7 +220,7 @@ def _training_rows(
     for number in others:
         features = sources[number].features
         chosen, weight = _sample(features, targets[number], training.max_rows / max(n_rows, 1), training.seed + number)
-        tables.append(table_of(sources[number].take(chosen), {fold, number}))
+        tables.append(sources[number].take(chosen).table({fold, number}))
         rights.append(targets[number][members(features.offsets, chosen)])
         weights.append(weight)
     table = Table(
@@ -234,7 +234,7 @@ def _training_rows(
 
 
 def _watched_rows(fold: int, source: Source, target: NDArray[np.bool_], start: LinearStart | None) -> Rows:
-    table = table_of(source, {fold})
+    table = source.table({fold})
     weight = np.ones(len(source.features), np.float32)
     return Rows(table.values, table.names, table.offsets, target, _start_scores(start, table), weight)
 

@@ -20,6 +20,9 @@ _PRIOR_BOXES = 3.0
 _ENOUGH_BOXES = 20_000
 """More teach a dozen weights little: of more boxes, every so many are taken."""
 
+_RARE = np.float32(0.01)
+"""Added to a share before its logarithm: one character of a page of a hundred."""
+
 _ITERATIONS = 30
 _HALVINGS = 10
 _TOLERANCE = 1e-8
@@ -57,7 +60,8 @@ def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     columns |= {name: table.column(name) for name in ("votes", "is_seg_fp", *_LANGUAGE) if name in known}
     seg_fp = table.column("is_seg_fp")
     columns["seg_fp_overlap"] = seg_fp * table.column("box_overlap")
-    columns["log_on_page"] = np.log(table.column("on_page") + np.float32(0.01)) * (1 - seg_fp)
+    if "on_page" in known:
+        columns["log_on_page"] = np.log(table.column("on_page") + _RARE) * (1 - seg_fp)
     values = np.stack(list(columns.values()), axis=1).astype(np.float64)
     return tuple(columns), np.nan_to_num(values, copy=False, nan=0.0)
 
