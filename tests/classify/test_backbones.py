@@ -9,6 +9,8 @@ import torchvision
 from safetensors.torch import save_file
 
 from kuzushiji.classify.backbones import backbone_info, build_backbone
+from kuzushiji.classify.models import ModelConfig, build_model
+from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.errors import InputError
 
 
@@ -78,6 +80,15 @@ def test_our_own_half_precision_file_fills_every_layer(tmp_path: Path, name: str
     backbone = build_backbone(name, pretrained=False, weights=tmp_path / "small.safetensors")
     for key, value in source.state_dict().items():
         torch.testing.assert_close(backbone.state_dict()[key], value, atol=1e-3, rtol=1e-3)
+
+
+def test_a_classifier_s_checkpoint_gives_its_backbone(tmp_path: Path) -> None:
+    """`--weights model_best.pth`: the backbone of a run on other classes, such as on machine-written books."""
+    source = build_model(ModelConfig("resnet18", head_size=8), 3, pretrained=False)
+    save_checkpoint(tmp_path / "model_best.pth", {"model": source}, {"stage": "classify.train"})
+    backbone = build_backbone("resnet18", pretrained=False, weights=tmp_path / "model_best.pth")
+    for key, value in source.backbone.state_dict().items():
+        assert torch.equal(backbone.state_dict()[key], value)
 
 
 def test_weights_of_another_architecture(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.main import parse_args
+from kuzushiji.classify.main import parse_args, training_inputs
+from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 
 MINIMUM = ["clf_gt.csv", "--output-dir", "out"]
@@ -100,3 +101,15 @@ def test_a_checkpoint_decides_what_flags_do_not() -> None:
     resumed = parse_args([*MINIMUM, "--resume", "m.pth"]).training_parameters()
     assert {name for name, value in resumed.items() if value is None} >= {"base", "head_size", "test_height"}
     assert parse_args([*MINIMUM, "--resume", "m.pth", "--base", "resnet18"]).training_parameters()["base"] == "resnet18"
+
+
+def test_weights_that_come_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuzushiji.packaged._FOLDER", tmp_path)
+    (tmp_path / "resnet18.safetensors").touch()
+    config = parse_args([*MINIMUM, "--weights", "books", "--base", "resnet18"])
+    assert config.weights_file == tmp_path / "resnet18.safetensors"
+    assert config.weights_file in training_inputs(config, DataRoot(tmp_path))
+    with pytest.raises(InputError, match=r"packaged weights \(resnet18\), got resnet34"):
+        assert parse_args([*MINIMUM, "--weights", "books", "--base", "resnet34"]).weights_file
+    assert parse_args([*MINIMUM, "--weights", "w.pth"]).weights_file == Path("w.pth")
+    assert parse_args(MINIMUM).weights_file is None
