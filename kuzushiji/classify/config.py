@@ -146,6 +146,14 @@ class ClassifyConfig:
     ema: float = option(
         0.0, "decay of the averaged weights that are evaluated and kept; 0: none", type=cli.fraction, group=TRAINING
     )
+    head_start_epochs: int = option(
+        0, "before the first epoch train the head alone, with this many passes over the boxes' features, which are "
+        "kept in memory: pays where training is short",
+        type=cli.non_negative_int, group=TRAINING,
+    )  # fmt: skip
+    head_start_lr: float = option(
+        3e-3, "learning rate of that, of AdamW, cosine to zero", type=cli.positive_float, group=TRAINING
+    )
     evaluate_every: int = option(
         1, "evaluate after every so many epochs, and after the last", type=cli.positive_int, group=TRAINING
     )

@@ -90,10 +90,14 @@ class RoIClassifier(nn.Module):
         Returns:
             (k, classes) float32 logits; no rows without boxes.
         """
-        pictures = self.normalise(images)
-        features = torch.cat([roi_cells(maps, rois, stride) for maps, stride in self._maps(pictures)], dim=1)
-        logits: Tensor = self.head(features.flatten(1))
+        logits: Tensor = self.head(self.features(images, rois))
         return logits.float()
+
+    def features(self, images: Tensor, rois: Tensor) -> Tensor:
+        """Return (k, features) float32, what the head sees of each box; arguments as of `forward`."""
+        pictures = self.normalise(images)
+        cells = torch.cat([roi_cells(maps, rois, stride) for maps, stride in self._maps(pictures)], dim=1)
+        return cells.flatten(1)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return (n, h, w, 3) uint8 pictures as (n, 3, h, w) normalised floats, channels last in memory."""

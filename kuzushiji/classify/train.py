@@ -12,6 +12,7 @@ from kuzushiji.classify.classifier import Classifier, build_classifier, inputs_c
 from kuzushiji.classify.collate import Batch, Collate
 from kuzushiji.classify.config import PARAMS, ClassifyConfig
 from kuzushiji.classify.dataset import CropDataset, PageStore
+from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
 from kuzushiji.classify.setup import peak_memory, set_up
@@ -54,6 +55,8 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
     if fresh or not (config.output_dir / CHECKPOINT).exists():  # else the parameters are yet to be compared
         write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
         atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
+        if config.head_start_epochs:
+            give_head_start(config, classifier, crops, precision)
     training = build_training(config, classifier, crops, precision, inputs)
     meter = Meter(training.step, evaluation)
     fit(replace(training, step=meter.step, evaluate=meter.evaluate, fresh=fresh))
@@ -93,6 +96,13 @@ def build_training(
         ema_decay=config.ema or None,
         precision=precision,
     )
+
+
+def give_head_start(config: ClassifyConfig, classifier: Classifier, crops: CropDataset, precision: Precision) -> None:
+    """Train the head alone, on whole pages; only where a run begins: what goes on has its head in the checkpoint."""
+    recipe = HeadStart(epochs=config.head_start_epochs, lr=config.head_start_lr, seed=config.seed)
+    predictor = Predictor(precision, config.workers, crops.store)
+    start_head(classifier.model, crops.pages, predictor, classifier.test_height, recipe)
 
 
 def build_crops(config: ClassifyConfig, root: DataRoot, split: Split, page_height: int) -> CropDataset:
