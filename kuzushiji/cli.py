@@ -16,6 +16,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 _SIGNALLED = 128
 """Added to a signal's number, as shells do: 130 for Ctrl-C, 143 for SIGTERM."""
+_BOOLEANS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -25,6 +26,16 @@ class ArgumentParser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        """Parse as argparse does, but do not take a file that stands after a plain `--flag` for its 0 or 1."""
+        words = list(sys.argv[1:] if args is None else args)
+        if any(not action.option_strings for action in self._actions):
+            flags = {name for name, action in self._option_string_actions.items() if action.type is bool_flag}
+            for i, word in enumerate(words[:-1]):
+                if word in flags and ("/" in words[i + 1] or "." in words[i + 1]):
+                    words[i] += "=1"
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -69,7 +80,7 @@ def _one_line(error: InputError) -> str:
 
 def bool_flag(text: str) -> bool:
     """Parse 0/1 (also true/false, yes/no)."""
-    value = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}.get(text.lower())
+    value = _BOOLEANS.get(text.lower())
     if value is None:
         raise argparse.ArgumentTypeError(f"expected 0 or 1, got {text!r}")
     return value

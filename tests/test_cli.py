@@ -142,6 +142,16 @@ def test_add_bool(argv, value):
     assert parser.parse_args(argv).x is value
 
 
+@pytest.mark.parametrize("argv", [["--x", "a.csv"], ["a.csv", "--x"], ["--x=1", "a.csv"], ["--x", "1", "a.csv"]])
+def test_a_file_after_a_flag_is_not_its_value(argv):
+    parser = cli.ArgumentParser()
+    parser.add_argument("files", nargs="+")
+    cli.add_bool(parser, "--x", default=False, help="Whether.")
+    for parse in (parser.parse_args, parser.parse_intermixed_args):
+        found = parse(argv)
+        assert (found.x, found.files) == (True, ["a.csv"])
+
+
 def test_data_root_has_no_default_of_its_own():
     """Where the data are is for `kuzushiji.data.paths` to say: flag, environment, data/."""
     parser = cli.ArgumentParser()
