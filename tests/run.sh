@@ -8,13 +8,13 @@ use_environment requirements.txt requirements-dev.txt || exit 1
 failed=()
 check() {
   echo "== $*"
-  "$PYTHON" -m "$@" || failed+=("$1")
+  "$PYTHON" -m "$@" || failed+=("$*;")
 }
 check ruff check .
 check ruff format --check .
 check mypy
 echo "== lint-imports"
-"$PYTHON" -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' || failed+=(lint-imports)
+"$PYTHON" -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' || failed+=('lint-imports;')
 [ ${#failed[@]} = 0 ] || echo "failed: ${failed[*]}"
 
 # Last, so that pytest's closing line ends the output; its exit code counts only after those of the other checks.
