@@ -55,7 +55,9 @@ sys.addaudithook(watch)
 for name in modules:
     importlib.import_module(name)
 inside = [os.path.join(root, package) + os.sep for package in packages] + [os.getcwd() + os.sep]
-read = [path for path in opened if path.startswith(tuple(inside)) and not path.endswith((".py", ".pyc"))]
+code = (".py", ".pyc")
+read = [path for path in opened
+        if path.startswith(tuple(inside)) and not path.endswith(code) and "__pycache__" not in path]
 print(json.dumps({"read": read, "handlers": len(logging.root.handlers)}))
 """
 
