@@ -155,8 +155,9 @@ class ClassifyConfig:
         3e-3, "learning rate of that, of AdamW, cosine to zero", type=cli.positive_float, group=TRAINING
     )
     evaluate_every: int = option(
-        1, "evaluate after every so many epochs, and after the last", type=cli.positive_int, group=TRAINING
-    )
+        1, "evaluate after every so many epochs, and after the last; 0: never, the last epoch counts as the best",
+        type=cli.non_negative_int, group=TRAINING,
+    )  # fmt: skip
     seed: int = option(0, "seed of everything random", type=cli.non_negative_int, group=TRAINING)
 
     n_tta: int = option(

@@ -112,8 +112,9 @@ def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) ->
 
     metrics = train(config, root, split, record.input_digests())
     record.finish(metrics=metrics)
-    best, last = metrics["best"]["f1"], metrics["last"]["f1"]
-    print(f"{config.output_dir}: F1 of the best epoch {best:.4f}, of the last {last:.4f} (one size of the pages)")
+    if metrics["best"]:
+        best, last = metrics["best"]["f1"], metrics["last"]["f1"]
+        print(f"{config.output_dir}: F1 of the best epoch {best:.4f}, of the last {last:.4f} (one size of the pages)")
 
 
 def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:

@@ -59,7 +59,7 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
             give_head_start(config, classifier, crops, precision)
     training = build_training(config, classifier, crops, precision, inputs)
     meter = Meter(training.step, evaluation)
-    fit(replace(training, step=meter.step, evaluate=meter.evaluate, fresh=fresh))
+    fit(replace(training, step=meter.step, evaluate=meter.evaluate if config.evaluate_every else None, fresh=fresh))
     metrics = {**read_json(config.output_dir / METRICS), **meter.rates(), **peak_memory(precision.device)}
     atomic_write_json(config.output_dir / METRICS, metrics)
     return metrics

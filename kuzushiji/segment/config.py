@@ -145,8 +145,9 @@ class SegmentConfig:
         0.0, "decay of the averaged weights that are evaluated and kept; 0: none", type=cli.fraction, group="training"
     )
     evaluate_every: int = option(
-        1, "evaluate after every so many epochs, and after the last", type=cli.positive_int, group="training"
-    )
+        1, "evaluate after every so many epochs, and after the last; 0: never, the last epoch counts as the best",
+        type=cli.non_negative_int, group="training",
+    )  # fmt: skip
     seed: int = option(0, "seed of everything random", type=cli.non_negative_int, group="training")
 
     test_long_side: int | None = option(

@@ -91,10 +91,11 @@ def run_training(config: SegmentConfig, data: DataRoot) -> None:
     result = train(config, pages, record.input_digests())
     facts: dict[str, Any] = {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
     record.finish(**facts)
-    logger.info(
-        "%s: F1 %.4f in epoch %d (best), %.4f in epoch %d (last)",
-        folder.model_best, result.best["f1"], result.best_epoch + 1, result.last["f1"], result.last_epoch + 1,
-    )  # fmt: skip
+    if result.best:
+        logger.info(
+            "%s: F1 %.4f in epoch %d (best), %.4f in epoch %d (last)",
+            folder.model_best, result.best["f1"], result.best_epoch + 1, result.last["f1"], result.last_epoch + 1,
+        )  # fmt: skip
 
 
 def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> None:

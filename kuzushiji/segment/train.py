@@ -71,7 +71,7 @@ def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) ->
             sampler=sampler,
             step=build_step(model, precision.device),
             epochs=config.epochs,
-            evaluate=build_evaluation(config, pages, store, precision),
+            evaluate=build_evaluation(config, pages, store, precision) if config.evaluate_every else None,
             evaluate_every=config.evaluate_every,
             accumulation_steps=config.accumulation_steps,
             max_grad_norm=config.clip_grad or None,

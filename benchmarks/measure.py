@@ -1,0 +1,37 @@
+"""Seconds and memory of whole processes, for the benchmarks beside this file."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def measured(words: Sequence[str], rows: int | None = None, **environment: str) -> dict[str, Any]:
+    """Run `python WORDS` and return seconds, processor seconds, peak memory and, for `rows`, rows a second.
+
+    Processor seconds tell more where the machine is busy with other things.
+    """
+    started = time.perf_counter()
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen([sys.executable, *words], env={**os.environ, "PYTHONPATH": paths, **environment})
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"failed: python {' '.join(words)}")
+    result: dict[str, Any] = {
+        "seconds": round(seconds, 2),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_gb": round(usage.ru_maxrss / 2**20, 2),
+    }
+    return result if rows is None else {**result, "rows_per_second": round(rows / seconds)}
+
+
+def machine() -> str:
+    """Return what the numbers were measured on."""
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -1,0 +1,56 @@
+"""Seconds and memory of the table stages at the competition's size.
+
+    make_kaggle_scale.py SCALE --test            # tables of the real size in the reference's format
+    python benchmarks/tables.py SCALE            # kept in benchmarks/results/tables.json
+
+Reads and writes a fold's table in both formats, makes the features of one fold of four kinds of models, blends ten
+tables, chooses pseudolabels from twenty and scores a blend; each as a whole process with its imports. Writes Parquet
+tables beside the text tables of SCALE once, and everything else into SCALE/benchmark.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from measure import machine, measured
+
+KINDS = ("", "-wsl8d-mt256-frozen", "-wsl8d-mt256-frozen-pseudo", "-wsl8d-mt256-frozen-pseudo-ft")
+READ = "import sys; from pathlib import Path; from kuzushiji.artifacts import *\n"
+READ += "from kuzushiji.data.paths import DataRoot\n"
+READ += "table = read_detailed(Path(sys.argv[1]), data_root=DataRoot(Path(sys.argv[2])))\n"
+WRITE = READ + "write_detailed(Path(sys.argv[3]), table)\n"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scale", type=Path)
+    scale: Path = parser.parse_args().scale
+    runs, root, out = scale / "_runs", str(scale / "data"), scale / "benchmark"
+    out.mkdir(exist_ok=True)
+    for text in sorted(runs.glob("*/*detailed.csv.gz")):
+        parquet = text.with_name(text.name.replace(".csv.gz", ".parquet"))
+        if not parquet.exists():
+            measured(["-c", WRITE, str(text), root, str(parquet)])
+    first = {suffix: str(runs / f"clf-fold0/detailed.{suffix}") for suffix in ("parquet", "csv.gz")}
+    import_alone = measured(["-c", READ.splitlines()[0] + "; import pyarrow.parquet, pyarrow.csv"])
+    report = {"import of pandas and pyarrow, within each": import_alone}
+    for suffix, path in first.items():
+        report[f"read a fold, {suffix}"] = measured(["-c", READ, path, root])
+        report[f"read and write a fold, {suffix}"] = measured(["-c", WRITE, path, root, str(out / f"copy.{suffix}")])
+    for suffix in first:
+        groups = json.dumps([[str(runs / f"clf-fold0{kind}/detailed.{suffix}")] for kind in KINDS])
+        words = ["-m", "kuzushiji.classify.level2_features", groups, str(out / "features.parquet")]
+        report[f"features of a fold, 4 kinds, {suffix}"] = measured([*words, "--data-root", root, "--force"])
+    tests = [str(path) for path in sorted(runs.glob("clf-fold*/test_detailed.parquet"))]
+    blend = ["-m", "kuzushiji.classify.blend", "--data-root", root, "--force"]
+    report["blend of 10 tables"] = measured([*blend, *tests[:10], "--output-detailed", str(out / "blend.parquet")])
+    pseudo = ["-m", "kuzushiji.classify.pseudolabel", *tests, str(out / "pseudolabels.csv.gz"), "--force"]
+    report["pseudolabels of 20 tables"] = measured(pseudo)
+    folds = [str(path) for path in sorted(runs.glob("clf-fold*/detailed.parquet"))]
+    report["score of 20 tables of 5 folds"] = measured([*blend, *folds, "--score"])
+    print(json.dumps({"machine": machine(), **report}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
