@@ -111,12 +111,14 @@ def _log_sum(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _look_up(
     offsets: NDArray[np.int64],
-    candidates: NDArray[np.int32],
-    classes: NDArray[np.int32],
+    candidates: NDArray[np.signedinteger],
+    classes: NDArray[np.signedinteger],
     logits: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Return each candidate's logit in one table (n, k) of classes and logits; NaN where the table lacks it."""
     found = np.full(len(candidates), np.nan, np.float32)
+    if int(candidates.max(initial=0)) <= np.iinfo(np.int16).max >= int(classes.max(initial=0)):
+        classes, candidates = classes.astype(np.int16), candidates.astype(np.int16)
 
     def look_up_rows(rows: slice) -> None:
         start, stop = offsets[rows.start], offsets[rows.stop]

@@ -87,13 +87,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not config.force and record.is_done():
         logger.info("%s: already done, skipped", config.output)
         return 0
+    from kuzushiji.artifacts import Detailed
+    from kuzushiji.artifacts.detailed import is_text
     from kuzushiji.artifacts.features import write_features
     from kuzushiji.classify.blending import blend_tables
     from kuzushiji.classify.candidates import build_features
+    from kuzushiji.classify.parallel import in_parallel
     from kuzushiji.classify.predictions import read_tables
     from kuzushiji.files import sha256_of_file
 
-    blends = [blend_tables(read_tables([Path(name) for name in group], root), group) for group in config.groups]
+    def blend_group(group: tuple[str, ...]) -> Detailed:
+        return blend_tables(read_tables([Path(name) for name in group], root), group)
+
+    # A text table is several times as large while it is read: one at a time.
+    blends = in_parallel(blend_group, config.groups, at_a_time=1 if any(map(is_text, config.paths)) else None)
     sources = {str(path): sha256_of_file(path) for path in config.paths}
     features = build_features(blends, config.groups, sources, config.top_k)
     with record.output_path(config.output, force=config.force) as temporary:
