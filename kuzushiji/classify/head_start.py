@@ -126,6 +126,7 @@ def train_head(head: nn.Module, features: Tensor, classes: Tensor, predictor: Pr
 
     head.train()
     engine = Engine(update)
+    engine.logger.setLevel(logging.WARNING)  # else a line an epoch
     engine.add_event_handler(Events.ITERATION_COMPLETED, count)
     engine.run(shuffled(features, classes, recipe), max_epochs=recipe.epochs, epoch_length=n_updates)
     return right / len(classes)
