@@ -65,11 +65,14 @@ class Variant:
     lr: float = 0.05
     eta: float = 0.15
     leaves: int | None = None
+    categorical: bool = False
 
 
 VARIANTS = {
     "reference": Variant(features=REFERENCE, objective=BINARY, start=False),
     "reference, softmax": Variant(features=REFERENCE, start=False),
+    "reference, lightgbm": Variant(features=REFERENCE, objective=BINARY, start=False, kinds=(LIGHTGBM,)),
+    "the same, categorical": Variant(REFERENCE, BINARY, start=False, kinds=(LIGHTGBM,), categorical=True),
     "binary": Variant(objective=BINARY, start=False),
     "softmax without start": Variant(start=False),
     "start alone": Variant(rounds=1),
@@ -127,12 +130,16 @@ def evaluate(run: Run, variant: Variant) -> dict[str, float]:
     }
     targets = {fold: target_rows(part, true_classes(part)) for fold, part in run.features.items()}
     recipes = {}
+    names = next(iter(sources.values())).take(np.zeros(1, np.int64)).table().names
     for kind in variant.kinds:
         leaves = {"num_leaves": variant.leaves} if kind == LIGHTGBM else {"max_depth": 3}
         positive = 1.2 if variant.objective == BINARY and kind == LIGHTGBM else 1.0
         rate = variant.lr if kind == LIGHTGBM else variant.eta
         plain = Recipe(variant.objective, variant.rounds, 20, rate, positive)
-        recipes[kind] = replace(plain, extra=leaves) if variant.leaves else plain
+        extra: dict[str, object] = leaves if variant.leaves else {}
+        if variant.categorical:
+            extra["categorical_feature"] = [i for i, name in enumerate(names) if name.endswith("_cls")]
+        recipes[kind] = replace(plain, extra=extra)
     training = Training(recipes, variant.start, 800_000, 0, n_cores())
     results = train_across_folds(sources, targets, training)
     choices = {r.model.fold: fold_choices(run.features[r.model.fold], r, variant.objective, 0.0) for r in results}

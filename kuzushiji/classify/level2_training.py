@@ -25,10 +25,10 @@ from kuzushiji.classify.segments import best_of_group, group_sum, softmax
 
 logger = logging.getLogger(__name__)
 
-_EASY = 0.995
+_EASY = 0.98
 """Probability of the true candidate, by the blend, from which a box teaches little and may stand for several."""
 
-_LEAST_EASY = 0.1
+_LEAST_EASY = 0.05
 _ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
 
 

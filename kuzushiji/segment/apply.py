@@ -30,7 +30,7 @@ def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> 
     detections, facts = _detect(config, stored, pages.held_out_images, "held-out pages")
     sizes = {image_id: page_size(path) for image_id, path in pages.held_out_images.items()}
     folder = RunFolder(config.output_dir)
-    write_page_labels(folder.clf_gt, label_with_truth(detections, pages.held_out, sizes))
+    write_page_labels(folder.clf_gt, label_with_truth(detections, pages.held_out, sizes, config.match_iou))
     write_detections(folder.detections, detections)
     labels = read_page_labels(folder.clf_gt)  # in whole pixels: the score is that of the file
     metrics = {

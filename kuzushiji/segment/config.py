@@ -160,6 +160,10 @@ class SegmentConfig:
         0.25, "of two boxes with a greater IoU only the better stays", type=cli.fraction, group="inference"
     )
     max_detections: int = option(1000, "most boxes of a page", type=cli.positive_int, group="inference")
+    match_iou: float = option(
+        0.5, "IoU with a truth box from which on a box on a held-out page counts as that character, not as seg_fp",
+        type=cli.fraction, group="inference", changes_result=False,
+    )  # fmt: skip
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group="machine", changes_result=False)
     opt_level: str = option("O0", "O0: float32; O1: mixed precision", choices=("O0", "O1"), group="machine")

@@ -64,6 +64,13 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
             read_detections(tmp_path / name)
 
 
+@pytest.mark.parametrize(("min_iou", "code"), [(0.5, SEG_FP), (0.25, "U+3042")])
+def test_the_least_iou_is_a_parameter(min_iou: float, code: str) -> None:
+    truth = PageLabels.from_arrays(["p"], np.zeros(1, np.int64), np.array(["U+3042"], object), np.array([[0, 0, 9, 9]]))
+    found = Detections.from_pages({"p": (np.array([[0.0, 0, 9, 27]]), np.array([0.9]))})  # IoU 1/3
+    assert label_with_truth(found, truth, {"p": (99, 99)}, min_iou).boxes["code"].tolist() == [code]
+
+
 @pytest.mark.parametrize(
     ("box_xyxy", "code"),
     [
