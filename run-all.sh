@@ -24,12 +24,15 @@ stage_books() {
 # Every fault of the data before any of it is used; again only after a file has changed.
 stage_check() {
   local passed=$LOGS/check.passed
-  if [ "$FORCE" = 0 ] && [ -f "$passed" ] && [ -z "$(find -L "$DATA_ROOT" -newer "$passed" -print -quit)" ]; then
+  local root
+  root=$(cd "$DATA_ROOT" 2>/dev/null && pwd -P || echo "$DATA_ROOT")
+  if [ "$FORCE" = 0 ] && [ -f "$passed" ] && grep -qxF "$root" "$passed" &&
+    [ -z "$(find -L "$DATA_ROOT" -newer "$passed" -print -quit)" ]; then
     echo "check: $DATA_ROOT is unchanged since it passed, skipped"
     return
   fi
   run_one check kuzushiji.data.check "$DATA_ROOT"
-  [ "$DRY_RUN" = 1 ] || touch "$passed"
+  [ "$DRY_RUN" = 1 ] || echo "$root" >"$passed"
 }
 
 # Where the characters are. Each fold's detector finds the boxes of the pages it has not seen and those of the test pages.

@@ -13,7 +13,7 @@ usage: bash $(basename "$0") [PROFILE] [--fold K] [--stage NAME] [--force] [--dr
   --stage NAME  only this stage: ${STAGES[*]}
   --force       run again what is done
   --dry-run     print the commands and run nothing
-  --jobs N      processes side by side; without it one a GPU, or one a core where there is no GPU
+  --jobs N      processes side by side; without it what the profile says, else one a GPU, or a core
 END
 }
 

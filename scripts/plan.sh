@@ -13,8 +13,8 @@ The competition's data are not in $1/ (train.csv, train_images/, test_images/ ex
 that has accepted the rules on https://www.kaggle.com/c/kuzushiji-recognition :
   pip install kaggle
   kaggle competitions download -c kuzushiji-recognition -p $1
-  cd $1 && unzip kuzushiji-recognition.zip
-  for name in train_images test_images; do [ -d \$name ] || unzip -q \$name.zip -d \$name; done
+  (cd $1 && unzip -q kuzushiji-recognition.zip &&
+    for name in train_images test_images; do [ -d \$name ] || unzip -q \$name.zip -d \$name; done)
   bash run-all.sh kaggle
 Profiles: $(profiles). Without any data: bash run-all.sh demo
 END

@@ -30,5 +30,5 @@ wait "$!"
 
 for backbone in resnet18 resnet10t; do
   "$PYTHON" -m kuzushiji.classify.extract_backbone "$FOLDER/$backbone/model_best.pth" \
-    "kuzushiji/weights/$backbone.safetensors"
+    "kuzushiji/weights/$backbone.safetensors" --licence "CC BY-SA 3.0"
 done

@@ -22,6 +22,9 @@ class ExtractConfig:
         dataclasses.MISSING, "checkpoint of a classifier, model_best.pth", metavar="CHECKPOINT", positional=True
     )
     output: Path = option(dataclasses.MISSING, "file to write, .safetensors", metavar="OUT", positional=True)
+    licence: str | None = option(
+        None, "licence of the weights, for the file's metadata: it follows from the pages and weights trained on"
+    )
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -57,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if any(not torch.isfinite(value).all() for value in state.values()):
         raise InputError(f"{config.checkpoint}: expected weights that float16 can hold, got larger ones")
-    facts = {"backbone": classifier.config.base, "classes": str(len(classifier.vocabulary)), "licence": "CC BY-SA 3.0"}
+    facts = {"backbone": classifier.config.base, "classes": str(len(classifier.vocabulary))}
+    if config.licence:
+        facts["licence"] = config.licence
     with atomic_path(config.output) as temporary:
         save_file(state, temporary, metadata=facts)
     print(f"{config.output}: {len(state)} tensors of {classifier.config.base}")

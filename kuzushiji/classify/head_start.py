@@ -19,7 +19,9 @@ from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.engine.optim import build_optimizer
+from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.schedule import LRSchedule, build_factor
+from kuzushiji.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +75,12 @@ def start_head(
         recipe: How the head is trained.
 
     Raises:
-        InputError: a page cannot be read.
+        InputError: a page cannot be read; the loss is not finite.
     """
     features, classes = box_features(model, pages, predictor, page_height)
     with torch.random.fork_rng(devices=[predictor.precision.device] if features.is_cuda else []):
         torch.manual_seed(recipe.seed)
-        accuracy = train_head(model.head, features, classes, predictor, recipe)
+        accuracy = train_head(model.head, features, classes, predictor.precision, recipe)
     logger.info("head start: %d boxes, %d passes, accuracy %.4f in the last", len(classes), recipe.epochs, accuracy)
     return accuracy
 
@@ -92,50 +94,65 @@ def box_features(
     """
     was_training = model.training
     model.eval()
-    features, classes = [], []
-    for number, rows in predictor.page_logits(Features(model), pages, (page_height,), title="head start"):
-        features.append(rows.half())
-        classes.append(torch.from_numpy(np.asarray(pages[number].classes, np.int64)))
+    distinct = list({page.path: page for page in pages}.values())  # a page that comes more than once is read once
+    rows = predictor.page_logits(Features(model), distinct, (page_height,), title="head start")
+    features = {distinct[number].path: of_page.half() for number, of_page in rows}
     model.train(was_training)
-    return torch.cat(features), torch.cat(classes).to(predictor.precision.device)
+    with_boxes = [page for page in pages if len(page.classes)]
+    classes = np.concatenate([page.classes for page in with_boxes]).astype(np.int64)
+    return (
+        torch.cat([features[page.path] for page in with_boxes]),
+        torch.from_numpy(classes).to(predictor.precision.device),
+    )
 
 
-def train_head(head: nn.Module, features: Tensor, classes: Tensor, predictor: Predictor, recipe: HeadStart) -> float:
-    """Train `head` on (n, features) and (n,) classes, and return the accuracy in the last pass."""
+def train_head(head: nn.Module, features: Tensor, classes: Tensor, precision: Precision, recipe: HeadStart) -> float:
+    """Train `head` on (n, features) and (n,) classes, and return the accuracy in the last pass.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
+    precision = Precision(precision.device, precision.dtype)  # with a gradient scale of its own
     n_updates = -(-len(classes) // recipe.batch_size)
     optimizer = build_optimizer(head.parameters(), "adamw", recipe.lr, weight_decay=recipe.weight_decay)
     schedule = LRSchedule(optimizer, build_factor(recipe.epochs * n_updates, use_cosine=True))
     loss_of = nn.CrossEntropyLoss()
 
-    def update(engine: Engine, rows: Rows) -> int:
+    def update(engine: Engine, rows: Rows) -> tuple[int, int]:
         schedule.set_step(engine.state.iteration - 1)
         features, classes = rows
-        with predictor.precision.autocast():
+        with precision.autocast():
             logits = head(features.float()).float()
+        loss = loss_of(logits, classes)
+        if not torch.isfinite(loss):
+            raise InputError(f"head start: expected a finite loss, got {loss.item()}; a lower --head-start-lr may help")
         optimizer.zero_grad()
-        loss_of(logits, classes).backward()
-        optimizer.step()
-        return int((logits.detach().argmax(dim=1) == classes).sum())
+        precision.backward(loss)
+        precision.step(optimizer)
+        return int((logits.detach().argmax(dim=1) == classes).sum()), len(classes)
 
-    right = 0
+    right = seen = 0
 
     def count(engine: Engine) -> None:
-        nonlocal right
-        first_of_pass = (engine.state.iteration - 1) % n_updates == 0
-        right = engine.state.output + (0 if first_of_pass else right)
+        nonlocal right, seen
+        if (engine.state.iteration - 1) % n_updates == 0:
+            right = seen = 0
+        right, seen = right + engine.state.output[0], seen + engine.state.output[1]
 
     head.train()
     engine = Engine(update)
     engine.logger.setLevel(logging.WARNING)  # else a line an epoch
     engine.add_event_handler(Events.ITERATION_COMPLETED, count)
     engine.run(shuffled(features, classes, recipe), max_epochs=recipe.epochs, epoch_length=n_updates)
-    return right / len(classes)
+    return right / seen
 
 
 def shuffled(features: Tensor, classes: Tensor, recipe: HeadStart) -> Iterator[Rows]:
-    """Yield batches of rows, in a new order in each pass."""
+    """Yield batches of rows, in a new order in each pass; a row that is left alone comes twice."""
     generator = torch.Generator().manual_seed(recipe.seed)
     for _ in range(recipe.epochs):
         order = torch.randperm(len(classes), generator=generator).to(classes.device)
         for rows in torch.split(order, recipe.batch_size):
+            if len(rows) == 1:  # batch norm needs two rows
+                rows = rows.repeat(2)
             yield features[rows], classes[rows]

@@ -108,6 +108,11 @@ def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageR
 def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> None:
     """Train, and write what training leaves."""
     split = read_split(config, root)
+    if record.path.exists() and not record.changed_parameters():
+        # The run is over, and its outputs were damaged or its inputs are others now: going on would change nothing.
+        logger.info("%s: the outputs are not those of the record, training starts anew", config.output_dir)
+        for name in ("checkpoint.pth", record.path.name):
+            (config.output_dir / name).unlink(missing_ok=True)
     from kuzushiji.classify.train import train
 
     metrics = train(config, root, split, record.input_digests())

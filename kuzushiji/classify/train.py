@@ -50,7 +50,7 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
     precision = set_up(config)
     classifier = build_classifier(config, split.vocabulary, precision)
     crops = build_crops(config, root, split, classifier.test_height)
-    evaluation = Evaluation(config, root, split, classifier.test_height, precision)
+    evaluation = Evaluation(config, root, split, classifier.test_height, precision) if config.evaluate_every else None
     fresh = config.force or inputs_changed(config.output_dir / CHECKPOINT, inputs)
     if fresh or not (config.output_dir / CHECKPOINT).exists():  # else the parameters are yet to be compared
         write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
@@ -59,7 +59,7 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
             give_head_start(config, classifier, crops, precision)
     training = build_training(config, classifier, crops, precision, inputs)
     meter = Meter(training.step, evaluation)
-    fit(replace(training, step=meter.step, evaluate=meter.evaluate if config.evaluate_every else None, fresh=fresh))
+    fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None, fresh=fresh))
     metrics = {**read_json(config.output_dir / METRICS), **meter.rates(), **peak_memory(precision.device)}
     atomic_write_json(config.output_dir / METRICS, metrics)
     return metrics
@@ -187,8 +187,10 @@ class Evaluation:
 class Meter:
     """How much a process trains in how much time: wraps the step and the evaluation, whose time does not count."""
 
-    def __init__(self, step: Callable[[Any], StepOutput], evaluate: Callable[[nn.Module], dict[str, float]]) -> None:
-        """Start the clock."""
+    def __init__(
+        self, step: Callable[[Any], StepOutput], evaluate: Callable[[nn.Module], dict[str, float]] | None
+    ) -> None:
+        """Start the clock; without an evaluation `evaluate` is not to be called."""
         self._step, self._evaluate = step, evaluate
         self._started = time.monotonic()
         self._paused = 0.0
@@ -202,6 +204,7 @@ class Meter:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return the metrics of the model."""
+        assert self._evaluate is not None
         started = time.monotonic()
         metrics = self._evaluate(model)
         self._paused += time.monotonic() - started

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kuzushiji.classify.head_start import HeadStart, box_features, shuffled, start_head
+from kuzushiji.classify.head_start import HeadStart, box_features, shuffled, start_head, train_head
 from kuzushiji.classify.inputs import Page, pages_of
 from kuzushiji.classify.main import main
 from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model, roi_features
@@ -14,7 +14,9 @@ from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.precision import Precision
+from kuzushiji.errors import InputError
 
 PREDICTOR = Predictor(Precision(torch.device("cpu")))
 RECIPE = HeadStart(epochs=30, lr=1e-2, batch_size=16)
@@ -72,17 +74,54 @@ def test_every_pass_has_every_box_once_in_a_new_order() -> None:
     assert all(torch.equal(rows[0][:, 0].long(), rows[1]) for rows in batches)  # a box keeps its class
 
 
-def test_a_run_that_goes_on_has_no_second_start(
-    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    monkeypatch.setattr("kuzushiji.classify.train.start_head", lambda *_: calls.append("start"))
+def test_a_row_left_alone_comes_twice(model: RoIClassifier) -> None:
+    """Batch norm cannot do with one; the accuracy stays a share."""
+    features, classes = torch.randn(5, roi_features(model.backbone)), torch.arange(5) % 3
+    recipe = HeadStart(epochs=1, lr=1e-3, batch_size=4)
+    assert [len(rows) for _, rows in shuffled(features, classes, recipe)] == [4, 2]
+    assert 0 <= train_head(model.head, features, classes, PREDICTOR.precision, recipe) <= 1
+
+
+def test_a_loss_that_is_not_finite_stops_it(model: RoIClassifier) -> None:
+    features = torch.full((4, roi_features(model.backbone)), torch.nan)
+    with pytest.raises(InputError, match="head start: expected a finite loss, got nan"):
+        train_head(model.head, features, torch.zeros(4, dtype=torch.int64), PREDICTOR.precision, RECIPE)
+
+
+def test_a_page_that_comes_twice_counts_twice(model: RoIClassifier, pages: list[Page]) -> None:
+    features, classes = box_features(model, [*pages, pages[0]], PREDICTOR, page_height=240)
+    n = len(pages[0].classes)
+    assert torch.equal(features[-n:], features[:n])
+    assert classes[-n:].tolist() == list(pages[0].classes)
+
+
+def run_words(tiny_root: Path, tmp_path: Path) -> list[str]:
     words = [str(tiny_root / "train.csv"), "--data-root", str(tiny_root), "--output-dir", str(tmp_path / "run")]
     words += shlex.split("--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 8 --test-height 120")
     words += shlex.split("--crop-width 80 --crop-height 120 --batch-size 2 --repeat-train 1 --epochs 1 --workers 0")
     words += shlex.split(
         "--evaluate-every 0 --n-tta 1 --head-start-epochs 2 --device cpu --train-limit 4 --test-limit 2"
     )
+    return words
+
+
+def test_a_damaged_model_is_made_again(tiny_root: Path, tmp_path: Path) -> None:
+    words = run_words(tiny_root, tmp_path)
+    assert main(words) == 0
+    best = tmp_path / "run" / "model_best.pth"
+    whole = load_checkpoint(best)["model"]
+    best.write_bytes(best.read_bytes()[:-1000])
+    assert main(words) == 0
+    again = load_checkpoint(best)["model"]
+    assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
+def test_a_run_that_goes_on_has_no_second_start(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr("kuzushiji.classify.train.start_head", lambda *_: calls.append("start"))
+    words = run_words(tiny_root, tmp_path)
     assert main(words) == 0
     assert calls == ["start"]
     (tmp_path / "run" / "record-train.json").unlink()  # killed between the last checkpoint and the record
