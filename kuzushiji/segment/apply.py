@@ -27,6 +27,7 @@ def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> 
     """
     stored = read_model(weights)
     stored.check_unseen(pages.held_out.image_ids)
+    config = stored.adopt_for_inference(config)
     detections, facts = _detect(config, stored, pages.held_out_images, "held-out pages")
     sizes = {image_id: page_size(path) for image_id, path in pages.held_out_images.items()}
     folder = RunFolder(config.output_dir)
@@ -49,7 +50,9 @@ def predict_test(config: SegmentConfig, images: Images, weights: Path) -> dict[s
     Raises:
         InputError: the checkpoint does not fit the flags; a page cannot be read.
     """
-    detections, facts = _detect(config, read_model(weights), images, "test pages")
+    stored = read_model(weights)
+    config = stored.adopt_for_inference(config)
+    detections, facts = _detect(config, stored, images, "test pages")
     folder = RunFolder(config.output_dir)
     write_page_labels(folder.test_predictions, detections.to_labels())
     write_detections(folder.test_detections, detections)
@@ -59,8 +62,7 @@ def predict_test(config: SegmentConfig, images: Images, weights: Path) -> dict[s
 def _detect(
     config: SegmentConfig, stored: StoredModel, images: Images, title: str
 ) -> tuple[Detections, dict[str, Any]]:
-    """Return the boxes of all pages, and how fast they were found."""
-    config = stored.adopt_for_inference(config)
+    """Return the boxes of all pages, found with an adopted config, and how fast they were found."""
     precision = set_up(config)
     model = place(stored.build(config), precision.device)
     image_ids = tuple(images)

@@ -14,7 +14,7 @@ MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34
 
 INFERENCE = (
     "long_side", "crop_width", "crop_height", "crop_min_height", "crop_max_height", "test_long_side",
-    "score_threshold", "nms_threshold", "max_detections", "proposals_test", "opt_level",
+    "score_threshold", "nms_threshold", "max_detections", "match_iou", "proposals_test", "opt_level",
 )  # fmt: skip
 """Options that, where a checkpoint is only applied, come from it unless a flag is given."""
 
@@ -162,7 +162,7 @@ class SegmentConfig:
     max_detections: int = option(1000, "most boxes of a page", type=cli.positive_int, group="inference")
     match_iou: float = option(
         0.5, "IoU with a truth box from which on a box on a held-out page counts as that character, not as seg_fp",
-        type=cli.fraction, group="inference", changes_result=False,
+        type=cli.fraction, group="inference",
     )  # fmt: skip
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group="machine", changes_result=False)

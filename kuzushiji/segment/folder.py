@@ -88,12 +88,7 @@ def held_out_record(config: SegmentConfig, data: DataRoot, weights: Path) -> Sta
     return StageRecord(
         path=config.output_dir / "record-oof.json",
         stage="segment.oof",
-        parameters={
-            "fold": config.fold,
-            "n_folds": config.n_folds,
-            "match_iou": config.match_iou,
-            **_inference_parameters(config),
-        },
+        parameters={"fold": config.fold, "n_folds": config.n_folds, **_inference_parameters(config)},
         inputs=(weights, data.train_csv, data.train_images),
         outputs=(folder.clf_gt, folder.detections, folder.metrics_oof),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kuzushiji.options import parameters
-from kuzushiji.segment.config import MODELS
+from kuzushiji.segment.config import INFERENCE, MODELS
 from kuzushiji.segment.main import main, parse_args
 
 RUN = ["--output-dir", "run"]
@@ -120,3 +120,8 @@ def test_help_needs_nothing_heavy(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: python -m kuzushiji.segment" in done.stdout
+
+
+def test_what_steers_inference_is_of_the_checkpoint_unless_it_is_given() -> None:
+    """What the held-out boxes are called included: `--test-only` must not go back to the default."""
+    assert {"score_threshold", "nms_threshold", "match_iou"} <= set(INFERENCE)
