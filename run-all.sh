@@ -26,7 +26,7 @@ stage_check() {
   local passed=$LOGS/check.passed
   local root
   root=$(cd "$DATA_ROOT" 2>/dev/null && pwd -P || echo "$DATA_ROOT")
-  if [ "$FORCE" = 0 ] && [ -f "$passed" ] && grep -qxF "$root" "$passed" &&
+  if [ "$FORCE$DRY_RUN" = 00 ] && [ -f "$passed" ] && grep -qxF "$root" "$passed" &&
     [ -z "$(find -L "$DATA_ROOT" -newer "$passed" -print -quit)" ]; then
     echo "check: $DATA_ROOT is unchanged since it passed, skipped"
     return

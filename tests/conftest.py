@@ -1,5 +1,6 @@
 """Fixtures for all tests: a small data root."""
 
+import signal
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,13 @@ TEST_BOOKS = {"100000001": 1, "100000009": 2}
 _COLUMN_X = (115, 70, 25)
 _ROW_Y = (15, 55, 95, 135, 175)
 _EMPTY_PAGE = "hnsd001-002"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """Shells start what goes on in the background with SIGINT ignored, and so would be everything that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
