@@ -20,7 +20,8 @@ import numpy as np
 
 from kuzushiji.artifacts import read_detailed
 from kuzushiji.artifacts.features import Features
-from kuzushiji.classify.boosters import BINARY, LIGHTGBM, SOFTMAX, XGBOOST, Recipe
+from kuzushiji.classify.boosters import LIGHTGBM, XGBOOST
+from kuzushiji.classify.boosting import BINARY, SOFTMAX, Recipe
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.context import BOX_FEATURES
 from kuzushiji.classify.level2_columns import EXTENDED, REFERENCE, Source, Table, source_of
@@ -47,7 +48,17 @@ class Narrower(Source):
 
     def table(self, leave_out: Collection[int] = ()) -> Table:
         """Return the rows without these columns."""
-        table = super().table(leave_out)
+        return self._narrow(super().table(leave_out))
+
+    def linear_table(self, leave_out: Collection[int] = ()) -> Table:
+        """Return the rows of the linear model without these columns."""
+        return self._narrow(super().linear_table(leave_out))
+
+    def read_as(self, scores: np.ndarray) -> Source:
+        """Return the source read by these scores, or as it is where the neighbours are those of the blend."""
+        return self if "second reading" in self.without else super().read_as(scores)
+
+    def _narrow(self, table: Table) -> Table:
         kept = [i for i, name in enumerate(table.names) if name not in self.without]
         return Table(tuple(table.names[i] for i in kept), table.values[:, kept], table.offsets)
 
@@ -79,9 +90,9 @@ VARIANTS = {
     "all": Variant(),
     "without language": Variant(without=LANGUAGE_COLUMNS),
     "without geometry": Variant(without=GEOMETRY_COLUMNS),
-    "without page": Variant(without=("on_page", "in_book")),
-    "without book": Variant(without=("in_book",)),
-    "without context": Variant(without=(*LANGUAGE_COLUMNS, *GEOMETRY_COLUMNS, "on_page", "in_book")),
+    "without page": Variant(without=("on_page",)),
+    "without second reading": Variant(without=("second reading",)),
+    "without context": Variant(without=(*LANGUAGE_COLUMNS, *GEOMETRY_COLUMNS, "on_page")),
     "without agreement": Variant(without=AGREEMENT_COLUMNS),
     "lightgbm alone": Variant(kinds=(LIGHTGBM,)),
     "xgboost alone": Variant(kinds=(XGBOOST,)),
@@ -101,7 +112,7 @@ class Run:
     language: NGrams
 
 
-def read_run(runs: Path, root: Path, kinds: list[str] | None) -> Run:
+def read_run(runs: Path, root: Path, kinds: list[str] | None, top_k: int) -> Run:
     """Read the out-of-fold tables of a run."""
     found: dict[int, dict[str, Path]] = {}
     for path in [*runs.glob("clf-fold*/detailed.parquet"), *runs.glob("fold*-*.parquet")]:
@@ -114,7 +125,7 @@ def read_run(runs: Path, root: Path, kinds: list[str] | None) -> Run:
     features = {}
     for fold in sorted(found):
         tables = [read_detailed(found[fold][kind]) for kind in common]
-        features[fold] = build_features(tables, [[kind] for kind in common], {}, 3)
+        features[fold] = build_features(tables, [[kind] for kind in common], {}, top_k)
     labels = read_page_labels(root / "train.csv")
     folds = fold_of_pages(labels.image_ids, len(found))
     vocabulary = features[0].vocabulary
@@ -173,10 +184,11 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--data-root", type=Path, nargs="+", required=True)
     parser.add_argument("--kinds", nargs="+", default=None)
+    parser.add_argument("--top-k", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     args = parser.parse_args()
     roots = args.data_root * len(args.runs) if len(args.data_root) == 1 else args.data_root
-    runs = [read_run(folder, root, args.kinds) for folder, root in zip(args.runs, roots, strict=True)]
+    runs = [read_run(folder, root, args.kinds, args.top_k) for folder, root in zip(args.runs, roots, strict=True)]
     table = {}
     for name in args.only:
         variant = VARIANTS[name]

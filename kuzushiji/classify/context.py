@@ -1,6 +1,6 @@
-"""What stands around a box: its neighbours in the column, its size beside theirs, what else is on the page."""
+"""What stands around a box: its neighbours in the text, its size beside theirs, what else is on the page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.segments import best_of_group
-from kuzushiji.data.folds import book_id
 from kuzushiji.reading_order import ReadingOrder, reading_order
 
 BOX_FEATURES = (
@@ -24,28 +23,45 @@ class Context:
     Attributes:
         geometry: (n, len(BOX_FEATURES)) float32; sizes in medians of the column or the page, gaps and offsets in median
             heights and widths of the page; NaN where there is no neighbour.
+        page: (n,) int64, number of each box's page.
+        order: (n,) int64, positions of the boxes page by page, each page in reading order.
         before: (n, 2) int32, best classes of the two characters read before, the nearest first; `edge` past the
             page's first. Text runs on from the foot of a column to the head of the next.
         after: (n, 2) int32, the same of the two characters read after.
         on_page: (m,) float32, share of the page's other boxes whose best class is the candidate.
-        in_book: (m,) float32, the same among the boxes of the book's other pages in the table.
         edge: The number that stands for the end of a page: the number of classes.
     """
 
     geometry: NDArray[np.float32]
+    page: NDArray[np.int64]
+    order: NDArray[np.int64]
     before: NDArray[np.int32]
     after: NDArray[np.int32]
     on_page: NDArray[np.float32]
-    in_book: NDArray[np.float32]
     edge: int
 
     def take(self, offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> "Context":
-        """Return the context of the boxes at `rows`; `offsets` say where each box's candidates begin."""
-        chosen = members(offsets, rows)
-        return Context(
-            self.geometry[rows], self.before[rows], self.after[rows],
-            self.on_page[chosen], self.in_book[chosen], self.edge,
-        )  # fmt: skip
+        """Return the context of the boxes at `rows`; `offsets` say where each box's candidates begin.
+
+        Their order is no longer that of whole pages: `order` is empty.
+        """
+        return replace(
+            self,
+            geometry=self.geometry[rows],
+            page=self.page[rows],
+            order=self.order[:0],
+            before=self.before[rows],
+            after=self.after[rows],
+            on_page=self.on_page[members(offsets, rows)],
+        )
+
+    def read_as(self, features: Features, best: NDArray[np.int32]) -> "Context":
+        """Return the context of the same boxes, whole pages, when these are the best classes (n,)."""
+        before, after = _neighbours(self.page[self.order], best[self.order], features.vocabulary.seg_fp, self.edge)
+        by_box = np.empty_like(self.order)
+        by_box[self.order] = np.arange(len(self.order))
+        on_page = _share_of_page(features, best, self.page)
+        return replace(self, before=before[by_box], after=after[by_box], on_page=on_page)
 
 
 def blended_logits(features: Features) -> NDArray[np.float32]:
@@ -54,37 +70,53 @@ def blended_logits(features: Features) -> NDArray[np.float32]:
     return mean
 
 
+def best_classes(features: Features, scores: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Return the candidate (n,) with the best score (m,) of each box."""
+    return features.candidates[best_of_group(scores, features.offsets)]
+
+
 def context_of(features: Features) -> Context:
-    """Return the surroundings of the boxes of whole pages, from the blend of all groups."""
-    best = features.candidates[best_of_group(blended_logits(features), features.offsets)]
-    pages, page_names = pd.factorize(features.boxes["image_id"])
-    books, _ = pd.factorize(pd.Series([book_id(str(name)) for name in page_names], dtype=object))
-    edge, seg_fp = len(features.vocabulary), features.vocabulary.seg_fp
-    n = len(features)
+    """Return the surroundings of the boxes of whole pages, read as the blend of all groups reads them."""
+    page, _ = pd.factorize(features.boxes["image_id"])
+    n, edge = len(features), len(features.vocabulary)
     geometry = np.full((n, len(BOX_FEATURES)), np.nan, np.float32)
-    before, after = np.full((n, 2), edge, np.int32), np.full((n, 2), edge, np.int32)
     boxes_xywh = features.boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
-    order = np.argsort(pages, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(pages[order])) + 1) if n else []
-    for part in parts:
-        geometry[part], before[part], after[part] = _page_context(boxes_xywh[part], best[part], seg_fp, edge)
-    return Context(geometry, before, after, *_shares(features, best, pages, books[pages] if n else pages), edge)
+    order = np.argsort(page, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(page[order])) + 1) if n else []
+    for i, part in enumerate(parts):
+        reading = reading_order(boxes_xywh[part])
+        geometry[part] = _geometry(boxes_xywh[part], reading)
+        parts[i] = part[reading.order]
+    nobody = np.full((n, 2), edge, np.int32)
+    context = Context(
+        geometry=geometry,
+        page=page.astype(np.int64),
+        order=np.concatenate(parts) if parts else order,
+        before=nobody,
+        after=nobody,
+        on_page=np.zeros(len(features.candidates), np.float32),
+        edge=edge,
+    )
+    return context.read_as(features, best_classes(features, blended_logits(features)))
 
 
-def _page_context(
-    boxes_xywh: NDArray[np.float64], best: NDArray[np.int32], seg_fp: int, edge: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return geometry, classes before and classes after of one page."""
-    reading = reading_order(boxes_xywh)
-    before, after = (np.empty((len(best), 2), np.int32) for _ in range(2))
-    # Boxes that the blend takes for no character do not part their neighbours.
-    real = best[reading.order] != seg_fp
-    behind = np.cumsum(real) - real + 2
-    padded = np.concatenate([[edge, edge], best[reading.order][real], [edge, edge]])
+def _neighbours(
+    page: NDArray[np.int64], best: NDArray[np.int32], seg_fp: int, edge: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the classes before and after each box, (n, 2) each; boxes page by page in reading order.
+
+    Boxes that are read as no character do not part their neighbours.
+    """
+    real = best != seg_fp
+    behind = np.cumsum(real) - real
+    classes, pages = best[real], page[real]
+    before, after = np.full((len(best), 2), edge, np.int32), np.full((len(best), 2), edge, np.int32)
     for k in range(2):
-        before[reading.order, k] = padded[behind - 1 - k]
-        after[reading.order, k] = padded[behind + real + k]
-    return _geometry(boxes_xywh, reading), before, after
+        for neighbours, position in ((before, behind - 1 - k), (after, behind + real + k)):
+            inside = (position >= 0) & (position < len(classes))
+            inside[inside] = pages[position[inside]] == page[inside]
+            neighbours[inside, k] = classes[position[inside]]
+    return before, after
 
 
 def _geometry(boxes_xywh: NDArray[np.float64], reading: ReadingOrder) -> NDArray[np.float32]:
@@ -113,24 +145,13 @@ def _median_of_column(values: NDArray[np.float64], column: NDArray[np.int64]) ->
     return middle[column] / 2
 
 
-def _shares(
-    features: Features, best: NDArray[np.int32], pages: NDArray[np.int64], books: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how often the candidate is the best class of other boxes, on the page and on the book's other pages."""
-    size = len(features.vocabulary)
-    box = features.box_of_candidate
-    counts, totals = [], []
-    for place in (pages, books):
-        counts.append(_count(place * size + best, place[box] * size + features.candidates))
-        totals.append(np.bincount(place, minlength=1)[place[box]] if len(place) else np.zeros(0))
-    itself = best[box] == features.candidates
-    on_page = (counts[0] - itself) / np.maximum(totals[0] - 1, 1)
-    in_book = (counts[1] - counts[0]) / np.maximum(totals[1] - totals[0], 1)
-    return on_page.astype(np.float32), in_book.astype(np.float32)
-
-
-def _count(values: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how often each of `of` (m,) is among `values`."""
-    keys, counts = np.unique(values, return_counts=True)
-    place = np.minimum(np.searchsorted(keys, of), max(len(keys) - 1, 0))
-    return np.where(keys[place] == of, counts[place], 0) if len(keys) else np.zeros(len(of), np.int64)
+def _share_of_page(features: Features, best: NDArray[np.int32], page: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return how often the candidate (m,) is the best class of the page's other boxes, as a share of them."""
+    size, box = len(features.vocabulary), features.box_of_candidate
+    keys, counts = np.unique(page * size + best, return_counts=True)
+    wanted = page[box] * size + features.candidates
+    place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    found = np.where(keys[place] == wanted, counts[place], 0) if len(keys) else np.zeros(0)
+    others = np.bincount(page, minlength=1)[page[box]] - 1 if len(page) else np.zeros(0)
+    share: NDArray[np.floating] = (found - (best[box] == features.candidates)) / np.maximum(others, 1)
+    return share.astype(np.float32)

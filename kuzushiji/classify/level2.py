@@ -169,7 +169,7 @@ def kinds_of(config: Config) -> list[str]:
 
 def training_of(config: Config) -> "Training":
     """Return how to train."""
-    from kuzushiji.classify.boosters import BINARY, Recipe
+    from kuzushiji.classify.boosting import BINARY, Recipe
     from kuzushiji.classify.level2_training import Training
     from kuzushiji.classify.parallel import n_cores
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify import ngrams
-from kuzushiji.classify.context import BOX_FEATURES, Context, blended_logits, context_of
+from kuzushiji.classify.context import BOX_FEATURES, Context, best_classes, blended_logits, context_of
 from kuzushiji.classify.ngrams import NGrams
 from kuzushiji.classify.segments import best_of_group, best_of_others, group_max, spread
 
@@ -67,10 +67,31 @@ class Source:
         columns = _Columns(len(self.features.candidates))
         _add_models(columns, self.features)
         _add_blend(columns, self.features)
-        _add_context(columns, self.features, self.context)
-        if self.language is not None:
-            _add_language(columns, self.features, self.context, self.language, leave_out)
+        _add_geometry(columns, self.features, self.context)
+        self._add_page_and_language(columns, self.context, leave_out)
         return columns.table(self.features.offsets)
+
+    def linear_table(self, leave_out: Collection[int] = ()) -> Table:
+        """Return the rows with those columns only that a linear model uses."""
+        assert self.context is not None, "the reference's columns have no linear model"
+        columns = _Columns(len(self.features.candidates))
+        for g in range(self.features.n_groups):
+            columns.add(f"group{g}_logit", self.features.candidate_logits[:, g])
+        columns.add("votes", _votes(self.features))
+        columns.add("is_seg_fp", self.features.candidates == self.features.vocabulary.seg_fp)
+        columns.add("box_overlap", self.features.overlap[self.features.box_of_candidate])
+        self._add_page_and_language(columns, self.context, leave_out)
+        return columns.table(self.features.offsets)
+
+    def read_as(self, scores: NDArray[np.floating]) -> "Source":
+        """Return the source whose neighbours are read by these scores (m,)."""
+        assert self.context is not None, "the reference's columns have no neighbours"
+        return replace(self, context=self.context.read_as(self.features, best_classes(self.features, scores)))
+
+    def _add_page_and_language(self, columns: "_Columns", context: Context, leave_out: Collection[int]) -> None:
+        columns.add("on_page", context.on_page)
+        if self.language is not None:
+            _add_language(columns, self.features, context, self.language, leave_out)
 
 
 def source_of(features: Features, feature_set: str, language: NGrams | None) -> Source:
@@ -142,7 +163,7 @@ def _add_blend(columns: _Columns, features: Features) -> None:
     lead = np.where(np.isfinite(lead), lead, 50)
     columns.add("blend_logit", blend)
     columns.add("blend_lead", lead)
-    columns.add("votes", (top[box] == features.candidates[:, None]).sum(axis=1))
+    columns.add("votes", _votes(features))
     columns.add("known_to", known.sum(axis=1))
     columns.add("worst_log_probability", np.where(known, log_probabilities, 0).min(axis=1))
     columns.add("best_log_probability", np.where(known, log_probabilities, -100).max(axis=1))
@@ -155,12 +176,17 @@ def _add_blend(columns: _Columns, features: Features) -> None:
     columns.add("box_overlap", features.overlap[box])
 
 
-def _add_context(columns: _Columns, features: Features, context: Context) -> None:
+def _votes(features: Features) -> NDArray[np.int64]:
+    """Return how many groups have each candidate (m,) as their best class."""
+    top = features.top_classes[:, :, 0]
+    votes: NDArray[np.int64] = (top[features.box_of_candidate] == features.candidates[:, None]).sum(axis=1)
+    return votes
+
+
+def _add_geometry(columns: _Columns, features: Features, context: Context) -> None:
     box = features.box_of_candidate
     for k, name in enumerate(BOX_FEATURES):
         columns.add(f"box_{name}", context.geometry[box, k])
-    columns.add("on_page", context.on_page)
-    columns.add("in_book", context.in_book)
 
 
 def _add_language(

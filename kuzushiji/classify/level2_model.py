@@ -70,6 +70,8 @@ class Level2Model:
 def apply_model(model: Level2Model, features: Features) -> Choice:
     """Return what the models of all folds read together in boxes that none of them has seen.
 
+    The language is that of all training pages: no truth of these boxes is in it.
+
     Args:
         model: The models.
         features: Of whole pages.
@@ -79,7 +81,7 @@ def apply_model(model: Level2Model, features: Features) -> Choice:
     source = source_of(features, model.feature_set, model.language)
     total = np.zeros(len(features.candidates), np.float32)
     for fold in model.folds:
-        scores = list(fold_scores(fold, source).values())
+        scores = list(fold_scores(fold, source, ()).values())
         total += mean_probability(scores, features.offsets, model.objective) / len(model.folds)
     return choose(features, total, model.seg_fp_adjust)
 
@@ -149,15 +151,27 @@ def load_model(folder: Path) -> Level2Model:
 
 
 def _fold_facts(fold: FoldModel) -> dict[str, Any]:
-    start = None if fold.start is None else {"names": fold.start.names, "weights": fold.start.weights.tolist()}
-    return {"fold": fold.fold, "rounds": fold.rounds, "start": start}
+    return {
+        "fold": fold.fold,
+        "rounds": fold.rounds,
+        "reader": _linear_facts(fold.reader),
+        "start": _linear_facts(fold.start),
+    }
+
+
+def _linear_facts(linear: LinearStart | None) -> dict[str, Any] | None:
+    return None if linear is None else {"names": list(linear.names), "weights": linear.weights.tolist()}
+
+
+def _read_linear(facts: dict[str, Any] | None) -> LinearStart | None:
+    return None if facts is None else LinearStart(tuple(facts["names"]), np.asarray(facts["weights"], np.float64))
 
 
 def _read_fold(folder: Path, facts: dict[str, Any]) -> FoldModel:
-    start = facts["start"]
     return FoldModel(
         fold=int(facts["fold"]),
-        start=None if start is None else LinearStart(tuple(start["names"]), np.asarray(start["weights"], np.float64)),
+        reader=_read_linear(facts["reader"]),
+        start=_read_linear(facts["start"]),
         trees={kind: load_trees(kind, folder / f"fold{facts['fold']}.{SUFFIXES[kind]}") for kind in facts["rounds"]},
         rounds={kind: int(rounds) for kind, rounds in facts["rounds"].items()},
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
-from kuzushiji.classify.boosters import Course
+from kuzushiji.classify.boosting import Course
 from kuzushiji.classify.calibration import Calibration
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2_training import Choice, FoldResult, choose, mean_probability

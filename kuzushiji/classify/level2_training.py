@@ -1,7 +1,7 @@
 """Training the second level across the folds, so that no box is scored by a model that has seen its truth."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -9,15 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members, offsets_of
-from kuzushiji.classify.boosters import (
-    TRAINERS,
-    Course,
-    Recipe,
-    Rows,
-    Scores,
-    Trees,
-    probabilities,
-)
+from kuzushiji.classify.boosters import TRAINERS
+from kuzushiji.classify.boosting import Boosting, Course, Recipe, Rows, Scores, Trees, probabilities
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2_columns import Source, Table
 from kuzushiji.classify.linear_start import LinearStart, fit_linear_start
@@ -38,12 +31,14 @@ class FoldModel:
 
     Attributes:
         fold: The fold that was left out.
+        reader: What reads the neighbours of each box before anything else looks at them; None where the blend does.
         start: What boosting starts from; None for 0.
         trees: By library.
         rounds: How many of its trees are used, by library: chosen without a look at the left-out fold.
     """
 
     fold: int
+    reader: LinearStart | None
     start: LinearStart | None
     trees: dict[str, Trees]
     rounds: dict[str, int]
@@ -70,14 +65,14 @@ class Training:
 
     Attributes:
         recipes: By library.
-        start: Whether boosting starts from a linear model.
+        linear: Whether a linear model reads the neighbours and gives boosting its start.
         max_rows: Rows to train on for each fold, about; boxes that are easy stand for others where there are more.
         seed: Of samples and bagging.
         threads: Of all libraries together.
     """
 
     recipes: dict[str, Recipe]
-    start: bool
+    linear: bool
     max_rows: int
     seed: int
     threads: int
@@ -117,14 +112,16 @@ def train_across_folds(
         training: How to train.
     """
     trained = [_train_fold(fold, sources, targets, training) for fold in sources]
-    best = {kind: [courses[kind].best_rounds for _, courses in trained] for kind in training.recipes}
     results = []
-    for number, (fold, (model, courses)) in enumerate(zip(sources, trained, strict=True)):
-        rounds = {kind: rounds_without(best[kind], number) for kind in training.recipes}
-        short = {kind: n for kind, n in rounds.items() if n > len(courses[kind].losses) - 1}
-        longer = _train_fold(fold, sources, targets, training, short)[0].trees if short else {}
-        model = FoldModel(fold, model.start, {**model.trees, **longer}, rounds)
-        results.append(FoldResult(model, courses, fold_scores(model, sources[fold])))
+    for number, (model, boostings) in enumerate(trained):
+        courses = {kind: boosting.course for kind, boosting in boostings.items()}
+        rounds = {}
+        for kind, boosting in boostings.items():
+            best = [others[kind].course.best_rounds for _, others in trained]
+            rounds[kind] = rounds_without(best, number)
+            boosting.go_on(rounds[kind])
+        model = replace(model, rounds=rounds)
+        results.append(FoldResult(model, courses, fold_scores(model, sources[model.fold], {model.fold})))
     return results
 
 
@@ -134,10 +131,16 @@ def rounds_without(best: Sequence[int], left_out: int) -> int:
     return round(sum(others) / len(others))
 
 
-def fold_scores(model: FoldModel, source: Source) -> dict[str, Scores]:
-    """Return the scores (m,) that each library's model gives the candidates of boxes that it has not seen."""
-    table = source.table({model.fold})
-    start = _start_scores(model.start, table)
+def fold_scores(model: FoldModel, source: Source, leave_out: Collection[int]) -> dict[str, Scores]:
+    """Return the scores (m,) that each library's model gives the candidates of boxes on whole pages.
+
+    Args:
+        model: The models.
+        source: The boxes.
+        leave_out: Folds whose truth is not looked at for the language's columns: the fold of the boxes.
+    """
+    table = _read_by(model.reader, source, leave_out).table(leave_out)
+    start = np.zeros(len(table.values), np.float32) if model.start is None else model.start.scores(table)
     return {kind: start + trees.predict(table.values, model.rounds[kind]) for kind, trees in model.trees.items()}
 
 
@@ -180,67 +183,80 @@ def choose(features: Features, probability: NDArray[np.float32], seg_fp_adjust: 
 
 
 def _train_fold(
-    fold: int,
-    sources: Mapping[int, Source],
-    targets: Mapping[int, NDArray[np.bool_]],
-    training: Training,
-    exactly: Mapping[str, int] | None = None,
-) -> tuple[FoldModel, dict[str, Course]]:
-    """Train on all folds but one; only some libraries, and so many rounds, where `exactly` is given."""
-    rows, start = _training_rows(fold, sources, targets, training)
-    watched = _watched_rows(fold, sources[fold], targets[fold], start)
-    recipes = dict(training.recipes)
-    if exactly is not None:
-        recipes = {kind: replace(recipes[kind], rounds=rounds, patience=0) for kind, rounds in exactly.items()}
-    # Side by side, with a share of the cores each: what one does on a single core then hides behind the other's work.
-    threads = max(1, training.threads // len(recipes))
-    with ThreadPoolExecutor(len(recipes)) as pool:
+    fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
+) -> tuple[FoldModel, dict[str, Boosting]]:
+    """Train on all folds but one, each library until it stops; the rounds to use are still open."""
+    others = [number for number in sources if number != fold]
+    reader, start = None, None
+    if training.linear:
+        first = {number: sources[number].linear_table({fold, number}) for number in others}
+        reader = fit_linear_start(*_joined(first, targets))
+        sources = {
+            number: _read_by(reader, source, {fold, number}, first.get(number)) for number, source in sources.items()
+        }
+    tables, rights, weights = {}, {}, []
+    n_rows = sum(len(targets[number]) for number in others)
+    for number in others:
+        features = sources[number].features
+        chosen, weight = _sample(features, targets[number], training.max_rows / max(n_rows, 1), training.seed + number)
+        tables[number] = sources[number].take(chosen).table({fold, number})
+        rights[number] = targets[number][members(features.offsets, chosen)]
+        weights.append(weight)
+    table, target = _joined(tables, rights)
+    del tables
+    if training.linear:
+        start = fit_linear_start(table, target, np.concatenate(weights))
+    rows = _rows(table, target, start, np.concatenate(weights))
+    watched = _rows(sources[fold].table({fold}), targets[fold], start, np.ones(len(sources[fold].features), np.float32))
+    boostings = _boost(fold, rows, watched, training)
+    trees = {kind: boosting.trees for kind, boosting in boostings.items()}
+    return FoldModel(fold, reader, start, trees, {}), boostings
+
+
+def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str, Boosting]:
+    """Train both libraries side by side, with a share of the cores each.
+
+    What one of them does on a single core then hides behind the other's work.
+    """
+    threads = max(1, training.threads // len(training.recipes))
+    with ThreadPoolExecutor(len(training.recipes)) as pool:
         running = {
             kind: pool.submit(TRAINERS[kind], rows, watched, replace(recipe, threads=threads), training.seed)
-            for kind, recipe in recipes.items()
+            for kind, recipe in training.recipes.items()
         }
-        done = {kind: future.result() for kind, future in running.items()}
-    trees = {kind: result[0] for kind, result in done.items()}
-    courses = {kind: result[1] for kind, result in done.items()}
-    for kind, course in courses.items():
+        boostings = {kind: future.result() for kind, future in running.items()}
+    for kind, boosting in boostings.items():
+        course = boosting.course
         logger.info(
             "fold %d, %s: %s rows, loss %.5f at the start, %.5f after %d rounds, %.5f after %d",
             fold, kind, f"{len(rows.values):,}", course.losses[0], min(course.losses), course.best_rounds,
             course.losses[-1], len(course.losses) - 1,
         )  # fmt: skip
-    return FoldModel(fold, start, trees, dict.fromkeys(trees, 0)), courses
+    return boostings
 
 
-def _training_rows(
-    fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
-) -> tuple[Rows, LinearStart | None]:
-    others = [number for number in sources if number != fold]
-    n_rows = sum(len(targets[number]) for number in others)
-    tables, rights, weights = [], [], []
-    for number in others:
-        features = sources[number].features
-        chosen, weight = _sample(features, targets[number], training.max_rows / max(n_rows, 1), training.seed + number)
-        tables.append(sources[number].take(chosen).table({fold, number}))
-        rights.append(targets[number][members(features.offsets, chosen)])
-        weights.append(weight)
+def _read_by(
+    reader: LinearStart | None, source: Source, leave_out: Collection[int], table: Table | None = None
+) -> Source:
+    """Return the source with its neighbours as the reader reads them; `table` is its linear table if that is known."""
+    if reader is None:
+        return source
+    return source.read_as(reader.scores(source.linear_table(leave_out) if table is None else table))
+
+
+def _joined(tables: Mapping[int, Table], targets: Mapping[int, NDArray[np.bool_]]) -> tuple[Table, NDArray[np.bool_]]:
+    """Return the rows of several folds as one table, and which of them are right."""
     table = Table(
-        tables[0].names,
-        np.concatenate([part.values for part in tables]),
-        offsets_of(np.concatenate([np.diff(part.offsets) for part in tables])),
+        next(iter(tables.values())).names,
+        np.concatenate([part.values for part in tables.values()]),
+        offsets_of(np.concatenate([np.diff(part.offsets) for part in tables.values()])),
     )
-    target, weight = np.concatenate(rights), np.concatenate(weights)
-    start = fit_linear_start(table, target, weight) if training.start else None
-    return Rows(table.values, table.names, table.offsets, target, _start_scores(start, table), weight), start
+    return table, np.concatenate([targets[number] for number in tables])
 
 
-def _watched_rows(fold: int, source: Source, target: NDArray[np.bool_], start: LinearStart | None) -> Rows:
-    table = source.table({fold})
-    weight = np.ones(len(source.features), np.float32)
-    return Rows(table.values, table.names, table.offsets, target, _start_scores(start, table), weight)
-
-
-def _start_scores(start: LinearStart | None, table: Table) -> Scores:
-    return np.zeros(len(table.values), np.float32) if start is None else start.scores(table)
+def _rows(table: Table, target: NDArray[np.bool_], start: LinearStart | None, weight: NDArray[np.float32]) -> Rows:
+    scores = np.zeros(len(table.values), np.float32) if start is None else start.scores(table)
+    return Rows(table.values, table.names, table.offsets, target, scores, weight)
 
 
 def _sample(

@@ -66,14 +66,17 @@ def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     return tuple(columns), np.nan_to_num(values, copy=False, nan=0.0)
 
 
-def fit_linear_start(table: Table, target: NDArray[np.bool_], weight: NDArray[np.floating]) -> LinearStart:
+def fit_linear_start(
+    table: Table, target: NDArray[np.bool_], weight: NDArray[np.floating] | None = None
+) -> LinearStart:
     """Return the weights of the largest likelihood, drawn towards the blend: the fewer boxes, the more.
 
     Args:
         table: Rows of n boxes.
         target: (m,) one row of each box.
-        weight: (n,) of each box.
+        weight: (n,) of each box; all the same by default.
     """
+    weight = np.ones(len(table.offsets) - 1) if weight is None else weight
     chosen = np.arange(0, len(weight), -(-len(weight) // _ENOUGH_BOXES))
     rows = members(table.offsets, chosen)
     table = Table(table.names, table.values[rows], offsets_of(np.diff(table.offsets)[chosen]))

@@ -4,18 +4,14 @@ import numpy as np
 import pytest
 
 from kuzushiji.artifacts.features import offsets_of
-from kuzushiji.classify.boosters import (
+from kuzushiji.classify.boosters import LIGHTGBM, SUFFIXES, TRAINERS, XGBOOST, load_trees
+from kuzushiji.classify.boosting import (
     BINARY,
-    LIGHTGBM,
     OBJECTIVES,
     SOFTMAX,
-    SUFFIXES,
-    TRAINERS,
-    XGBOOST,
     Recipe,
     Rows,
     gradients_of,
-    load_trees,
     loss_of,
     probabilities,
 )
@@ -46,7 +42,8 @@ def recipe(objective=SOFTMAX, rounds=15, patience=0):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_learns(kind, objective):
     watched = make_rows(seed=1)
-    trees, course = TRAINERS[kind](make_rows(), watched, recipe(objective), 0)
+    boosting = TRAINERS[kind](make_rows(), watched, recipe(objective), 0)
+    trees, course = boosting.trees, boosting.course
     assert course.losses[-1] < 0.8 * course.losses[0]
     assert len(course.losses) == 16
     # What training watched is what the model says afterwards.
@@ -64,9 +61,9 @@ def test_goes_on_from_the_start(kind):
     rows = make_rows()
     start = np.where(rows.target, 9, 0).astype(np.float32)
     right = Rows(rows.values, rows.names, rows.offsets, rows.target, start, rows.weight)
-    trees, course = TRAINERS[kind](right, right, recipe(rounds=3), 0)
-    assert course.losses[0] < 0.01
-    assert np.abs(trees.predict(rows.values, 3)).max() < 1
+    boosting = TRAINERS[kind](right, right, recipe(rounds=3), 0)
+    assert boosting.course.losses[0] < 0.01
+    assert np.abs(boosting.trees.predict(rows.values, 3)).max() < 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,7 +73,7 @@ def test_stops_when_nothing_gets_better(kind):
     shuffled = Rows(
         watched.values * -1 + 3, watched.names, watched.offsets, watched.target, watched.start, watched.weight
     )
-    _, course = TRAINERS[kind](rows, shuffled, recipe(rounds=60, patience=4), 0)
+    course = TRAINERS[kind](rows, shuffled, recipe(rounds=60, patience=4), 0).course
     assert len(course.losses) - 1 == course.best_rounds + 4
 
 
@@ -109,15 +106,27 @@ def test_positive_weight_counts_the_targets_row():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_training_that_stopped_goes_on(kind):
+    """As if it had not stopped: with the same rounds, it is the model that was trained at once."""
+    rows, watched = make_rows(), make_rows(seed=1)
+    stopped = TRAINERS[kind](rows, watched, recipe(rounds=4), 0)
+    stopped.go_on(9)
+    whole = TRAINERS[kind](rows, watched, recipe(rounds=9), 0)
+    np.testing.assert_array_equal(stopped.trees.predict(rows.values, 9), whole.trees.predict(rows.values, 9))
+    assert len(stopped.course.losses) == 5
+    stopped.go_on(3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_same_seed_same_model(kind):
-    scores = [TRAINERS[kind](make_rows(), make_rows(seed=1), recipe(), 3)[1].last for _ in range(2)]
+    scores = [TRAINERS[kind](make_rows(), make_rows(seed=1), recipe(), 3).course.last for _ in range(2)]
     assert np.array_equal(*scores)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_own_file_format(kind, tmp_path):
     rows = make_rows()
-    trees, _ = TRAINERS[kind](rows, rows, recipe(), 0)
+    trees = TRAINERS[kind](rows, rows, recipe(), 0).trees
     path = tmp_path / f"model.{SUFFIXES[kind]}"
     trees.save(path)
     loaded = load_trees(kind, path)

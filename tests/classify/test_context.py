@@ -46,21 +46,30 @@ def test_sizes_and_places():
     np.testing.assert_array_equal(geometry["gap_below"], [1, 1, np.nan, np.nan])
 
 
-def test_frequency_on_the_page_and_in_the_book():
+def test_frequency_on_the_page():
     features = features_of(["A", "A", "B", "A"], PAGE, ["b_1", "b_1", "b_1", "b_2"])
     context = context_of(features)
-    keys = zip(features.box_of_candidate.tolist(), features.candidates.tolist(), strict=True)
     keys = zip(features.box_of_candidate.tolist(), features.candidates.tolist(), strict=True)
     of = {key: row for row, key in enumerate(keys)}
     # The other boxes of the page: A and B.
     assert context.on_page[of[0, A]] == 0.5
     # The page's only B is the box itself.
     assert context.on_page[of[2, B]] == 0
-    # The other page of the book has one A.
-    assert context.in_book[of[0, A]] == 1
-    assert context.in_book[of[2, B]] == 0
     # Nothing else on its page.
     assert context.on_page[of[3, A]] == 0
+
+
+def test_read_in_another_way():
+    features = features_of(["A", "seg_fp", "B", "C"], PAGE)
+    context = context_of(features).read_as(features, np.array([C, A, SEG_FP, B], np.int32))
+    assert context.before.tolist() == [[EDGE, EDGE], [C, EDGE], [A, C], [A, C]]
+    assert context.after.tolist() == [[A, B], [B, EDGE], [B, EDGE], [EDGE, EDGE]]
+
+
+def test_pages_are_not_neighbours():
+    features = features_of(["A", "B", "C", "A"], PAGE, ["p_1", "p_2", "p_1", "p_2"])
+    context = context_of(features)
+    assert context.before.tolist() == [[EDGE, EDGE], [EDGE, EDGE], [A, EDGE], [B, EDGE]]
 
 
 def test_taking_boxes():

@@ -1,0 +1,174 @@
+"""Seconds and memory of the second level at the competition's size, beside the plain way for one fold.
+
+    make_kaggle_scale.py SCALE --test                  # tables of the real size in the reference's format
+    python benchmarks/tables.py SCALE                  # writes them as Parquet, among other things
+    python benchmarks/level2_scale.py SCALE [--plain]  # kept in benchmarks/results/level2_scale.json
+
+Measures the features of five folds and of the test pages, training both libraries across the folds, and the test pages'
+submission: what level2.sh does. With --plain, fold 0 is also trained as the reference was: the spec's calls of LightGBM
+and XGBoost on the whole table as pandas has it, stopped by a look at fold 0. Log loss is that of rows, the mean over
+all candidates of all boxes of fold 0, which is what the plain way minimises.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from measure import ROOT, machine, measured
+
+KINDS = ("", "-wsl8d-mt256-frozen", "-wsl8d-mt256-frozen-pseudo", "-wsl8d-mt256-frozen-pseudo-ft")
+FOLDS = range(5)
+LIGHTGBM = {
+    "objective": "binary", "learning_rate": 0.05, "num_leaves": 41, "bagging_fraction": 0.8, "bagging_freq": 5,
+    "feature_fraction": 0.9, "min_data_in_leaf": 20, "scale_pos_weight": 1.2, "lambda_l2": 1, "verbose": -1,
+}  # fmt: skip
+XGBOOST = {"objective": "binary:logistic", "eta": 0.15, "max_depth": 8, "gamma": 0.01, "eval_metric": "logloss"}
+ROUNDS, PATIENCE = 400, 20
+
+
+def tables(scale: Path, name: str, folds: list[int]) -> str:
+    """Return the groups of tables of four kinds as JSON."""
+    runs = scale / "_runs"
+    return json.dumps([[str(runs / f"clf-fold{fold}{kind}/{name}.parquet") for fold in folds] for kind in KINDS])
+
+
+def measure_ours(scale: Path, out: Path) -> dict[str, Any]:
+    """Run what level2.sh runs."""
+    root, features, report = out / "data", "kuzushiji.classify.level2_features", {}
+    for fold in FOLDS:
+        words = ["-m", features, tables(scale, "detailed", [fold]), str(out / f"features{fold}.parquet"), "--force"]
+        report[f"features, fold {fold}"] = measured(words)
+    words = ["-m", features, tables(scale, "test_detailed", list(FOLDS)), str(out / "features-test.parquet"), "--force"]
+    report["features, test pages (20 tables)"] = measured(words)
+    level2 = ["-m", "kuzushiji.classify.level2", "--data-root", str(root), "--force"]
+    detailed = [str(scale / f"_runs/clf-fold{fold}/detailed.parquet") for fold in FOLDS]
+    by_fold = [str(out / f"features{fold}.parquet") for fold in FOLDS]
+    report["training, five folds"] = measured([*level2, *detailed, *by_fold, "--save-model", str(out / "model")])
+    test = [str(scale / "_runs/clf-fold0/test_detailed.parquet"), str(out / "features-test.parquet")]
+    words = [*level2, *test, "--load-model", str(out / "model"), "--output", str(out / "submission.csv")]
+    report["submission"] = measured(words)
+    report["all"] = {"seconds": round(sum(part["seconds"] for part in report.values()), 1)}
+    return report
+
+
+def prepare_root(scale: Path, out: Path) -> None:
+    """Make a data root whose sample has the pages of the test tables: those of fold 0."""
+    from kuzushiji.artifacts import read_detailed
+
+    (out / "data").mkdir(parents=True, exist_ok=True)
+    pages = read_detailed(scale / "_runs/clf-fold0/test_detailed.parquet").pages
+    pd.DataFrame({"image_id": pages, "labels": ""}).to_csv(out / "data/sample_submission.csv", index=False)
+    link = out / "data/train.csv"
+    if not link.exists():
+        link.symlink_to((scale / "data/train.csv").resolve())
+
+
+def fold_parts(out: Path, fold: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the reference's table of a fold, and which rows are right."""
+    from kuzushiji.artifacts.features import read_features
+    from kuzushiji.classify.level2_columns import reference_table
+    from kuzushiji.classify.level2_tables import true_classes
+    from kuzushiji.classify.level2_training import target_rows
+
+    features = read_features(out / f"features{fold}.parquet")
+    table = reference_table(features)
+    return pd.DataFrame(table.values, columns=list(table.names)), target_rows(features, true_classes(features))
+
+
+def quality(out: Path, probability: np.ndarray, name: str) -> dict[str, float]:
+    """Return log loss of the rows and F1 of fold 0."""
+    from kuzushiji.artifacts.features import read_features
+    from kuzushiji.classify.level2_tables import true_classes
+    from kuzushiji.classify.level2_training import choose, target_rows
+    from kuzushiji.data.labels import PageLabels, read_page_labels
+    from kuzushiji.scoring import score_classes
+
+    features = read_features(out / "features0.parquet")
+    right = target_rows(features, true_classes(features))
+    p = np.clip(probability.astype(np.float64), 1e-15, 1 - 1e-15)
+    loss = -np.where(right, np.log(p), np.log1p(-p)).mean()
+    codes = features.vocabulary.decode(choose(features, probability).classes)
+    boxes = features.boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=codes)
+    truth = read_page_labels(out / "data/train.csv").of_pages(features.pages)
+    return {f"log loss, {name}": float(loss), f"F1, {name}": score_classes(truth, PageLabels(features.pages, boxes)).f1}
+
+
+def plain(out: Path) -> dict[str, Any]:
+    """Train fold 0 as the reference was trained."""
+    import lightgbm as lgb
+    import xgboost as xgb
+
+    started = time.perf_counter()
+    valid, valid_right = fold_parts(out, 0)
+    parts = [fold_parts(out, fold) for fold in FOLDS if fold]
+    train = pd.concat([part for part, _ in parts], ignore_index=True)
+    right = np.concatenate([target for _, target in parts])
+    del parts
+    prepared = time.perf_counter()
+    dataset = lgb.Dataset(train, right)
+    booster = lgb.train(
+        LIGHTGBM, dataset, ROUNDS, valid_sets=[lgb.Dataset(valid, valid_right, reference=dataset)],
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+    )  # fmt: skip
+    p_lightgbm = booster.predict(valid, num_iteration=booster.best_iteration)
+    boosted = time.perf_counter()
+    watched = xgb.DMatrix(valid, valid_right)
+    trees = xgb.train(
+        XGBOOST, xgb.DMatrix(train, right), ROUNDS, evals=[(watched, "valid")], early_stopping_rounds=PATIENCE,
+        verbose_eval=False,
+    )  # fmt: skip
+    p_xgboost = trees.predict(watched, iteration_range=(0, trees.best_iteration + 1))
+    finished = time.perf_counter()
+    return {
+        "rows": len(train),
+        "seconds, table": round(prepared - started, 1),
+        "seconds, lightgbm": round(boosted - prepared, 1),
+        "seconds, xgboost": round(finished - boosted, 1),
+        "processor_seconds": round(time.process_time(), 1),
+        "rounds": {"lightgbm": booster.best_iteration, "xgboost": trees.best_iteration + 1},
+        **quality(out, ((p_lightgbm + p_xgboost) / 2).astype(np.float32), "plain"),
+    }
+
+
+def ours_on_fold_0(out: Path) -> dict[str, float]:
+    """Return the quality of our models of fold 0 on fold 0, which they have not seen."""
+    from kuzushiji.artifacts.features import read_features
+    from kuzushiji.classify.level2_columns import source_of
+    from kuzushiji.classify.level2_model import load_model
+    from kuzushiji.classify.level2_training import fold_scores, mean_probability
+
+    model = load_model(out / "model")
+    features = read_features(out / "features0.parquet")
+    scores = fold_scores(model.folds[0], source_of(features, model.feature_set, model.language))
+    return quality(out, mean_probability(list(scores.values()), features.offsets, model.objective), "ours")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scale", type=Path)
+    parser.add_argument("--plain", action="store_true", help="also train fold 0 in the plain way")
+    parser.add_argument(
+        "--only-plain", action="store_true", help="only that: its own process, so that memory is its own"
+    )
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    out: Path = args.scale / "benchmark"
+    if args.only_plain:
+        (out / "plain.json").write_text(json.dumps(plain(out)))
+        return
+    prepare_root(args.scale, out)
+    report: dict[str, Any] = {"machine": machine(), **measure_ours(args.scale, out), **ours_on_fold_0(out)}
+    if args.plain:
+        report["plain, one fold"] = measured([__file__, str(args.scale), "--only-plain"])
+        report["plain, one fold"] |= json.loads((out / "plain.json").read_text())
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
