@@ -15,16 +15,20 @@ LIGHTGBM, XGBOOST = "lightgbm", "xgboost"
 
 
 class LightGBMTrees:
-    """A LightGBM model."""
+    """A LightGBM model.
 
-    def __init__(self, booster: Any) -> None:
-        self._booster = booster
+    `threads` is that of its training as long as it may go on: LightGBM minds when the number changes meanwhile.
+    """
+
+    def __init__(self, booster: Any, threads: int = 0) -> None:
+        self._booster, self._threads = booster, threads
 
     def predict(self, values: NDArray[np.float32], rounds: int) -> Scores:
         """Return what the first `rounds` trees add to the start (m,)."""
         if not rounds or not len(values):
             return np.zeros(len(values), np.float32)
-        scores: Scores = self._booster.predict(values, num_iteration=rounds, raw_score=True).astype(np.float32)
+        options = {"num_iteration": rounds, "raw_score": True, "num_threads": self._threads}
+        scores: Scores = self._booster.predict(values, **options).astype(np.float32)
         return scores
 
     def save(self, path: Path) -> None:
@@ -90,7 +94,7 @@ class LightGBMBoosting:
         self._booster = lgb.Booster(parameters, train)
         self._booster.add_valid(valid, "watched")
         self._gradients = gradients_of(rows.without_values(), recipe)
-        self.trees: Trees = LightGBMTrees(self._booster)
+        self.trees: Trees = LightGBMTrees(self._booster, recipe.threads)
         self.course = watch(watched, recipe, self._round)
 
     def go_on(self, rounds: int) -> None:

@@ -14,6 +14,7 @@ from kuzushiji.classify.boosting import Boosting, Course, Recipe, Rows, Scores, 
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2_columns import Source, Table
 from kuzushiji.classify.linear_start import LinearStart, fit_linear_start
+from kuzushiji.classify.parallel import in_parallel
 from kuzushiji.classify.segments import best_of_group, group_sum, softmax
 
 logger = logging.getLogger(__name__)
@@ -141,7 +142,9 @@ def fold_scores(model: FoldModel, source: Source, leave_out: Collection[int]) ->
     """
     table = _read_by(model.reader, source, leave_out).table(leave_out)
     start = np.zeros(len(table.values), np.float32) if model.start is None else model.start.scores(table)
-    return {kind: start + trees.predict(table.values, model.rounds[kind]) for kind, trees in model.trees.items()}
+    kinds = list(model.trees)
+    added = in_parallel(lambda kind: model.trees[kind].predict(table.values, model.rounds[kind]), kinds)
+    return {kind: start + scores for kind, scores in zip(kinds, added, strict=True)}
 
 
 def mean_probability(scores: Sequence[Scores], offsets: NDArray[np.int64], objective: str) -> NDArray[np.float32]:
