@@ -22,30 +22,31 @@ table_groups() {
 }
 
 second_level() {
-  local fold detailed=() features=()
+  local fold detailed=() features=() test_features=()
   model_kinds
 
-  # A row for each box and candidate class. Held-out pages: the one model of each kind that has not seen them; test
-  # pages: each kind blended over its folds.
+  # A row for each box and candidate class, of the models of one fold: those of the pages that they have not seen, and
+  # those of the test pages. The boosters then see test pages through models like those they were trained on; blended
+  # over the folds, the same models would look surer than any of them.
   for fold in "${FOLDS[@]}"; do
     start_job "level2-features-fold$fold" kuzushiji.classify.level2_features \
       "$(table_groups detailed.parquet "$fold")" "$RUNS/level2_features_fold$fold.parquet" \
       "${COMMON[@]}" ${LEVEL2_FEATURES[@]+"${LEVEL2_FEATURES[@]}"}
+    start_job "level2-features-test-fold$fold" kuzushiji.classify.level2_features \
+      "$(table_groups test_detailed.parquet "$fold")" "$RUNS/level2_features_test_fold$fold.parquet" \
+      "${COMMON[@]}" ${LEVEL2_FEATURES[@]+"${LEVEL2_FEATURES[@]}"}
   done
-  start_job level2-features-test kuzushiji.classify.level2_features \
-    "$(table_groups test_detailed.parquet "${FOLDS[@]}")" "$RUNS/level2_features_test.parquet" \
-    "${COMMON[@]}" ${LEVEL2_FEATURES[@]+"${LEVEL2_FEATURES[@]}"}
 
   # The boosters, each fold's trained on the other folds; then all of them on the test pages.
   for fold in "${FOLDS[@]}"; do
     detailed+=("$RUNS/clf-fold$fold/detailed.parquet")
     features+=("$RUNS/level2_features_fold$fold.parquet")
+    test_features+=("$RUNS/level2_features_test_fold$fold.parquet")
   done
   run_one level2-train kuzushiji.classify.level2 "${detailed[@]}" "${features[@]}" \
     --save-model "$RUNS/level2_models" --n-folds "$N_FOLDS" "${COMMON[@]}" ${LEVEL2[@]+"${LEVEL2[@]}"}
   run_one level2-apply kuzushiji.classify.level2 "$RUNS/clf-fold0/test_detailed.parquet" \
-    "$RUNS/level2_features_test.parquet" --load-model "$RUNS/level2_models" --output "$RUNS/submission.csv" \
-    "${COMMON[@]}"
+    "${test_features[@]}" --load-model "$RUNS/level2_models" --output "$RUNS/submission.csv" "${COMMON[@]}"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

@@ -92,7 +92,7 @@ def quality(out: Path, probability: np.ndarray, name: str) -> dict[str, float]:
     right = target_rows(features, true_classes(features))
     p = np.clip(probability.astype(np.float64), 1e-15, 1 - 1e-15)
     loss = -np.where(right, np.log(p), np.log1p(-p)).mean()
-    codes = features.vocabulary.decode(choose(features, probability).classes)
+    codes = features.vocabulary.decode(choose(features.candidates, features.offsets, probability).classes)
     boxes = features.boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=codes)
     truth = read_page_labels(out / "data/train.csv").of_pages(features.pages)
     return {f"log loss, {name}": float(loss), f"F1, {name}": score_classes(truth, PageLabels(features.pages, boxes)).f1}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
+from kuzushiji.errors import InputError
 from kuzushiji.options import add_options, config_from, option, parameters
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class Config:
     tables: tuple[Path, ...] = option(
         dataclasses.MISSING,
         "Detailed tables, which say what is true, and features of the same boxes, in any order: each file says itself "
-        "which of the two it is.",
+        "which of the two it is. Several features of the same test pages, such as one of each fold's models, are views "
+        "whose probabilities are averaged.",
         positional=True, nargs="+", metavar="DETAILED|FEATURES", type=Path,
     )  # fmt: skip
     save_model: Path | None = option(
@@ -232,7 +234,10 @@ def prepare(config: Config, root: "DataRoot") -> Boxes:
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
 
-    every_box, pages = read_input(config.tables, root)
+    views, pages = read_input(config.tables, root)
+    if len(views) > 1:
+        raise InputError(f"{config.tables[-1]}: expected each training page in one table of features, got it in two")
+    every_box = views[0]
     truth = read_page_labels(root.train_csv)
     features, fold_of_page = split_by_fold(every_box, pages, truth, config.n_folds)
     language = None
@@ -329,14 +334,15 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> int:
     from kuzushiji.data.labels import PageLabels
 
     model = load_model(folder)
-    features, pages = read_input(config.tables, root)
-    model.check(features, ", ".join(map(str, config.tables)))
-    choice = apply_model(model, features)
-    boxes = features.boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=model.vocabulary.decode(choice.classes))
+    views, pages = read_input(config.tables, root)
+    for features in views:
+        model.check(features, ", ".join(map(str, config.tables)))
+    choice = apply_model(model, views)
+    boxes = views[0].boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=model.vocabulary.decode(choice.classes))
     labels = PageLabels(pages, boxes)
     write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
     characters = int((choice.classes != model.vocabulary.seg_fp).sum())
-    print(f"{characters:,} characters in {len(features):,} boxes on {len(pages):,} pages")
+    print(f"{characters:,} characters in {len(boxes):,} boxes on {len(pages):,} pages")
     record.finish(characters=characters)
     return 0
 

@@ -4,6 +4,7 @@
 `fold{k}.xgb.json` in the libraries' own formats, `language.parquet` (counts of n-grams by fold).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,23 +68,32 @@ class Level2Model:
                 raise InputError(f"{name}: expected features with the {what} of the model, {expected}, got {got}")
 
 
-def apply_model(model: Level2Model, features: Features) -> Choice:
+def apply_model(model: Level2Model, views: Sequence[Features]) -> Choice:
     """Return what the models of all folds read together in boxes that none of them has seen.
 
+    Each model looks at each view, and all probabilities are averaged; a candidate that a view lacks has none there.
     The language is that of all training pages: no truth of these boxes is in it.
 
     Args:
         model: The models.
-        features: Of whole pages.
+        views: Of the same boxes, on whole pages, in the same order.
     """
-    if not len(features):
+    size, n = len(model.vocabulary), len(views[0])
+    if not n:
         return Choice(np.zeros(0, np.int32), np.zeros(0, np.float32))
-    source = source_of(features, model.feature_set, model.language)
-    total = np.zeros(len(features.candidates), np.float32)
-    for fold in model.folds:
-        scores = list(fold_scores(fold, source, ()).values())
-        total += mean_probability(scores, features.offsets, model.objective) / len(model.folds)
-    return choose(features, total, model.seg_fp_adjust)
+    keys, probabilities = [], []
+    for features in views:
+        source = source_of(features, model.feature_set, model.language)
+        total = np.zeros(len(features.candidates), np.float32)
+        for fold in model.folds:
+            scores = list(fold_scores(fold, source, ()).values())
+            total += mean_probability(scores, features.offsets, model.objective) / len(model.folds)
+        keys.append(features.box_of_candidate * size + features.candidates)
+        probabilities.append(total / len(views))
+    every, place = np.unique(np.concatenate(keys), return_inverse=True)
+    pooled = np.bincount(place, np.concatenate(probabilities), len(every)).astype(np.float32)
+    offsets = np.searchsorted(every, np.arange(n + 1) * size).astype(np.int64)
+    return choose((every % size).astype(np.int32), offsets, pooled, model.seg_fp_adjust)
 
 
 def model_files(folder: Path, n_folds: int, kinds: list[str], *, language: bool) -> list[Path]:

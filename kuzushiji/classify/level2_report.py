@@ -41,7 +41,7 @@ def fold_choices(features: Features, result: FoldResult, objective: str, seg_fp_
 
     def read(scores: Sequence[NDArray[np.float32]], adjust: float = 0.0) -> tuple[Choice, NDArray[np.float32]]:
         probability = mean_probability(scores, features.offsets, objective)
-        return choose(features, probability, adjust), probability
+        return choose(features.candidates, features.offsets, probability, adjust), probability
 
     best = best_of_group(blended_logits(features), features.offsets)
     classes = {BLEND: features.candidates[best]}

@@ -31,8 +31,11 @@ def is_features(path: Path) -> bool:
     return not is_text(path) and kind_of(path) == KIND
 
 
-def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[Features, tuple[str, ...]]:
-    """Return the features of all boxes, whose `true` column is that of the detailed tables, and all pages looked at.
+def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[list[Features], tuple[str, ...]]:
+    """Return the features of all boxes, once or several times, and all pages looked at.
+
+    Features of other pages are joined. Those of the same pages are several views of the same boxes, such as what the
+    models of each fold say of the test pages.
 
     Raises:
         InputError: one kind of table is missing, or the tables do not match.
@@ -41,28 +44,46 @@ def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[Features, tuple[s
     of_features = [path for path, yes in told_apart if yes]
     of_boxes = [path for path, yes in told_apart if not yes]
     if not of_features or not of_boxes:
-        missing = "features (of level2_features)" if of_boxes else "a detailed table"
-        raise InputError(f"{paths[0]}: expected detailed tables and features, got no {missing.removeprefix('a ')}")
+        missing = "features (of level2_features)" if of_boxes else "detailed table"
+        raise InputError(f"{paths[0]}: expected detailed tables and features, got no {missing}")
     detailed = blend_tables(read_tables(of_boxes, root, top_k=1), list(map(str, of_boxes)))
-    features = concat_features([read_features(path) for path in of_features], list(map(str, of_features)))
-    check_same_boxes(detailed, features, of_boxes, of_features)
-    return features, tuple(dict.fromkeys((*detailed.pages, *features.pages)))
+    views = _views([read_features(path) for path in of_features], list(map(str, of_features)))
+    in_order = []
+    for view, names in views:
+        rows = rows_of(detailed, view, str(of_boxes[0]), ", ".join(names))
+        in_order.append(view if rows is None else view.take(rows))
+    of_views = (page for view in in_order for page in view.pages)
+    return in_order, tuple(dict.fromkeys((*detailed.pages, *of_views)))
 
 
-def check_same_boxes(
-    detailed: Detailed, features: Features, of_boxes: Sequence[Path], of_features: Sequence[Path]
-) -> None:
-    """Check that two tables are of the same boxes and vocabulary.
+def _views(parts: Sequence[Features], names: Sequence[str]) -> list[tuple[Features, list[str]]]:
+    """Return the features joined to tables in which no page comes twice, each with the names of its files."""
+    views: list[list[int]] = []
+    seen: list[set[str]] = []
+    for i, part in enumerate(parts):
+        number = next((v for v, pages in enumerate(seen) if pages.isdisjoint(part.pages)), len(views))
+        if number == len(views):
+            views.append([])
+            seen.append(set())
+        views[number].append(i)
+        seen[number].update(part.pages)
+    return [
+        (concat_features([parts[i] for i in view], [names[i] for i in view]), [names[i] for i in view])
+        for view in views
+    ]
+
+
+def rows_of(detailed: Detailed, features: Features, of_boxes: str, of_features: str) -> NDArray[np.intp] | None:
+    """Return where in the features each box of the detailed table stands; None where both have the same order.
 
     Raises:
-        InputError: they are not.
+        InputError: they are not of the same boxes or vocabulary.
     """
-    names = ", ".join(map(str, of_features))
     if len(features) and not set(features.boxes["image_id"]) & set(detailed.boxes["image_id"]):
-        raise InputError(f"{names}: expected the pages of {of_boxes[0]}, got none in common")
+        raise InputError(f"{of_features}: expected the pages of {of_boxes}, got none in common")
     if features.vocabulary != detailed.vocabulary:
-        raise InputError(f"{names}: expected the vocabulary of {of_boxes[0]}, got another")
-    rows_in_order_of(detailed.boxes, features.boxes, names)
+        raise InputError(f"{of_features}: expected the vocabulary of {of_boxes}, got another")
+    return rows_in_order_of(detailed.boxes, features.boxes, of_features)
 
 
 def split_by_fold(

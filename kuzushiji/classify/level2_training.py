@@ -167,22 +167,28 @@ class Choice:
     probability: NDArray[np.float32]
 
 
-def choose(features: Features, probability: NDArray[np.float32], seg_fp_adjust: float = 0.0) -> Choice:
+def choose(
+    candidates: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    probability: NDArray[np.float32],
+    seg_fp_adjust: float = 0.0,
+) -> Choice:
     """Return the best candidate of each box.
 
     Args:
-        features: Candidates of n boxes.
+        candidates: (m,) class numbers, each box's in ascending order, `seg_fp` the last.
+        offsets: (n + 1,) where each box's candidates begin.
         probability: (m,) of each candidate.
         seg_fp_adjust: Added to the log-odds of `seg_fp` before the best is taken.
     """
     adjusted = probability.astype(np.float64)
     if seg_fp_adjust:
-        last = features.offsets[1:] - 1
+        last = offsets[1:] - 1
         odds = np.exp(seg_fp_adjust) * adjusted[last] / np.maximum(1 - adjusted[last], 1e-9)
         adjusted[last] = odds / (1 + odds)
-    best = best_of_group(adjusted, features.offsets)
-    share = adjusted[best] / np.maximum(group_sum(adjusted, features.offsets), 1e-9)
-    return Choice(features.candidates[best], share.astype(np.float32))
+    best = best_of_group(adjusted, offsets)
+    share = adjusted[best] / np.maximum(group_sum(adjusted, offsets), 1e-9)
+    return Choice(candidates[best], share.astype(np.float32))
 
 
 def _train_fold(
@@ -293,7 +299,7 @@ def tune_seg_fp(
         right = wrong = missed = 0
         for part, p, truth in zip(features, probability, true_classes, strict=True):
             seg_fp = part.vocabulary.seg_fp
-            chosen = choose(part, p, value).classes
+            chosen = choose(part.candidates, part.offsets, p, value).classes
             hit = int(((chosen == truth) & (truth != seg_fp)).sum())
             right += hit
             wrong += int((chosen != seg_fp).sum()) - hit

@@ -100,6 +100,26 @@ def test_submission(trained, test_tables, tiny_root, tmp_path):
     assert rows["probability"].between(0, 1).all()
 
 
+def test_several_views_of_the_test_pages(trained, test_tables, runs, tiny_root, tmp_path):
+    """The same view twice says what it says once; views of each fold's models are averaged."""
+    by_fold = []
+    for fold in range(3):
+        by_fold.append(str(tmp_path / f"view{fold}.parquet"))
+        kinds = [[str(runs / f"test-fold{fold}-{kind}.parquet")] for kind in "ab"]
+        assert level2_features.main([json.dumps(kinds), by_fold[-1], "--top-k", "2"]) == 0
+    read = {}
+    for name, words in (
+        ("once", test_tables),
+        ("twice", [*test_tables, test_tables[1]]),
+        ("folds", [test_tables[0], *by_fold]),
+    ):
+        output = tmp_path / f"{name}.csv"
+        assert main([*words, "--load-model", str(trained), "--output", str(output), "--data-root", str(tiny_root)]) == 0
+        read[name] = read_characters(tmp_path / f"{name}_detailed.parquet").rows
+    assert read["once"].equals(read["twice"])
+    assert not read["folds"]["probability"].equals(read["once"]["probability"])
+
+
 def test_trained_twice_the_same(trained, tables, tiny_root, tmp_path):
     assert main([*tables, "--save-model", str(tmp_path / "m"), "--data-root", str(tiny_root), *FAST]) == 0
     for path in trained.glob("fold*"):
@@ -159,10 +179,12 @@ def test_a_true_class_that_nobody_proposes_becomes_seg_fp():
 def test_best_candidate_of_each_box():
     table = make_detailed([("p", i, "A", [("A", 4.0), ("B", 3.0)]) for i in range(2)])
     features = build_features([table], [["a"]], {}, 2)
-    choice = choose(features, np.array([0.2, 0.7, 0.1, 0.4, 0.3, 0.3], np.float32))
+    choice = choose(features.candidates, features.offsets, np.array([0.2, 0.7, 0.1, 0.4, 0.3, 0.3], np.float32))
     assert table.vocabulary.decode(choice.classes).tolist() == ["B", "A"]
     np.testing.assert_allclose(choice.probability, [0.7, 0.4], rtol=1e-6)
-    raised = choose(features, np.array([0.2, 0.7, 0.1, 0.4, 0.3, 0.3], np.float32), seg_fp_adjust=1.0)
+    raised = choose(
+        features.candidates, features.offsets, np.array([0.2, 0.7, 0.1, 0.4, 0.3, 0.3], np.float32), seg_fp_adjust=1.0
+    )
     assert table.vocabulary.decode(raised.classes).tolist() == ["B", "seg_fp"]
 
 
@@ -207,7 +229,7 @@ def test_seg_fp_is_tuned_by_f1():
     truth = features.vocabulary.encode(features.boxes["true"])
     value = tune_seg_fp([features], [p], [truth])
     assert value > 0
-    chosen = choose(features, p, value).classes
+    chosen = choose(features.candidates, features.offsets, p, value).classes
     assert features.vocabulary.decode(chosen).tolist() == ["seg_fp"] * 9 + ["A"]
 
 
@@ -262,7 +284,12 @@ def test_bad_input_of_training(wrong, tables, runs, tiny_root, capsys):
         ([*boxes, wrong / "moved.parquet", *features[1:], *root], 1, "expected x y w h as in the other tables"),
         ([*boxes, wrong / "one-group.parquet", *features[1:], *root], 1, "features with n_groups 1 as"),
         ([*boxes, wrong / "top3.parquet", *features[1:], *root], 1, "features with top_k 3 as"),
-        ([*boxes, *features, features[0], *root], 1, "expected pages of its own"),
+        (
+            [*boxes, *features, *features, *root],
+            1,
+            "expected each training page in one table of features, got it in two",
+        ),
+        ([*boxes, *features, features[0], *root], 1, "expected a box as in the other tables"),
         ([boxes[0], features[1], *root], 1, "got none in common"),
         ([boxes[0], features[0], *root], 1, "expected boxes of all 3 folds (--n-folds), got none of fold"),
         ([wrong / "vocabulary.parquet", *features, *root], 1, "expected the vocabulary of"),
