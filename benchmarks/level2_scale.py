@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from measure import ROOT, machine, measured
 
 KINDS = ("", "-wsl8d-mt256-frozen", "-wsl8d-mt256-frozen-pseudo", "-wsl8d-mt256-frozen-pseudo-ft")
@@ -39,17 +40,23 @@ def tables(scale: Path, name: str, folds: list[int]) -> str:
 
 def measure_ours(scale: Path, out: Path) -> dict[str, Any]:
     """Run what level2.sh runs."""
+    from kuzushiji.artifacts.features import read_features
+
     root, features, report = out / "data", "kuzushiji.classify.level2_features", {}
     for fold in FOLDS:
         words = ["-m", features, tables(scale, "detailed", [fold]), str(out / f"features{fold}.parquet"), "--force"]
-        report[f"features, fold {fold}"] = measured(words)
-    words = ["-m", features, tables(scale, "test_detailed", list(FOLDS)), str(out / "features-test.parquet"), "--force"]
-    report["features, test pages (20 tables)"] = measured(words)
+        rows = pq.read_metadata(scale / f"_runs/clf-fold{fold}/detailed.parquet").num_rows
+        report[f"features, fold {fold}"] = measured(words, rows)
+        words = ["-m", features, tables(scale, "test_detailed", [fold]), str(out / f"test{fold}.parquet"), "--force"]
+        report[f"features, test pages, models of fold {fold}"] = measured(words)
     level2 = ["-m", "kuzushiji.classify.level2", "--data-root", str(root), "--force"]
     detailed = [str(scale / f"_runs/clf-fold{fold}/detailed.parquet") for fold in FOLDS]
     by_fold = [str(out / f"features{fold}.parquet") for fold in FOLDS]
-    report["training, five folds"] = measured([*level2, *detailed, *by_fold, "--save-model", str(out / "model")])
-    test = [str(scale / "_runs/clf-fold0/test_detailed.parquet"), str(out / "features-test.parquet")]
+    report["training, five folds"] = measured(
+        [*level2, *detailed, *by_fold, "--save-model", str(out / "model")],
+        sum(len(read_features(Path(path)).candidates) for path in by_fold),
+    )
+    test = [str(scale / "_runs/clf-fold0/test_detailed.parquet"), *(str(out / f"test{fold}.parquet") for fold in FOLDS)]
     words = [*level2, *test, "--load-model", str(out / "model"), "--output", str(out / "submission.csv")]
     report["submission"] = measured(words)
     report["all"] = {"seconds": round(sum(part["seconds"] for part in report.values()), 1)}
@@ -144,7 +151,8 @@ def ours_on_fold_0(out: Path) -> dict[str, float]:
 
     model = load_model(out / "model")
     features = read_features(out / "features0.parquet")
-    scores = fold_scores(model.folds[0], source_of(features, model.feature_set, model.language))
+    source = source_of(features, model.feature_set, model.language)
+    scores = fold_scores(model.folds[0], source, {0})
     return quality(out, mean_probability(list(scores.values()), features.offsets, model.objective), "ours")
 
 

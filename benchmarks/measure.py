@@ -13,13 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def measured(words: Sequence[str], rows: int | None = None, **environment: str) -> dict[str, Any]:
-    """Run `python WORDS` and return seconds, processor seconds, peak memory and, for `rows`, rows a second.
+    """Run `python WORDS`, its output on standard error, and return what it took.
 
-    Processor seconds tell more where the machine is busy with other things.
+    That is seconds, processor seconds (they tell more where the machine is busy with other things), peak memory and,
+    for a number of rows, rows a second.
     """
     started = time.perf_counter()
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = subprocess.Popen([sys.executable, *words], env={**os.environ, "PYTHONPATH": paths, **environment})
+    environment = {**os.environ, "PYTHONPATH": paths, **environment}
+    process = subprocess.Popen([sys.executable, *words], env=environment, stdout=sys.stderr)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if status:

@@ -12,6 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from measure import machine, measured
 
 KINDS = ("", "-wsl8d-mt256-frozen", "-wsl8d-mt256-frozen-pseudo", "-wsl8d-mt256-frozen-pseudo-ft")
@@ -32,23 +33,29 @@ def main() -> None:
         parquet = text.with_name(text.name.replace(".csv.gz", ".parquet"))
         if not parquet.exists():
             measured(["-c", WRITE, str(text), root, str(parquet)])
+    rows = pq.read_metadata(runs / "clf-fold0/detailed.parquet").num_rows
     first = {suffix: str(runs / f"clf-fold0/detailed.{suffix}") for suffix in ("parquet", "csv.gz")}
     import_alone = measured(["-c", READ.splitlines()[0] + "; import pyarrow.parquet, pyarrow.csv"])
     report = {"import of pandas and pyarrow, within each": import_alone}
     for suffix, path in first.items():
-        report[f"read a fold, {suffix}"] = measured(["-c", READ, path, root])
-        report[f"read and write a fold, {suffix}"] = measured(["-c", WRITE, path, root, str(out / f"copy.{suffix}")])
+        report[f"read a fold, {suffix}"] = measured(["-c", READ, path, root], rows)
+        report[f"read and write a fold, {suffix}"] = measured(
+            ["-c", WRITE, path, root, str(out / f"copy.{suffix}")], rows
+        )
     for suffix in first:
         groups = json.dumps([[str(runs / f"clf-fold0{kind}/detailed.{suffix}")] for kind in KINDS])
         words = ["-m", "kuzushiji.classify.level2_features", groups, str(out / "features.parquet")]
-        report[f"features of a fold, 4 kinds, {suffix}"] = measured([*words, "--data-root", root, "--force"])
+        report[f"features of a fold, 4 kinds, {suffix}"] = measured([*words, "--data-root", root, "--force"], rows)
     tests = [str(path) for path in sorted(runs.glob("clf-fold*/test_detailed.parquet"))]
     blend = ["-m", "kuzushiji.classify.blend", "--data-root", root, "--force"]
-    report["blend of 10 tables"] = measured([*blend, *tests[:10], "--output-detailed", str(out / "blend.parquet")])
+    report["blend of 10 tables"] = measured(
+        [*blend, *tests[:10], "--output-detailed", str(out / "blend.parquet")], 10 * rows
+    )
     pseudo = ["-m", "kuzushiji.classify.pseudolabel", *tests, str(out / "pseudolabels.csv.gz"), "--force"]
-    report["pseudolabels of 20 tables"] = measured(pseudo)
+    report["pseudolabels of 20 tables"] = measured(pseudo, 20 * rows)
+    total = sum(pq.read_metadata(path).num_rows for path in runs.glob("clf-fold*/detailed.parquet"))
     folds = [str(path) for path in sorted(runs.glob("clf-fold*/detailed.parquet"))]
-    report["score of 20 tables of 5 folds"] = measured([*blend, *folds, "--score"])
+    report["score of 20 tables of 5 folds"] = measured([*blend, *folds, "--score"], total)
     print(json.dumps({"machine": machine(), **report}, indent=2))
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import Features
+from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.boosters import SUFFIXES, load_trees
 from kuzushiji.classify.level2_columns import source_of
 from kuzushiji.classify.level2_training import Choice, FoldModel, choose, fold_scores, mean_probability
@@ -23,6 +25,9 @@ from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of
 
 FORMAT = 1
 FILE_NAME = "level2.json"
+_CHUNK_BOXES = 100_000
+"""Boxes of whole pages that are looked at together: half a gigabyte."""
+
 _LANGUAGE = "language.parquet"
 _LANGUAGE_KIND = "ngrams"
 
@@ -81,19 +86,28 @@ def apply_model(model: Level2Model, views: Sequence[Features]) -> Choice:
     size, n = len(model.vocabulary), len(views[0])
     if not n:
         return Choice(np.zeros(0, np.int32), np.zeros(0, np.float32))
-    keys, probabilities = [], []
-    for features in views:
-        source = source_of(features, model.feature_set, model.language)
-        total = np.zeros(len(features.candidates), np.float32)
-        for fold in model.folds:
-            scores = list(fold_scores(fold, source, ()).values())
-            total += mean_probability(scores, features.offsets, model.objective) / len(model.folds)
-        keys.append(features.box_of_candidate * size + features.candidates)
-        probabilities.append(total / len(views))
-    every, place = np.unique(np.concatenate(keys), return_inverse=True)
-    pooled = np.bincount(place, np.concatenate(probabilities), len(every)).astype(np.float32)
+    keys = np.concatenate([view.box_of_candidate * size + view.candidates for view in views])
+    probability = np.concatenate([_probability(model, view) for view in views]) / len(views)
+    every, place = np.unique(keys, return_inverse=True)
+    pooled = np.bincount(place, probability, len(every)).astype(np.float32)
     offsets = np.searchsorted(every, np.arange(n + 1) * size).astype(np.int64)
     return choose((every % size).astype(np.int32), offsets, pooled, model.seg_fp_adjust)
+
+
+def _probability(model: Level2Model, features: Features) -> NDArray[np.float32]:
+    """Return the mean over the folds' models of the probability of each candidate (m,), some pages at a time."""
+    page, _ = pd.factorize(features.boxes["image_id"])
+    order = np.argsort(page, kind="stable")
+    chunk = np.cumsum(np.bincount(page))[page[order]] // _CHUNK_BOXES
+    mean = np.zeros(len(features.candidates), np.float32)
+    for rows in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
+        part = features.take(rows)
+        source = source_of(part, model.feature_set, model.language)
+        chosen = members(features.offsets, rows)
+        for fold in model.folds:
+            scores = list(fold_scores(fold, source, ()).values())
+            mean[chosen] += mean_probability(scores, part.offsets, model.objective) / len(model.folds)
+    return mean
 
 
 def model_files(folder: Path, n_folds: int, kinds: list[str], *, language: bool) -> list[Path]:
