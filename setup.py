@@ -26,7 +26,14 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["kuzushiji", "kuzushiji.*", "detection", "detection.*"]),
     package_data={
-        "kuzushiji": ["demo/texts/*.txt", "weights/*", "report/templates/*", "py.typed"],
+        "kuzushiji": [
+            "demo/texts/*.txt",
+            "weights/*",
+            "report/templates/*",
+            "viewer/templates/*",
+            "viewer/assets/*",
+            "py.typed",
+        ],  # fmt: skip
         "detection": ["py.typed"],
     },
     install_requires=requirements(),

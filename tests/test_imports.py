@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("kuzushiji", "detection")
 TORCH = ("torch", "torchvision", "timm", "albumentations", "ignite")
 HEAVY = (*TORCH, "lightgbm", "xgboost", "matplotlib", "pyarrow.parquet")
-TABLE_PACKAGES = ("kuzushiji.data", "kuzushiji.artifacts", "kuzushiji.report")
+TABLE_PACKAGES = ("kuzushiji.data", "kuzushiji.artifacts", "kuzushiji.viewer", "kuzushiji.report")
 TABLE_MODULES = (
     "kuzushiji.metric", "kuzushiji.scoring", "kuzushiji.submission", "kuzushiji.reading_order",
     "kuzushiji.segment.merge", "kuzushiji.segment.fuse",

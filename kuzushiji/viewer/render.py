@@ -1,0 +1,118 @@
+"""The viewer as HTML that needs nothing else."""
+
+import json
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kuzushiji.viewer.page import KINDS, ViewerBox, ViewerPage
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_FOLDER = Path(__file__).parent
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def render_viewer(pages: Sequence[ViewerPage], title: str) -> str:
+    """Return an HTML document with a viewer of these pages.
+
+    The document is self-contained: pictures, data, style and script are inside, and it forbids itself all requests.
+    Whatever comes from data is escaped.
+
+    Args:
+        pages: What to show, in this order; an empty page and no pages at all are fine.
+        title: The document's heading.
+    """
+    template = _environment().get_template("viewer.html.j2")
+    parts = {"section": viewer_section(pages), "style": viewer_style(), "script": viewer_script()}
+    return str(template.render(title=title, **parts))
+
+
+def viewer_section(pages: Sequence[ViewerPage]) -> "Markup":
+    """Return the viewer as a `section` element for a document that has `viewer_style` and `viewer_script` once."""
+    from markupsafe import Markup
+
+    kinds = [kind for kind in KINDS if any(box.kind == kind for page in pages for box in page.boxes)]
+    template = _environment().get_template("viewer_section.html.j2")
+    return Markup(template.render(pages=pages, kinds=kinds, data=Markup(_embedded(_as_json(pages)))))
+
+
+def viewer_style() -> "Markup":
+    """Return the style sheet."""
+    return _asset("viewer.css")
+
+
+def viewer_script() -> "Markup":
+    """Return the script, to stand after the sections."""
+    return _asset("viewer.js")
+
+
+def _asset(name: str) -> "Markup":
+    from markupsafe import Markup
+
+    return Markup((_FOLDER / "assets" / name).read_text(encoding="utf-8"))
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _embedded(value: Any) -> str:
+    """Return JSON in which nothing can end the script element that it stands in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character, escape in _ESCAPED.items():
+        text = text.replace(character, escape)
+    return text
+
+
+def _as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
+    """Return what the script reads; models and classes, which come again and again, are numbers in two lists."""
+    models: dict[str, int] = {}
+    classes: dict[tuple[str, str], int] = {}
+    number_of_model, number_of_class = count(), count()
+
+    def model(name: str) -> int:
+        if name not in models:
+            models[name] = next(number_of_model)
+        return models[name]
+
+    def class_(char: str, code: str) -> int:
+        if (char, code) not in classes:
+            classes[char, code] = next(number_of_class)
+        return classes[char, code]
+
+    def box_as_json(box: ViewerBox) -> dict[str, Any]:
+        value: dict[str, Any] = {
+            "at": [round(edge, 1) for edge in (box.x, box.y, box.w, box.h)],
+            "kind": box.kind,
+            "read": class_(box.char, box.code),
+            "candidates": [
+                [model(name), [[class_(best.char, best.code), round(float(best.probability), 4)] for best in bests]]
+                for name, bests in box.candidates.items()
+            ],
+        }
+        if box.probability is not None:
+            value["probability"] = round(float(box.probability), 4)
+        if box.truth:
+            value["truth"] = class_(box.truth, box.truth_code)
+        return value
+
+    content = [
+        {
+            "name": page.name,
+            "width": page.picture.width,
+            "height": page.picture.height,
+            "image": page.picture.source,
+            "boxes": [box_as_json(box) for box in page.boxes],
+            "lines": page.lines,
+        }
+        for page in pages
+    ]
+    return {"models": list(models), "classes": [list(item) for item in classes], "pages": content}
