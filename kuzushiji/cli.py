@@ -2,13 +2,18 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from kuzushiji.errors import InputError
+from kuzushiji.terminal import paint
+
+logger = logging.getLogger("kuzushiji.cli")
 
 Number = TypeVar("Number", int, float)
 
@@ -16,16 +21,96 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 _SIGNALLED = 128
 """Added to a signal's number, as shells do: 130 for Ctrl-C, 143 for SIGTERM."""
+_QUIET = ("-q", "--quiet")
+_VERBOSE = ("-v", "--verbose")
 _BOOLEANS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """A short usage line; metavars that say the kind of value; a default wherever there is one."""
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """Name only what must be given: the rest is listed below, and has several screens in some commands."""
+        if usage is None:
+            needed = [action for action in actions if action.required or not action.option_strings]
+            words = [self._prog, "[options]", *map(self._usage_of, needed)]
+            usage = " ".join(words).replace("%", "%%")
+        super().add_usage(usage, [], [], prefix)
+
+    def _usage_of(self, action: argparse.Action) -> str:
+        default = self._get_default_metavar_for_optional if action.option_strings else lambda action: str(action.dest)
+        arguments = self._format_args(action, default(action))
+        return " ".join([*action.option_strings[-1:], arguments]).strip()
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return _METAVARS.get(action.type, action.dest.upper())
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if action.nargs == 0 or not action.option_strings or action.default in (None, argparse.SUPPRESS, (), ""):
+            return text
+        return f"{text} (default: {_default_text(action.default)})"
+
+
+def _default_text(value: Any) -> str:
+    """Return a default as it would be typed."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple | list):
+        return " ".join(map(_default_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("%", "%%")
+
+
+class _SeenByRun(argparse.Action):
+    """A flag that `run` has looked at before the command did: it leaves nothing in the namespace."""
+
+    def __call__(self, *_: Any) -> None:
+        """Do nothing."""
+
+
 class ArgumentParser(argparse.ArgumentParser):
-    """`argparse` with defaults in the help, no abbreviations, and "did you mean" for a mistyped flag."""
+    """`argparse` with help by subject, no abbreviations, "did you mean", and what every command has.
+
+    That is `--help`, `--quiet` and `--verbose`, which `run` looks at, and completion by the shell (argcomplete).
+    """
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        options.setdefault("formatter_class", HelpFormatter)
         options.setdefault("allow_abbrev", False)
-        super().__init__(**options)
+        super().__init__(**options, add_help=False)
+        self._positionals.title = "arguments"
+        self._general = self.add_argument_group("help and messages")
+        self._general.add_argument("-h", "--help", action="help", help="show this help and leave")
+        either = self._general.add_mutually_exclusive_group()
+        either.add_argument(
+            *_QUIET, action=_SeenByRun, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS,
+            help="no progress and no messages but warnings and errors; results are printed all the same",
+        )  # fmt: skip
+        either.add_argument(
+            *_VERBOSE, action=_SeenByRun, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS,
+            help="messages with time and module, seconds and memory at the end, the traceback of an error",
+        )  # fmt: skip
+
+    def format_help(self) -> str:
+        """List what every command has after what this one has."""
+        self._action_groups.sort(key=lambda group: group is self._general)
+        return super().format_help()
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse as argparse does, or tell the shell how the line may go on, if it is that which asks."""
+        self._complete()
+        return super().parse_args(args, namespace)
+
+    def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse as argparse does, or tell the shell how the line may go on, if it is that which asks."""
+        self._complete()
+        return super().parse_intermixed_args(args, namespace)
+
+    def _complete(self) -> None:
+        if "_ARGCOMPLETE" in os.environ:
+            import argcomplete
+
+            argcomplete.autocomplete(self)
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
         """Parse as argparse does, but do not take a file that stands after a plain `--flag` for its 0 or 1."""
@@ -56,18 +141,44 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage, by the parser), Ctrl-C
     in 130, SIGTERM while training in 143. Anything else is a fault of the program and keeps its traceback.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    words = sys.argv[1:] if argv is None else argv
+    verbose = any(word in _VERBOSE for word in words)
+    set_up_messages(quiet=any(word in _QUIET for word in words), verbose=verbose)
+    started = time.monotonic()
     try:
         code = main(argv)
     except InputError as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        logger.debug("the error came from here", exc_info=True)
+        print(f"{paint('error:', 'bold', 'red', stream=sys.stderr)} {_one_line(error)}", file=sys.stderr)
         code = EXIT_FAILED
     except BrokenPipeError:
         code = EXIT_FAILED
     except KeyboardInterrupt as stop:
         print(str(stop) or "interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
         code = _SIGNALLED + getattr(stop, "signum", signal.SIGINT)
+    if verbose:
+        logger.debug("%.1f s, exit code %d%s", time.monotonic() - started, code, _memory())
     sys.exit(code)
+
+
+def set_up_messages(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Send messages to standard error: plain lines, only warnings, or everything of our modules with its place."""
+    style = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format=style, stream=sys.stderr)
+    if verbose:
+        for package in ("kuzushiji", "detection"):
+            logging.getLogger(package).setLevel(logging.DEBUG)
+        logger.debug("Python %s, process %d: %s", sys.version.split()[0], os.getpid(), " ".join(sys.argv))
+
+
+def _memory() -> str:
+    """Return the largest amount of memory that this process had, as text; nothing where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f", at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20:,.0f} MiB of memory"
 
 
 def _one_line(error: InputError) -> str:
@@ -114,6 +225,17 @@ def non_negative_float(text: str) -> float:
 def fraction(text: str) -> float:
     """Parse a number between 0 and 1."""
     return _number(text, float, lambda value: 0 <= value <= 1, "a number between 0 and 1")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`, for machines."""
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+_METAVARS: dict[Any, str] = {
+    int: "N", positive_int: "N", non_negative_int: "N", float: "X", positive_float: "X", non_negative_float: "X",
+    fraction: "X", Path: "PATH",
+}  # fmt: skip
 
 
 def add_data_root(parser: argparse.ArgumentParser) -> None:

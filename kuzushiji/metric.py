@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The competition's metric: modified F1 over all pages together.
 
 `python -m kuzushiji.metric SUBMISSION TRUTH` scores a submission.

@@ -61,7 +61,7 @@ def option(
 
 def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
     """Add an argument to `parser` for every field of `config_class` that was made by `option`."""
-    groups: dict[str, argparse._ArgumentGroup] = {}
+    groups: dict[str, argparse.ArgumentParser | argparse._ArgumentGroup] = {"options": parser}
     hints = typing.get_type_hints(config_class)
     for item in dataclasses.fields(config_class):
         spec: _Option | None = item.metadata.get(_META)

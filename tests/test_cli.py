@@ -1,13 +1,19 @@
 """Exit codes, types of arguments, "did you mean"."""
 
+import logging
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
+
+
+ROOT = Path(__file__).parent.parent
 
 
 def run(main, argv=()) -> int:
@@ -166,3 +172,83 @@ def test_importing_prints_nothing_and_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def messages(argv, capsys):
+    """What a command with a message, a debug message and a result prints on stdout and stderr, run as a process is."""
+    root, ours = logging.getLogger(), logging.getLogger("kuzushiji")
+    before = root.handlers[:], root.level, ours.level
+    root.handlers[:] = []
+
+    def main(argv):
+        parser = cli.ArgumentParser(prog="tool")
+        parser.parse_args(argv)
+        logging.getLogger("kuzushiji.stage").info("message")
+        logging.getLogger("kuzushiji.stage").debug("detail")
+        logging.getLogger("kuzushiji.stage").warning("warning")
+        print("result")
+        raise InputError("wrong")
+
+    try:
+        assert run(main, argv) == 1
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        ours.setLevel(before[2])
+    return capsys.readouterr()
+
+
+def test_messages_go_to_stderr_and_results_to_stdout(capsys):
+    assert messages([], capsys) == ("result\n", "message\nwarning\nerror: wrong\n")
+
+
+@pytest.mark.parametrize("flag", ["-q", "--quiet"])
+def test_quiet(flag, capsys):
+    assert messages([flag], capsys) == ("result\n", "warning\nerror: wrong\n")
+
+
+@pytest.mark.parametrize("flag", ["-v", "--verbose"])
+def test_verbose(flag, capsys):
+    out, err = messages([flag], capsys)
+    assert out == "result\n"
+    assert "kuzushiji.stage: detail" in err and "Traceback" in err and "exit code 1" in err
+    assert "\nerror: wrong\n" in err  # still a line of its own
+
+
+def test_quiet_and_verbose_exclude_each_other(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.ArgumentParser(prog="tool").parse_args(["--quiet", "--verbose"])
+    assert ended.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_quiet_and_verbose_leave_nothing_in_the_namespace():
+    assert vars(cli.ArgumentParser(prog="tool").parse_args(["-q"])) == {}
+
+
+def test_help_names_only_what_must_be_given_in_its_usage(capsys):
+    parser = cli.ArgumentParser(prog="tool")
+    parser.add_argument("page", nargs="+", metavar="PAGE")
+    parser.add_argument("--rate", type=cli.positive_float, default=1e-4, help="rate, 1 %% of all")
+    parser.add_argument("--out", required=True, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    text = parser.format_help()
+    assert text.startswith("usage: tool [options] PAGE [PAGE ...] --out DIR\n")
+    assert "--rate X rate, 1 % of all (default: 0.0001)" in " ".join(text.split())
+    assert text.index("arguments:") < text.index("options:") < text.index("help and messages:")
+    assert "None" not in text and "False" not in text
+
+
+def test_the_shell_completes_flags(tmp_path):
+    """As argcomplete's hook of bash asks: the line so far in variables, the answers to file descriptor 8."""
+    line = "python -m kuzushiji.metric --js"
+    environment = {
+        **os.environ, "_ARGCOMPLETE": "3", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_SHELL": "bash",
+        "_ARGCOMPLETE_COMP_WORDBREAKS": " ", "COMP_TYPE": "9", "COMP_LINE": line, "COMP_POINT": str(len(line)),
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "answers"),
+    }  # fmt: skip
+    check = [sys.executable, "-m", "argcomplete._check_module", "kuzushiji.metric"]
+    assert subprocess.run(check, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    command = [sys.executable, "-m", "kuzushiji.metric"]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert (tmp_path / "answers").read_text().split() == ["--json"]

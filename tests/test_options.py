@@ -96,8 +96,13 @@ def test_what_has_no_default_is_required(argv, capsys):
 
 def test_help_has_groups_and_defaults():
     text = " ".join(make_parser().format_help().split())
-    assert "training: --epochs EPOCHS Epochs. (default: 3)" in text
+    assert "training: --epochs N Epochs. (default: 3)" in text  # the metavar says what kind of value
+    assert "--cosine [0|1] Cosine. (default: 0)" in text  # as it would be typed
+    assert "--sizes N [N ...] Pixels. (default: 12 24)" in text
     assert "--share S" in text
+    assert "--weights PATH File. --sizes" in text  # no default: nothing is said of it
+    assert text.startswith("usage: tool [options] source --output-dir PATH arguments: source")
+    assert text.count("options:") == 1 and "(default: None)" not in text
 
 
 def test_parameters_are_what_changes_the_result_as_json():

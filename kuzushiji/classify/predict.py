@@ -1,7 +1,6 @@
 """Boxes of whole pages -> logits, page after page: memory does not grow with the number of pages."""
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from kuzushiji.artifacts import Detailed
 from kuzushiji.classify.dataset import PageDataset, PageStore, PageView
@@ -20,6 +18,7 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
 from kuzushiji.scoring import score_classes
+from kuzushiji.terminal import progress
 
 logger = logging.getLogger(__name__)
 
@@ -55,15 +54,15 @@ class Predictor:
         numbers = [number for number, page in enumerate(pages) if len(page.classes)]
         dataset = PageDataset([pages[number] for number in numbers], heights, self.store)
         loader = build_loader(dataset, 1, collate=_only, workers=min(self.workers, len(dataset)))
-        silent = not title or not sys.stderr.isatty()
         try:
-            for view in tqdm(loader, desc=title, unit="page", disable=silent, leave=False):
-                yield numbers[view.index], self._logits(model, view)
+            for view in progress(loader, title=title, unit="page", show=bool(title), leave=False):
+                yield numbers[view.index], self.logits(model, view)
         finally:
             stop_workers(loader)
 
     @torch.no_grad()
-    def _logits(self, model: nn.Module, view: PageView) -> Tensor:
+    def logits(self, model: nn.Module, view: PageView) -> Tensor:
+        """Return the logits (n, classes) float32 of a page's boxes, at least one, averaged over its sizes."""
         total: Tensor | None = None
         device = self.precision.device
         for image, boxes_xyxy in zip(view.images, view.boxes_xyxy, strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.terminal import progress
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _progress_bar(items: Iterable[Any], total: int, name: str) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, desc=name, unit="page", disable=None)
+    return progress(items, total=total, title=name, unit="page")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from kuzushiji.data.characters import char_to_code
 from kuzushiji.data.labels import PageLabels, write_page_labels
@@ -17,6 +16,7 @@ from kuzushiji.demo.strokes import known_characters
 from kuzushiji.demo.vocabulary import Characters, choose_characters
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_text
+from kuzushiji.terminal import progress
 
 _PLACEHOLDER = "U+003F 1 1"  # what the competition's sample submission says for every page
 
@@ -130,7 +130,7 @@ def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[PageArrays]:
 
 
 def _with_progress(pages: Iterable[PageArrays], total: int) -> Iterator[PageArrays]:
-    return iter(tqdm(pages, total=total, unit="page", desc="demo books", disable=None))
+    return iter(progress(pages, total=total, title="demo books", unit="page"))
 
 
 def _start_worker() -> None:

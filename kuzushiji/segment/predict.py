@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.precision import Precision
 from kuzushiji.segment.dataset import PageStore, WholePage, WholePages
 from kuzushiji.segment.detections import Detections
+from kuzushiji.terminal import progress
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,24 @@ def predict_pages(
     model.eval()
     started = time.monotonic()
     pages = {}
-    for page in tqdm(loader, desc=title, total=len(image_ids), unit="page", leave=False, disable=None):
-        boxes_xyxy, scores = _predict_page(model, page, precision)
-        pages[image_ids[page.number]] = page.to_original(boxes_xyxy), scores
+    for page in progress(loader, total=len(image_ids), title=title, unit="page", leave=False):
+        pages[image_ids[page.number]] = predict_page(model, page, precision)
     return Timed(Detections.from_pages(pages), time.monotonic() - started)
 
 
 @torch.inference_mode()
-def _predict_page(
+def predict_page(
     model: nn.Module, page: WholePage, precision: Precision
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the boxes (n, 4) xyxy of a page in pixels of the original page, and their scores (n,), falling.
+
+    Args:
+        model: Detector of `detection.faster_rcnn` in evaluation mode.
+        page: The page.
+        precision: Number format and device.
+    """
     image = page.image.to(precision.device, non_blocking=True)
     with precision.autocast():
         (found,) = model([image])
-    return found["boxes"].double().cpu().numpy(), found["scores"].double().cpu().numpy()
+    boxes_xyxy = page.to_original(found["boxes"].double().cpu().numpy())
+    return boxes_xyxy, found["scores"].double().cpu().numpy()

@@ -1,0 +1,90 @@
+"""How results and progress are shown: bars, colours and tables where somebody looks, plain text or JSON where not."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO, TypeVar
+
+Item = TypeVar("Item")
+
+_STYLES = {"bold": "1", "red": "31", "green": "32", "dim": "2"}
+
+
+def is_watched() -> bool:
+    """Return whether progress is to be shown: standard error is a terminal, and `--quiet` was not given."""
+    return sys.stderr.isatty() and logging.getLogger("kuzushiji").isEnabledFor(logging.INFO)
+
+
+def progress(
+    items: Iterable[Item], *, title: str, unit: str, total: int | None = None, show: bool = True, leave: bool = True
+) -> Iterable[Item]:
+    """Yield the items under a bar on standard error with rate and time left; without a terminal nothing is shown.
+
+    Args:
+        items: What is gone through.
+        title: What the bar is called.
+        unit: What an item is, such as `page`.
+        total: Number of items, where they do not tell it themselves.
+        show: False for no bar at all.
+        leave: Whether the bar stays when it is full.
+    """
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=title, unit=unit, leave=leave, disable=not (show and is_watched()))
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Return whether escape codes may be written: to a terminal that knows them, and never under NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, *styles: str, stream: TextIO | None = None) -> str:
+    """Return the text in `styles` (bold, red, green, dim), or as it is where `stream` (stdout) has no colours."""
+    if not has_colours(stream or sys.stdout):
+        return text
+    return f"\033[{';'.join(_STYLES[style] for style in styles)}m{text}\033[0m"
+
+
+def format_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table of aligned columns: numbers to the right, all else to the left.
+
+    Args:
+        head: A title for each column.
+        rows: A value for each column: floats get four digits after the point, whole numbers commas, None a dash.
+    """
+    values = [list(row) for row in rows]
+    cells = [list(head), *([_cell(value) for value in row] for row in values)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    right = [bool(values) and all(_is_number(row[column]) for row in values) for column in range(len(head))]
+    lines = [
+        "  ".join(
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([paint(lines[0], "bold"), *lines[1:]])
+
+
+def print_result(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what a command found out on standard output: a name and a value a line, or one JSON object."""
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, default=str))
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {_cell(value)}")
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
