@@ -155,7 +155,7 @@ class Step:
         return StepOutput(
             loss=self.loss(logits, here.classes),
             weight=len(batch.classes),
-            metrics={"accuracy": float((logits.argmax(dim=1) == here.classes).float().mean())},
+            metrics={"accuracy": (logits.detach().argmax(dim=1) == here.classes).float().mean()},
             samples=[self.crops.pages[key.sample].image_id for key in batch.keys],
         )
 

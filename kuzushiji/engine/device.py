@@ -5,6 +5,7 @@ import sys
 
 import torch
 
+from kuzushiji.engine.processes import local_rank, local_world_size, world_size
 from kuzushiji.errors import InputError
 
 
@@ -12,10 +13,11 @@ def resolve_device(name: str) -> torch.device:
     """Return the device of that name, made ready for use.
 
     Args:
-        name: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: CUDA where there is one, else MPS, else the CPU.
+        name: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: CUDA where there is one, else MPS, else the CPU. With
+            several processes `cuda` is a GPU for each.
 
     Raises:
-        InputError: the name is unknown, or this machine lacks the device.
+        InputError: the name is unknown, this machine lacks the device, or has fewer GPUs than processes.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -25,6 +27,8 @@ def resolve_device(name: str) -> torch.device:
         raise InputError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}") from error
     if device.type == "cuda":
         count = torch.cuda.device_count()
+        if world_size() > 1:
+            device = _own_gpu(device, count)
         if (device.index or 0) >= count:
             raise InputError(f"--device: expected a device of this machine, got {name} ({count} CUDA devices here)")
         torch.cuda.set_device(device)
@@ -33,6 +37,16 @@ def resolve_device(name: str) -> torch.device:
     elif device.type not in ("cpu", "cuda", "mps"):
         raise InputError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}")
     return device
+
+
+def _own_gpu(device: torch.device, count: int) -> torch.device:
+    if device.index is not None:
+        raise InputError(f"--device {device}: with several processes each has its own GPU, expected cuda or auto")
+    if local_world_size() > max(count, 1):
+        raise InputError(
+            f"torchrun: expected at most one process a GPU, --nproc_per_node {count} here, got {local_world_size()}"
+        )
+    return torch.device("cuda", local_rank())
 
 
 def set_benchmark(enabled: bool) -> None:

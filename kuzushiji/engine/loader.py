@@ -1,10 +1,12 @@
 """Batches of samples, made by worker processes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+from kuzushiji.errors import InputError
 
 
 def build_loader(
@@ -27,8 +29,10 @@ def build_loader(
         workers: Processes; 0 works in this one.
         device: Where the batches will go: memory is pinned for CUDA.
         drop_last: Leave out a last batch that is not full: for training.
+
+    Iterating raises InputError when a worker dies, and whatever the data set raises.
     """
-    return DataLoader(
+    return _Loader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,
@@ -41,6 +45,25 @@ def build_loader(
         # Its own generator: the loader draws a number for each epoch, which must not move torch's global one.
         generator=torch.Generator(),
     )
+
+
+class _Loader(DataLoader[Any]):
+    """A loader that says in one line what it means when a worker is no more."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        return self._explained(super().__iter__())
+
+    @staticmethod
+    def _explained(batches: Iterator[Any]) -> Iterator[Any]:
+        try:
+            yield from batches
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise InputError(
+                "a worker of the data loader was killed (too little memory?): lower --workers; "
+                "the same command goes on from the last checkpoint"
+            ) from error
 
 
 def stop_workers(loader: DataLoader[Any]) -> None:

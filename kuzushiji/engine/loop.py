@@ -10,30 +10,35 @@ A stage describes its run as a `Training` and calls `fit`. What lands in its fol
 
 import logging
 import math
-import sys
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
-import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from torch import nn
 
+from kuzushiji.engine.assembly import bare_model, gradients_stay, uncompiled
 from kuzushiji.engine.checkpoint import check_same_run, load_checkpoint, save_checkpoint
 from kuzushiji.engine.ema import Ema
 from kuzushiji.engine.events import EventLog
 from kuzushiji.engine.loader import stop_workers
+from kuzushiji.engine.losses import Losses
+from kuzushiji.engine.memory import enough_memory
+from kuzushiji.engine.processes import is_main, on_main, world_size
 from kuzushiji.engine.progress import Metrics, Progress
 from kuzushiji.engine.random_state import RandomState
 from kuzushiji.engine.schedule import LRSchedule
 from kuzushiji.engine.signals import Stopped, StopRequest
-from kuzushiji.engine.training import FitResult, StepOutput, Training
+from kuzushiji.engine.training import FitResult, Training
 from kuzushiji.engine.update import WeightUpdate
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json
+from kuzushiji.terminal import is_watched
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +46,8 @@ CHECKPOINT = "checkpoint.pth"
 MODEL_BEST = "model_best.pth"
 EVENTS = "events.jsonl"
 METRICS = "metrics.json"
+
+_LESS_MEMORY = "lower --batch-size (and raise --accumulation-steps by as much) or the size of the crops"
 
 
 def fit(training: Training) -> FitResult:
@@ -70,15 +77,6 @@ def updates_per_epoch(batches: int, accumulation_steps: int = 1) -> int:
     return math.ceil(batches / accumulation_steps)
 
 
-def bare_model(model: nn.Module) -> nn.Module:
-    """Return the model without the wrapper of DistributedDataParallel or torch.compile."""
-    for name in ("module", "_orig_mod"):
-        inner = getattr(model, name, None)
-        if isinstance(inner, nn.Module):
-            return bare_model(inner)
-    return model
-
-
 class _Run:
     """One call of `fit`: the parts of a checkpoint, and what happens at each event of the engine."""
 
@@ -89,10 +87,12 @@ class _Run:
         self.schedule = LRSchedule(training.optimizer, training.factor)
         self.update = WeightUpdate(training.optimizer, training.precision, training.max_grad_norm)
         self.progress = Progress()
+        self.losses = Losses(training.stage, self.progress)
         self.random = RandomState()
         self.events = EventLog(training.folder / EVENTS)
         self.stop = StopRequest()
-        self.writes = idist.get_rank() == 0
+        self.writes = is_main()
+        self.means: Metrics = {}
         self.clock = time.monotonic()
         training.sampler.set_epoch(0)
         self.epoch_length = len(training.loader)
@@ -105,7 +105,7 @@ class _Run:
         """Take over the checkpoint of the folder, if there is one and the run is not to start anew."""
         path = self.training.folder / CHECKPOINT
         if self.training.fresh:
-            path.unlink(missing_ok=True)
+            on_main(lambda: path.unlink(missing_ok=True))
         if path.exists():
             state = load_checkpoint(path)
             check_same_run(path, state["meta"], self.training.stage, self.training.parameters)
@@ -156,7 +156,7 @@ class _Run:
         engine = Engine(self.train_on)
         engine.logger.setLevel(logging.CRITICAL)  # it would report each exception that is raised on purpose
         engine.add_event_handler(Events.EPOCH_STARTED, lambda: self.training.model.train())
-        bar = ProgressBar(desc=self.training.stage, disable=not (self.writes and sys.stderr.isatty()))
+        bar = ProgressBar(desc=self.training.stage, disable=not (self.writes and is_watched()))
         bar.attach(engine, output_transform=self._for_bar)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.end_batch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.end_epoch)
@@ -172,15 +172,7 @@ class _Run:
         while progress.epoch < training.epochs:
             skip = progress.batches * (training.loader.batch_size or 1)
             training.sampler.set_epoch(progress.epoch, skip=skip)
-            try:
-                yield from training.loader
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
-                    raise
-                raise InputError(
-                    f"{training.stage}: a worker of the data loader was killed (too little memory?): lower --workers; "
-                    "the same command goes on from the last checkpoint"
-                ) from error
+            yield from training.loader
 
     def end_epoch(self) -> None:
         """Evaluate, keep the weights if they are the best, write the checkpoint."""
@@ -203,7 +195,8 @@ class _Run:
             return False, {}
         model = self._model_to_keep()
         model.eval()
-        with self.stop.at_once(), torch.no_grad():
+        memory = enough_memory(f"{training.stage}, evaluation", "lower the size of the pages")
+        with self.stop.at_once(), torch.no_grad(), uncompiled(model), memory:
             metrics = {name: float(value) for name, value in training.evaluate(model).items()}
         if training.key_metric not in metrics:
             raise ValueError(f"expected {training.key_metric!r} among the metrics, got {sorted(metrics)}")
@@ -215,54 +208,53 @@ class _Run:
     # Batches
 
     def train_on(self, _engine: Engine, batch: Any) -> Metrics:
-        """Train on one batch; return the epoch's means so far, for the progress bar."""
+        """Train on one batch; return the epoch's means when they were last looked at, for the progress bar."""
         training, progress = self.training, self.progress
         if not self.update.is_open:
             self.schedule.set_step(progress.updates)
-        output = self._add(batch)
-        progress.count({"loss": float(output.loss.detach()), **output.metrics}, output.weight)
-        if progress.batches % training.accumulation_steps == 0 or progress.batches == self.epoch_length:
+        progress.batches += 1
+        last = progress.batches % training.accumulation_steps == 0 or progress.batches == self.epoch_length
+        try:
+            with enough_memory(training.stage, _LESS_MEMORY):
+                self._add(batch, last)
+        except RuntimeError:
+            self.losses.check()  # a loss that was not finite before this batch is why
+            raise
+        if last:
             self.update.finish()
             progress.updates += 1
             if self.ema:
                 self.ema.update(self.model)
-        return progress.means()
+        return self.means
 
-    def _add(self, batch: Any) -> StepOutput:
+    def _add(self, batch: Any, last: bool) -> None:
+        """Add the gradients of a batch; `last` is that of an update."""
         training = self.training
-        try:
+        with nullcontext() if last else gradients_stay(training.model):
             with training.precision.autocast():
                 output = training.step(batch)
-            self._check_finite(output)
+            self.losses.add(output, self.progress.updates, self.schedule.rate)
             self.update.add(output.loss, output.weight)
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"{training.stage}: the memory of {training.precision.device} does not suffice: lower --batch-size "
-                "(and raise --accumulation-steps by as much) or the size of the crops"
-            ) from error
-        return output
 
-    def _check_finite(self, output: StepOutput) -> None:
-        loss = float(output.loss.detach())
-        if not math.isfinite(loss):
-            progress = self.progress
-            samples = f", samples {', '.join(output.samples)}" if output.samples else ""
-            raise InputError(
-                f"{self.training.stage}: expected a finite loss, got {loss} in epoch {progress.epoch + 1}, "
-                f"step {progress.updates} (learning rate {self.schedule.rate:g}{samples}): lower --lr or use "
-                "--opt-level O0; the best weights so far are intact"
-            )
-
-    def end_batch(self, engine: Engine) -> None:
-        """Log the loss; between two updates stop, if that was asked for."""
+    def end_batch(self, _engine: Engine) -> None:
+        """Between two updates, when it is time: look at the losses, log them, stop if that was asked for."""
+        progress = self.progress
         if self.update.is_open:
             return
-        progress = self.progress
-        if progress.updates % self.training.log_every == 0:
-            self._log("train", engine.state.output)
-        if self.stop.signum is not None:
+        if progress.updates % self.training.log_every == 0 or progress.batches == self.epoch_length:
+            stop = self._read()
+            if progress.updates % self.training.log_every == 0:
+                self._log("train", self.means)
+        else:
+            stop = self.stop.signum is not None and world_size() == 1 and self._read()
+        if stop:
             self.random.capture()
-            self.stop.check()
+            raise Stopped(self.stop.signum or signal.SIGTERM)
+
+    def _read(self) -> bool:
+        stop = self.losses.read(self.stop.signum is not None)
+        self.means = self.progress.means()
+        return stop
 
     # Reports
 

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from kuzushiji.errors import InputError
 
-LEVELS = ("O0", "O1")
+LEVELS = ("O0", "O1", "O2", "O3")
+BACKENDS = ("torch", "apex")
+_HALF_SINCE = (5, 3)
+"""Compute capability from which on CUDA devices compute in float16."""
+
+_BFLOAT16_SINCE = (8, 0)
+"""Pascal, Volta and Turing emulate bfloat16: PyTorch calls it supported, but float16 is what is fast there."""
 
 
 @dataclass
@@ -25,29 +31,44 @@ class Precision:
 
     device: torch.device
     dtype: torch.dtype = torch.float32
-    scaler: torch.amp.GradScaler = field(init=False)
+    scaler: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     @classmethod
-    def from_level(cls, level: str, device: torch.device) -> "Precision":
+    def from_level(cls, level: str, device: torch.device, backend: str = "torch") -> "Precision":
         """Return the precision of an `--opt-level`.
 
         Args:
             level: `O0`: float32. `O1`: autocast, in bfloat16 where the device computes with it, else in float16.
+                `O2`, `O3`: weights in float16, which is apex's alone.
             device: Where the model runs.
+            backend: `torch`, or `apex` for NVIDIA apex, which is not used for float32.
 
         Raises:
-            InputError: the level is unknown.
+            InputError: the level or the backend is unknown, or the device or this machine lacks it.
         """
         if level not in LEVELS:
             raise InputError(f"--opt-level: expected one of {', '.join(LEVELS)}, got {level!r}")
+        if backend not in BACKENDS:
+            raise InputError(f"--amp-backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
         if level == "O0":
             return cls(device)
-        # Pascal, Volta and Turing emulate bfloat16: PyTorch calls it supported, but float16 is what is fast there.
-        emulated = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8
-        return cls(device, torch.float16 if emulated else torch.bfloat16)
+        if backend == "apex":
+            from kuzushiji.engine.apex import ApexPrecision
+
+            return ApexPrecision(level, device)
+        if level != "O1":
+            raise InputError(
+                f"--opt-level {level}: weights in float16 are apex's alone, expected --amp-backend apex, "
+                "or O1, which takes their place in PyTorch"
+            )
+        return cls(device, _mixed_format(device))
+
+    def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return what trains in this precision; to be called once for a training, before anything wraps the model."""
+        return model, optimizer
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the forward pass and the loss are computed."""
@@ -55,7 +76,7 @@ class Precision:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of `loss`, scaled where the format needs it."""
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Bring gradients to their true size: before they are clipped or measured."""
@@ -66,6 +87,19 @@ class Precision:
         """Update the weights; with float16, skip the update whose gradients overflowed."""
         self.scaler.step(optimizer)
         self.scaler.update()
+
+
+def _mixed_format(device: torch.device) -> torch.dtype:
+    """Return the format of autocast on a device.
+
+    Raises:
+        InputError: it has none.
+    """
+    lacking = not torch.amp.autocast_mode.is_autocast_available(device.type)
+    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else _BFLOAT16_SINCE
+    if lacking or capability < _HALF_SINCE:
+        raise InputError(f"--opt-level O1: {device} does not compute in half precision, expected --opt-level O0")
+    return torch.bfloat16 if capability >= _BFLOAT16_SINCE else torch.float16
 
 
 def place(model: nn.Module, device: torch.device, *, channels_last: bool = True) -> nn.Module:

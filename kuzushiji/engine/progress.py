@@ -37,8 +37,7 @@ class Progress:
     best: Metrics = field(default_factory=dict)
 
     def count(self, values: Mapping[str, float], weight: float) -> None:
-        """Count a batch whose loss and metrics are means over `weight` targets."""
-        self.batches += 1
+        """Count the values of a batch, means over `weight` targets."""
         self.weight += weight
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + weight * value

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from kuzushiji.engine.processes import gathered, rank, world_size
+
 
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and torch (all devices)."""
@@ -38,14 +40,19 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 class RandomState:
-    """The states of all generators at a chosen moment, as a part of a checkpoint; loading it sets the generators."""
+    """The states of all generators at a chosen moment, as a part of a checkpoint; loading it sets the generators.
+
+    With several processes it holds the states of all, and each takes its own; with another number of processes than
+    before, each goes on with the first one's, its torch generator seeded anew.
+    """
 
     def __init__(self) -> None:
         self._state = random_state()
 
     def capture(self) -> None:
-        """Choose this moment."""
-        self._state = random_state()
+        """Choose this moment; all processes meet here."""
+        states = gathered(random_state())
+        self._state = states[0] if len(states) == 1 else {"processes": states}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the states at the last `capture`."""
@@ -54,4 +61,9 @@ class RandomState:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Bring all generators to these states."""
         self._state = state
-        set_random_state(state)
+        states = state.get("processes", [state])
+        if len(states) == world_size():
+            set_random_state(states[rank()])
+        else:
+            set_random_state(states[0])
+            torch.manual_seed(torch.initial_seed() + rank())

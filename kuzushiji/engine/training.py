@@ -23,13 +23,14 @@ class StepOutput:
         loss: Scalar with a graph: the mean over `weight` targets.
         weight: Number of targets of the batch (boxes, images): batches that are accumulated into one update count by
             it, which makes them equal to one large batch. May be 0.
-        metrics: Further means over the same targets, for the progress bar and the events.
+        metrics: Further means over the same targets, for the progress bar and the events; scalars that stay on the
+            device, so that nothing waits for it.
         samples: Names of the batch's samples (page ids), for the message when the loss is not finite.
     """
 
     loss: Tensor
     weight: float = 1.0
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
     samples: Sequence[str] = ()
 
 
@@ -43,8 +44,9 @@ class Training:
         parameters: All that changes the result, as JSON values (`options.parameters(config)`): a run goes on only
             under the same.
         meta: Plain values kept in the checkpoints, enough to rebuild the model: its config, vocabulary codes.
-        model: On its device. Its `train()` is called before each epoch: a model with frozen norms overrides that.
-        optimizer: Of the model's parameters (`optim.build_optimizer`).
+        model: On its device, as `assembly.assemble` returns it. Its `train()` is called before each epoch: a model
+            with frozen norms overrides that.
+        optimizer: Of the model's parameters (`optim.build_optimizer`), from there too.
         factor: Learning rate factor of an update's number (`schedule.build_factor`).
         loader: Training batches, of `sampler` and with `drop_last` (`loader.build_loader`).
         sampler: Order of the samples.
@@ -58,7 +60,8 @@ class Training:
         max_grad_norm: Clip the gradients' norm to this; None: no clipping.
         ema_decay: Average the weights with this decay, evaluate and keep the average; None: no average.
         precision: Number format of the forward pass.
-        log_every: Updates between two lines of the events.
+        log_every: Updates between two lines of the events, and between two looks at the losses: they wait on the
+            device until then, as does the stop for a loss that is not finite.
         fresh: Start anew even if there is a checkpoint to go on from.
     """
 

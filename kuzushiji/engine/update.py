@@ -6,6 +6,7 @@ from torch import Tensor
 
 from kuzushiji.engine.optim import clip_gradients, gradients_of
 from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.processes import world_size
 
 
 class WeightUpdate:
@@ -25,13 +26,14 @@ class WeightUpdate:
         self.optimizer = optimizer
         self.precision = precision
         self.max_grad_norm = max_grad_norm
-        self._unit = 0.0
-        self._total = 0.0
+        self._unit: float | Tensor = 1.0
+        self._total: float | Tensor = 0.0
+        self._is_open = False
 
     @property
     def is_open(self) -> bool:
         """Whether gradients wait for `finish`."""
-        return self._unit > 0
+        return self._is_open
 
     def add(self, loss: Tensor, weight: float) -> None:
         """Add the gradients of a batch.
@@ -43,22 +45,39 @@ class WeightUpdate:
         if not self.is_open:
             self.optimizer.zero_grad(set_to_none=True)
             # Weights are relative to the first batch: gradients keep the size that float16 was scaled for.
-            self._unit, self._total = _mean_over_processes(weight) or 1.0, 0.0
-        self._total += weight / self._unit
-        self.precision.backward(loss * (weight / self._unit))
+            self._unit, self._total, self._is_open = _first_weight(weight, loss.device), 0.0, True
+        share = weight / self._unit
+        self._total = self._total + share
+        self.precision.backward(loss * share)
 
     def finish(self) -> None:
         """Update the weights from what was added."""
         self.precision.unscale(self.optimizer)
-        total = _mean_over_processes(self._total)
-        if total not in (0.0, 1.0):
-            torch._foreach_div_(gradients_of(self.optimizer), total)
+        self._divide(gradients_of(self.optimizer))
         if self.max_grad_norm is not None:
             clip_gradients(self.optimizer, self.max_grad_norm)
         self.precision.step(self.optimizer)
-        self._unit = 0.0
+        self._is_open = False
+
+    def _divide(self, gradients: list[Tensor]) -> None:
+        """Make sums over batches means over their targets."""
+        total = self._total
+        if isinstance(total, Tensor):
+            total = _mean_over_processes(total)
+            torch._foreach_mul_(gradients, torch.where(total == 0, 1.0, 1 / total))
+        elif gradients and total not in (0.0, 1.0):
+            torch._foreach_div_(gradients, total)
 
 
-def _mean_over_processes(value: float) -> float:
-    world = idist.get_world_size()
-    return float(idist.all_reduce(value)) / world if world > 1 else value
+def _first_weight(weight: float, device: torch.device) -> float | Tensor:
+    """Return the mean weight of the processes, 1 in place of 0: a number, or with several of them on the device."""
+    if world_size() == 1:
+        return weight or 1.0
+    mean = _mean_over_processes(torch.tensor(float(weight), device=device))
+    return torch.where(mean == 0, 1.0, mean)
+
+
+def _mean_over_processes(value: Tensor) -> Tensor:
+    """Return the mean, without waiting for the device; `value` becomes the sum."""
+    mean: Tensor = idist.all_reduce(value) / world_size()
+    return mean

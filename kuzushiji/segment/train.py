@@ -131,9 +131,8 @@ def build_step(model: nn.Module, device: torch.device) -> Callable[[CropBatch], 
         labels = torch.ones(max(batch.counts), dtype=torch.int64, device=device)
         targets = [{"boxes": each, "labels": labels[: len(each)]} for each in boxes]
         losses = model(list(images), targets)
-        parts = torch.stack(list(losses.values()))
-        metrics = dict(zip(losses, parts.detach().tolist(), strict=True))
-        return StepOutput(parts.sum(), weight=len(images), metrics=metrics, samples=batch.image_ids)
+        loss = torch.stack(list(losses.values())).sum()
+        return StepOutput(loss, weight=len(images), metrics=losses, samples=batch.image_ids)
 
     return step
 

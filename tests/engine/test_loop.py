@@ -346,7 +346,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_best_weights(tmp_path):
 
 def test_too_little_memory_says_what_to_lower(tmp_path):
     training = make_training(tmp_path)
-    with pytest.raises(InputError, match="memory of cpu does not suffice: lower --batch-size"):
+    with pytest.raises(InputError, match="toy.train: the memory of the device does not suffice: lower --batch"):
         fit(dataclasses.replace(training, step=raising_after(training.step, 1, torch.OutOfMemoryError("no"))))
 
 

@@ -1,0 +1,61 @@
+"""What is put around a model and its optimizer before they train."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from kuzushiji.engine.batch_norm import with_common_statistics
+from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.processes import rank, world_size
+
+
+def assemble(
+    model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, *, compiled: bool = False
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return the model and the optimizer to train with.
+
+    Args:
+        model: On its device; with `compiled` it has a `backbone`.
+        optimizer: Of its parameters.
+        precision: Which may want to change both.
+        compiled: Compile the backbone, which is where the time goes; the rest has shapes that change with every batch.
+    """
+    model, optimizer = precision.prepare(model, optimizer)
+    if world_size() > 1:
+        model = with_common_statistics(model, precision.device)
+    if compiled:
+        # In place: names of weights stay, and a copy (the average) is not compiled. Training crops have one shape.
+        model.get_submodule("backbone").compile(dynamic=False)
+    if world_size() > 1:
+        on_gpu = [precision.device] if precision.device.type == "cuda" else None
+        # Norms share their statistics already, so buffers are equal in all processes.
+        model = DistributedDataParallel(
+            model, device_ids=on_gpu, broadcast_buffers=False, gradient_as_bucket_view=True
+        )  # fmt: skip
+        torch.manual_seed(torch.initial_seed() + rank())  # dropout and sampling differ from now on
+    return model, optimizer
+
+
+def gradients_stay(model: nn.Module) -> AbstractContextManager[Any]:
+    """Return the context of a batch that is not the last of its update: processes need not share gradients yet."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+
+def uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
+    """Return the context of an evaluation: whole pages differ in shape, each would be compiled anew."""
+    if all(module._compiled_call_impl is None for module in model.modules()):
+        return nullcontext()  # what follows takes seconds to import
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
+def bare_model(model: nn.Module) -> nn.Module:
+    """Return the model without the wrapper of DistributedDataParallel or torch.compile."""
+    for name in ("module", "_orig_mod"):
+        inner = getattr(model, name, None)
+        if isinstance(inner, nn.Module):
+            return bare_model(inner)
+    return model

@@ -1,0 +1,133 @@
+"""Several processes that train or predict together, as `torchrun` starts them: one a GPU, on one machine or many.
+
+A command line that was started without torchrun is one process, for which everything here does nothing. The module
+imports torch only where there are others to talk to, so that entry points can ask it before their heavy imports.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from kuzushiji.errors import InputError
+
+Result = TypeVar("Result")
+
+
+def world_size() -> int:
+    """Return the number of processes."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    return int(os.environ.get("RANK", "0")) if world_size() > 1 else 0
+
+
+def local_rank() -> int:
+    """Return the number of this process among those of its machine, from 0: the number of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if world_size() > 1 else 0
+
+
+def local_world_size() -> int:
+    """Return the number of processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size() > 1 else 1
+
+
+def is_main() -> bool:
+    """Return whether this process is the one that writes files and prints."""
+    return rank() == 0
+
+
+def share_of_batch(batch_size: int) -> int:
+    """Return how many samples of a batch this process has: a batch is divided evenly among all processes.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    world = world_size()
+    if batch_size % world:
+        raise InputError(
+            f"--batch-size {batch_size}: is divided among all processes, expected a multiple of their number, "
+            f"got {world} processes"
+        )
+    return batch_size // world
+
+
+@contextmanager
+def processes(device: str) -> Iterator[None]:
+    """Join the other processes for the length of the block; only the main one logs more than warnings there.
+
+    Args:
+        device: What `--device` says: NCCL connects GPUs, gloo everything else.
+
+    Raises:
+        InputError: this machine has fewer GPUs than processes, or the device is not there.
+    """
+    if world_size() == 1:
+        yield
+        return
+    import ignite.distributed as idist
+
+    from kuzushiji.engine.device import resolve_device
+
+    backend = "nccl" if resolve_device(device).type == "cuda" else "gloo"
+    root = logging.getLogger()
+    level = root.level
+    if not is_main():
+        root.setLevel(logging.WARNING)
+    idist.initialize(backend)
+    try:
+        yield
+        # Not in a `finally`: after an error the others may wait elsewhere; torchrun ends them.
+        idist.barrier()
+        idist.finalize()
+    finally:
+        root.setLevel(level)
+
+
+def on_main(function: Callable[[], Result]) -> Result:
+    """Call `function` in the main process alone, and return its result in all: files have one reader or writer.
+
+    All processes meet here. What it raises of wrong input is raised in all of them.
+
+    Raises:
+        InputError: whatever `function` raises of it.
+    """
+    if world_size() == 1:
+        return function()
+    from torch import distributed
+
+    answer: list[Any] = [None, None]
+    failure: Exception | None = None
+    if is_main():
+        try:
+            answer = [function(), None]
+        except InputError as error:
+            answer = [None, str(error)]
+        except Exception as error:  # a fault of the program: the others must not wait for an answer
+            failure, answer = error, [None, f"{type(error).__name__} in the main process"]
+    distributed.broadcast_object_list(answer, src=0)
+    if failure is not None:
+        raise failure
+    if answer[1] is not None:
+        raise InputError(answer[1])
+    result: Result = answer[0]
+    return result
+
+
+def gathered(value: Result) -> list[Result]:
+    """Return the values of all processes, by rank, in all of them."""
+    if world_size() == 1:
+        return [value]
+    from torch import distributed
+
+    values: list[Any] = [None] * world_size()
+    distributed.all_gather_object(values, value)
+    return values
+
+
+def own_share(n: int) -> range:
+    """Return the numbers, of `n` items, that this process works on: they take turns, nothing comes twice."""
+    return range(rank(), n, world_size())
