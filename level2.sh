@@ -54,11 +54,13 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   cd "$(dirname "$0")"
   source scripts/environment.sh
   source scripts/jobs.sh
+  source scripts/lock.sh
   source scripts/options.sh
   parse_options "$@"
   [ -z "$STAGE$FOLD" ] || bad_usage "--stage and --fold are options of run-all.sh"
   load_profile "${PROFILE:-kaggle}"
-  begin
+  STAGE=level2 # the part of the run that is locked
+  begin "$@"
   second_level
   finish_jobs
 fi

@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
 source scripts/jobs.sh
+source scripts/lock.sh
 source scripts/options.sh
 source scripts/plan.sh
 source level2.sh
@@ -163,7 +164,7 @@ main() {
     has_competition_data "$DATA_ROOT" || [ "$DRY_RUN" = 1 ] || { how_to_begin "$DATA_ROOT" >&2; exit 2; }
     print_plan
   fi
-  begin
+  begin "$@"
   if [ -n "$STAGE" ]; then
     "stage_$STAGE"
   elif [ -n "$FOLD" ]; then

@@ -1,8 +1,11 @@
 """Files on disk: a file is there whole or not at all, and has a digest."""
 
+import errno
+import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,23 +14,34 @@ from typing import Any
 
 from kuzushiji.errors import InputError
 
+FORMATS = {".csv": 1, ".gz": 1, ".json": 1, ".parquet": 1, ".pth": 1, ".safetensors": 1, ".txt": 1}
+"""Version of what the stages mean by their files of each kind: raised when the same columns, fields or tensors come to
+mean something else. Files of an older version are made again."""
+
 _CHUNK = 1 << 20
+_MARK = ".tmp-"
+"""Stands in the names of temporary files, which are hidden: `.<name>.tmp-<random><suffixes>`."""
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_NO_SPACE = 1 << 20
+"""A disk with less free space than this is full."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces `path` when the block ends well.
 
-    The temporary file has the same suffixes, is flushed to disk before the rename, and is removed when the block
-    raises: whoever reads `path` sees the old content or the new one, never a part.
+    The temporary file has the same suffixes, is flushed to disk before the rename, as the rename is afterwards, and is
+    removed when the block raises: whoever reads `path` sees the old content or the new one, never a part.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the folder cannot be made or written to; the disk is full, or the file would be larger than the
+            system allows.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name.split('.')[0]}-", suffix="".join(path.suffixes) or ".tmp", dir=path.parent
+            prefix=f".{path.name}{_MARK}", suffix="".join(path.suffixes) or ".tmp", dir=path.parent
         )
     except OSError as error:
         raise InputError(f"{path}: cannot write there: {error.strerror or error}") from error
@@ -39,9 +53,66 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        _sync_folder(path.parent)
+    except Exception as error:
+        reason = _disk_trouble(error, temporary)
+        if reason is None:
+            raise
+        raise InputError(f"{path}: cannot be written: {reason}; what was there before is untouched") from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the temporary files that a killed process left: those of a file, or of all files in a folder.
+
+    For whoever is alone in writing there (`locks.hold`): the temporary files of a process at work look the same.
+    """
+    folder, names = (target, ".*") if target.is_dir() else (target.parent, glob.escape(f".{target.name}"))
+    for path in folder.glob(f"{names}{_MARK}*"):
+        path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a rename to disk, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some network file systems refuse it for folders
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _disk_trouble(error: Exception, temporary: Path) -> str | None:
+    """Return why the disk did not take a file; None where the error is about something else.
+
+    Libraries that write by themselves (torch, LightGBM, XGBoost) do not say: then the disk is looked at.
+    """
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)) if error.errno in _DISK_ERRORS else None
+    if isinstance(error, InputError):
+        return None
+    try:
+        if shutil.disk_usage(temporary.parent).free < _NO_SPACE:
+            return os.strerror(errno.ENOSPC)
+        size = temporary.stat().st_size
+    except OSError:
+        return None
+    limit = _largest_file()
+    return os.strerror(errno.EFBIG) if limit is not None and size >= limit - _CHUNK else None
+
+
+def _largest_file() -> int | None:
+    """Return the limit on a file's size that this process has, if any."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def make_folder(folder: Path) -> None:

@@ -4,19 +4,28 @@ import logging
 import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from kuzushiji.errors import InputError
-from kuzushiji.files import atomic_path, atomic_write_json, digest_of_folder, read_json, sha256_of_file
+from kuzushiji.files import (
+    FORMATS,
+    atomic_path,
+    atomic_write_json,
+    digest_of_folder,
+    read_json,
+    remove_leftovers,
+    sha256_of_file,
+)
 
 logger = logging.getLogger(__name__)
 
 RECORD_FORMAT = 1
-"""Raised when a stage's outputs change meaning: outputs of an older format are made again."""
+"""Raised when the record itself changes; what stages write has its own versions, `files.FORMATS`."""
 
 _PACKAGES = (
     "torch",
@@ -51,6 +60,29 @@ class StageRecord:
     outputs: Iterable[Path]
     _started: float = field(default_factory=time.monotonic, init=False)
 
+    def needs_run(self, *, force: bool = False) -> bool:
+        """Return whether the stage has to run, and say why it does where it ran before.
+
+        For whoever holds the lock of the outputs' place: what a killed process left of its temporary files is removed.
+
+        Args:
+            force: Whether it runs in any case.
+
+        Raises:
+            InputError: an input does not exist, or is not what the stage that made it wrote.
+        """
+        given = self.input_digests()
+        for name, digest in given.items():
+            _check_origin(Path(name), digest)
+        reason = "" if force else self._why_not_done()
+        if reason is None:
+            return False
+        if reason:
+            logger.info("%s runs again: %s", self.stage, reason)
+        for path in (*self.outputs, self.path):
+            remove_leftovers(path)
+        return True
+
     def is_done(self) -> bool:
         """Return whether the outputs are there, unchanged, made with these parameters from these inputs.
 
@@ -59,26 +91,13 @@ class StageRecord:
         Raises:
             InputError: an input does not exist.
         """
-        expected = self._describe()
-        if not self.path.exists():
-            return False
-        try:
-            found = read_json(self.path)
-        except InputError as error:
-            logger.warning("%s; the stage runs again", error)
-            return False
-        if not isinstance(found, dict) or any(found.get(key) != value for key, value in expected.items()):
-            return False
-        written = found.get("outputs")
-        names = {str(path) for path in self.outputs}
-        return (
-            isinstance(written, dict)
-            and set(written) == names
-            and all(Path(name).is_file() and sha256_of_file(Path(name)) == digest for name, digest in written.items())
-        )
+        return self._why_not_done() is None
 
     def finish(self, **facts: Any) -> None:
         """Write the record: call it once, after the last output is in place.
+
+        The inputs are described as they were when they were first asked for: should one change while the stage reads
+        it, the stage is not done.
 
         Args:
             facts: Further results worth keeping, such as `f1`.
@@ -89,27 +108,25 @@ class StageRecord:
 
     def wrote(self, path: Path) -> bool:
         """Return whether `path` is just as a run of this stage left it, whatever its parameters and inputs were."""
-        if not (self.path.is_file() and path.is_file()):
-            return False
-        found = read_json(self.path)
-        outputs = found.get("outputs") if isinstance(found, dict) and found.get("stage") == self.stage else None
-        return isinstance(outputs, dict) and outputs.get(str(path)) == sha256_of_file(path)
+        outputs = self._outputs_of_old()
+        return path.is_file() and outputs.get(str(path)) == sha256_of_file(path)
 
     def changed_parameters(self) -> list[str]:
         """Return the names of parameters that are other than in the run that left the record; none without a record."""
         found = read_json(self.path) if self.path.is_file() else None
         then = found.get("parameters") if isinstance(found, dict) else None
-        if not isinstance(then, dict):
-            return []
-        now = _as_json(self.parameters)
-        return sorted(name for name in {*then, *now} if name not in then or name not in now or then[name] != now[name])
+        return _different(then, _as_json(self.parameters)) if isinstance(then, dict) else []
 
     def input_digests(self) -> dict[str, str]:
-        """Return the path and digest of each input.
+        """Return the path and digest of each input, as they were at the first call.
 
         Raises:
             InputError: an input does not exist.
         """
+        return dict(self._digests)
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
         return {str(path): _digest(path) for path in self.inputs}
 
     @contextmanager
@@ -126,15 +143,54 @@ class StageRecord:
             yield temporary
             same = path.is_file() and sha256_of_file(path) == sha256_of_file(temporary)
             if path.exists() and not (same or force or self.wrote(path)):
-                raise InputError(f"{path}: exists and was not written by {self.stage}; --force replaces it")
+                known = str(path) in self._outputs_of_old()
+                fault = f"is not what {self.stage} wrote there" if known else f"was not written by {self.stage}"
+                raise InputError(f"{path}: exists and {fault}; --force replaces it")
 
     def _describe(self) -> dict[str, Any]:
+        suffixes = {path.suffix for path in self.outputs}
         return {
             "format": RECORD_FORMAT,
             "stage": self.stage,
             "parameters": _as_json(self.parameters),
             "inputs": self.input_digests(),
+            "formats": {suffix: FORMATS.get(suffix, 1) for suffix in sorted(suffixes)},
         }
+
+    def _why_not_done(self) -> str | None:
+        """Return why the stage has to run, empty where it never ran to its end; None when it is done."""
+        now = self._describe()
+        if not self.path.exists():
+            return ""
+        try:
+            then = read_json(self.path)
+        except InputError as error:
+            return str(error)
+        if not isinstance(then, dict) or any(then.get(name) != now[name] for name in ("format", "stage", "formats")):
+            return f"{self.path} is of another version"
+        for name in ("parameters", "inputs"):
+            if not isinstance(then.get(name), dict):
+                return f"{self.path} is damaged"
+            different = _different(then[name], now[name])
+            if different:
+                return f"other {name}: {', '.join(different)}"
+        return self._why_outputs_do_not_hold(then.get("outputs"))
+
+    def _why_outputs_do_not_hold(self, written: Any) -> str | None:
+        if not isinstance(written, dict) or set(written) != {str(path) for path in self.outputs}:
+            return "it now writes other files"
+        for name, digest in written.items():
+            if not Path(name).is_file():
+                return f"{name} is missing"
+            if sha256_of_file(Path(name)) != digest:
+                return f"{name} is damaged, or was changed since"
+        return None
+
+    def _outputs_of_old(self) -> dict[str, str]:
+        """Return the digests of what the last run of this stage wrote; none without its record."""
+        found = read_json(self.path) if self.path.is_file() else None
+        outputs = found.get("outputs") if isinstance(found, dict) and found.get("stage") == self.stage else None
+        return outputs if isinstance(outputs, dict) else {}
 
 
 def package_versions() -> dict[str, str]:
@@ -163,3 +219,30 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _different(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the names whose values differ, or that only one of the two has."""
+    return sorted(name for name in {*then, *now} if name not in then or name not in now or then[name] != now[name])
+
+
+def _check_origin(path: Path, digest: str) -> None:
+    """Check that a file is as the stage that made it recorded it; what no record beside it names is anybody's.
+
+    Raises:
+        InputError: it is damaged, or was changed, or its stage was interrupted while it wrote it anew.
+    """
+    found: dict[Path, Any] = {}
+    for place in sorted([*path.parent.glob("record-*.json"), *path.parent.glob("*.record.json")]):
+        with suppress(InputError):
+            content = read_json(place)
+            outputs = content.get("outputs") if isinstance(content, dict) else None
+            digests = [then for name, then in outputs.items() if Path(name).name == path.name] if outputs else []
+            if digests:
+                found[place] = (content.get("stage"), digests[0])
+    if found and all(then != digest for _, then in found.values()):
+        place, (stage, _) = next(iter(found.items()))
+        raise InputError(
+            f"{path}: expected what {stage} wrote there, got a file that is damaged or was changed since; "
+            f"run that stage again, or remove {place} if the change is meant"
+        )

@@ -68,12 +68,15 @@ load_profile() {
   fi
 }
 
-# Makes what all stages need: the environment, the folder of logs, the plan of places for jobs.
+# Makes what all stages need: the environment, the folder of logs, the plan of places for jobs; and sees to it that no
+# other script does the same part of the run. The arguments are those of the script.
 begin() {
+  local part=${FOLD:+fold$FOLD}
   plan_places
   [ "$DRY_RUN" = 0 ] || return 0
   use_environment requirements.txt || exit 1
   mkdir -p "$LOGS" || exit 1
+  lock_run "$part${STAGE:+${part:+-}$STAGE}" "$(basename "$0") $*"
   SECONDS=0 # what is measured begins after the set-up
 }
 

@@ -1,7 +1,11 @@
 """A file is there whole or not at all."""
 
+import errno
 import os
+import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,3 +130,136 @@ def test_first_missing(tmp_path):
     assert files.first_missing(paths) == tmp_path / "b"
     assert files.first_missing(paths[:1]) is None
     assert files.first_missing([]) is None
+
+
+# Full disks: the system's limit on a file's size stops a write in its middle, as a full disk does
+
+LIMIT = 1 << 16
+
+
+@contextmanager
+def limited_files() -> Iterator[None]:
+    """Let no file grow beyond `LIMIT` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_labels(path: Path) -> None:
+    import numpy as np
+
+    from kuzushiji.data.labels import PageLabels, write_page_labels
+
+    boxes = np.ones((LIMIT, 4))
+    write_page_labels(path, PageLabels.from_arrays(["page"], np.zeros(LIMIT, int), ["U+3042"] * LIMIT, boxes))
+
+
+def write_parquet(path: Path) -> None:
+    import numpy as np
+
+    from kuzushiji.artifacts import write_detailed
+    from tests.tables import random_detailed
+
+    write_detailed(path, random_detailed(np.random.default_rng(0), n_pages=2000))
+
+
+def write_checkpoint(path: Path) -> None:
+    import torch
+
+    from kuzushiji.engine.checkpoint import save_checkpoint
+
+    save_checkpoint(path, {"model": torch.nn.Linear(LIMIT, 1)}, {})
+
+
+def write_trees(path: Path) -> None:
+    """As LightGBM and XGBoost do: with a word of their own, and none about the disk."""
+    with files.atomic_path(path) as temporary:
+        try:
+            temporary.write_bytes(bytes(2 * LIMIT))
+        except OSError:
+            raise RuntimeError("could not be written") from None
+
+
+WRITERS = [
+    ("x.json", lambda path: files.atomic_write_json(path, "x" * LIMIT)),
+    ("x.csv", write_labels),
+    ("x.parquet", write_parquet),
+    ("x.pth", write_checkpoint),
+    ("x.txt", write_trees),
+]
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS)
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_write_that_the_disk_ends_leaves_the_old_file(tmp_path, name, write, old):
+    path = tmp_path / name
+    if old:
+        path.write_bytes(old)
+    with limited_files(), pytest.raises(InputError) as refused:
+        write(path)
+    assert str(refused.value).startswith(f"{path}: cannot be written") and "\n" not in str(refused.value)
+    assert os.listdir(tmp_path) == ([name] if old else [])
+    assert not old or path.read_bytes() == old
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (errno.ENOSPC, "cannot be written: No space left on device; what was there before is untouched"),
+        (errno.EDQUOT, "cannot be written: Disk quota exceeded"),
+        (errno.EIO, "cannot be written: Input/output error"),
+        (errno.ENOENT, None),  # not about the disk: what the block itself got wrong
+    ],
+)
+def test_errors_of_the_disk_and_others(tmp_path, code, told):
+    with pytest.raises(InputError if told else FileNotFoundError) as raised, files.atomic_path(tmp_path / "x"):
+        raise OSError(code, os.strerror(code))
+    assert not told or told in str(raised.value)
+
+
+def test_a_full_disk_is_found_where_a_library_does_not_say(tmp_path, monkeypatch):
+    usage = files.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage._replace(free=0))
+    with pytest.raises(InputError, match="x: cannot be written: No space left"), files.atomic_path(tmp_path / "x"):
+        raise RuntimeError("basic_filebuf::xsputn error writing the file")
+
+
+# Killed in between
+
+
+@pytest.mark.parametrize("moment", ["written", "flushed", "renamed"])
+def test_a_process_killed_at_any_moment_of_a_write(tmp_path, moment):
+    """The file is the old one or the new one; the next who holds the place removes what was left."""
+    path = tmp_path / "x.csv"
+    path.write_text("old")
+    process = os.fork()
+    if not process:
+        if moment == "flushed":
+            Path.replace = lambda *_: os.kill(os.getpid(), 9)
+        if moment == "renamed":
+            files._sync_folder = lambda *_: os.kill(os.getpid(), 9)
+        with files.atomic_path(path) as temporary:
+            temporary.write_text("new")
+            if moment == "written":
+                os.kill(os.getpid(), 9)
+    os.waitpid(process, 0)
+    assert path.read_text() == ("new" if moment == "renamed" else "old")
+    assert len(os.listdir(tmp_path)) == (1 if moment == "renamed" else 2)
+    files.remove_leftovers(path)
+    assert os.listdir(tmp_path) == ["x.csv"]
+
+
+def test_leftovers_of_one_file_and_of_a_folder(tmp_path):
+    names = {".a.csv.tmp-12345678.csv", ".a.csv.gz.tmp-12345678.csv.gz", ".[ab].csv.tmp-12345678.csv", "a.csv", ".keep"}
+    for name in names:
+        (tmp_path / name).write_text("")
+    files.remove_leftovers(tmp_path / "a.csv")
+    assert set(os.listdir(tmp_path)) == (names := names - {".a.csv.tmp-12345678.csv"})
+    files.remove_leftovers(tmp_path / "[ab].csv")  # no pattern
+    assert set(os.listdir(tmp_path)) == names - {".[ab].csv.tmp-12345678.csv"}
+    files.remove_leftovers(tmp_path)
+    assert set(os.listdir(tmp_path)) == {"a.csv", ".keep"}
+    files.remove_leftovers(tmp_path / "none" / "x.csv")

@@ -131,7 +131,8 @@ def test_refuses_to_replace_what_is_somebody_elses(folder, changed_since):
     if changed_since:
         finish(folder)
     (folder / "out.csv").write_text("precious")
-    with pytest.raises(InputError, match=r"out.csv: exists and was not written by toy.train; --force replaces it"):
+    fault = "is not what toy.train wrote there" if changed_since else "was not written by toy.train"
+    with pytest.raises(InputError, match=rf"out.csv: exists and {fault}; --force replaces it"):
         write(folder, "new")
     assert (folder / "out.csv").read_text() == "precious"
     write(folder, "new", force=True)
@@ -150,3 +151,112 @@ def test_a_record_of_another_stage_gives_no_right(folder):
     make(folder, stage="toy.other").finish()
     assert not make(folder).wrote(folder / "out.csv")
     assert make(folder, stage="toy.other").wrote(folder / "out.csv")
+
+
+# Whether a stage runs
+
+
+def test_a_stage_that_never_ran_says_nothing(folder, caplog):
+    caplog.set_level("INFO")
+    assert make(folder).needs_run()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "in.csv").write_text("x"), "toy.train runs again: other inputs: {}/in.csv"),
+        (lambda folder: (folder / "out.csv").write_text("x"), "{}/out.csv is damaged, or was changed since"),
+        (lambda folder: (folder / "out.csv").unlink(), "{}/out.csv is missing"),
+        (lambda folder: (folder / "record-train.json").write_text("{"), "record-train.json: expected JSON"),
+        (lambda folder: (folder / "record-train.json").write_text("{}"), "record-train.json is of another version"),
+    ],
+)
+def test_a_stage_that_runs_again_says_why(folder, caplog, change, message):
+    finish(folder)
+    assert not make(folder).needs_run()
+    change(folder)
+    caplog.set_level("INFO")
+    assert make(folder).needs_run()
+    assert message.format(folder) in caplog.text
+
+
+def test_force_runs_what_is_done(folder):
+    finish(folder)
+    assert make(folder).needs_run(force=True)
+
+
+def test_a_newer_version_of_one_kind_of_file_makes_its_stages_run_again(folder, monkeypatch):
+    finish(folder)
+    monkeypatch.setitem(record.FORMATS, ".parquet", 2)
+    assert not make(folder).needs_run()
+    monkeypatch.setitem(record.FORMATS, ".csv", 2)
+    assert make(folder).needs_run()
+
+
+def test_an_input_that_changes_while_the_stage_reads_it_makes_it_run_again(folder):
+    running = make(folder)
+    assert running.needs_run()
+    (folder / "in.csv").write_text("changed meanwhile")
+    (folder / "out.csv").write_text("made of what was read before")
+    running.finish()
+    assert make(folder).needs_run()
+
+
+def test_leftovers_of_outputs_are_removed_where_the_stage_runs(folder):
+    for name in (".out.csv.tmp-1234abcd.csv", ".record-train.json.tmp-x.json", ".out.parquet.tmp-1234abcd.parquet"):
+        (folder / name).write_text("half")
+    make(folder).needs_run()
+    assert {path.name for path in folder.glob(".*")} == {".out.parquet.tmp-1234abcd.parquet"}
+
+
+# Inputs that another stage made
+
+
+def upstream(folder: Path, text: str = "in") -> StageRecord:
+    (folder / "in.csv").write_text(text)
+    return make(folder, path=folder / "in.csv.record.json", stage="toy.prepare", inputs=[], outputs=[folder / "in.csv"])
+
+
+def test_an_input_is_what_the_stage_that_made_it_wrote(folder):
+    upstream(folder).finish()
+    assert make(folder).needs_run()
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("content", ["i", "", "changed"])
+def test_a_damaged_input_is_named_and_refused(folder, content, done, force):
+    upstream(folder).finish()
+    if done:
+        finish(folder)
+    (folder / "in.csv").write_text(content)
+    with pytest.raises(InputError) as refused:
+        make(folder).needs_run(force=force)
+    assert str(refused.value) == (
+        f"{folder}/in.csv: expected what toy.prepare wrote there, got a file that is damaged or was changed since; "
+        f"run that stage again, or remove {folder}/in.csv.record.json if the change is meant"
+    )
+
+
+def test_an_input_is_checked_also_where_its_folder_was_moved_to(folder):
+    upstream(folder).finish()
+    moved = folder.rename(folder.with_name(f"{folder.name}-moved"))
+    assert make(moved).needs_run()
+    (moved / "in.csv").write_text("damaged")
+    with pytest.raises(InputError, match=r"in.csv: expected what toy.prepare wrote there"):
+        make(moved).needs_run()
+
+
+def test_one_of_several_stages_that_write_a_file_is_enough(folder):
+    upstream(folder, "first").finish()
+    upstream(folder, "second").path.rename(folder / "record-other.json")
+    upstream(folder, "second").finish()
+    (folder / "in.csv").write_text("second")
+    assert make(folder).needs_run()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"outputs": null}', '{"outputs": {}}'])
+def test_a_record_that_says_nothing_about_an_input(folder, content):
+    (folder / "in.csv.record.json").write_text(content)
+    assert make(folder).needs_run()

@@ -1,5 +1,6 @@
-"""Parquet files of ours: a kind, a format number and facts as JSON in the metadata."""
+"""Parquet files of ours: a kind, a format number and facts as JSON in the metadata; sums over all of it."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kuzushiji.errors import InputError
+from kuzushiji.files import FORMATS
 
-FORMAT = 1
-"""Raised when a column changes its meaning: tables of an older format are refused."""
+FORMAT = FORMATS[".parquet"]
+"""Tables of an older format are refused."""
 
 _METADATA = b"kuzushiji"
+_SUM = b"kuzushiji-sha256"
 
 
 def write_table(
@@ -22,19 +25,22 @@ def write_table(
 ) -> None:
     """Write an Arrow table with `meta` as JSON in its metadata; zstd, floats in `split` by bytes of equal weight."""
     text = json.dumps({"format": FORMAT, "kind": kind, **meta}, ensure_ascii=False, separators=(",", ":")).encode()
-    table = table.replace_schema_metadata({_METADATA: text})
+    table = table.replace_schema_metadata({_METADATA: text, _SUM: hashlib.sha256(text).hexdigest()})
     encoding = dict.fromkeys(split, "BYTE_STREAM_SPLIT")
-    pq.write_table(table, path, compression="zstd", use_dictionary=use_dictionary, column_encoding=encoding or None)
+    pq.write_table(
+        table, path, compression="zstd", use_dictionary=use_dictionary, column_encoding=encoding or None,
+        write_page_checksum=True,
+    )  # fmt: skip
 
 
 def read_table(path: Path, kind: str, **options: Any) -> tuple[pa.Table, dict[str, Any]]:
     """Return the Arrow table in `path` and its metadata.
 
     Raises:
-        InputError: not Parquet, or no table of this kind and format.
+        InputError: not Parquet, no table of this kind and format, or damaged.
     """
     try:
-        table = pq.read_table(path, **options)
+        table = pq.read_table(path, page_checksum_verification=True, **options)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
     meta = metadata_of(table.schema)
@@ -42,6 +48,9 @@ def read_table(path: Path, kind: str, **options: Any) -> tuple[pa.Table, dict[st
         ours = f"kind {meta.get('kind')}, format {meta.get('format')}"
         got = ours if meta else "a Parquet file of another program"
         raise InputError(f"{path}: expected a table of kind {kind}, format {FORMAT}, got {got}")
+    text, digest = table.schema.metadata[_METADATA], table.schema.metadata.get(_SUM)
+    if digest is not None and digest != hashlib.sha256(text).hexdigest().encode():
+        raise InputError(f"{path}: expected a table of kind {kind}, got a damaged one: the sum of its facts is another")
     return table, meta
 
 

@@ -4,12 +4,14 @@ import dataclasses
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 
 if TYPE_CHECKING:
@@ -94,6 +96,13 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Blend tables; write a submission, a table, or print a score."""
     config = parse_args(argv)
+    place = config.output or config.output_detailed
+    with hold(place) if place else nullcontext():
+        return run(config)
+
+
+def run(config: Config) -> int:
+    """Do what the config asks for, unless that is done."""
     from kuzushiji.classify.predictions import data_root_of, submission_outputs, table_inputs
     from kuzushiji.data.paths import DataRoot
     from kuzushiji.record import StageRecord
@@ -110,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = StageRecord(
         outputs[0].with_name(f"{outputs[0].name}.record.json"), STAGE, parameters(config), inputs, outputs
     )
-    if not config.force and not config.score and record.is_done():
+    if not record.needs_run(force=config.force or config.score):
         logger.info("%s: already done, skipped", outputs[0])
         return 0
     blend = read_and_blend(config, root)

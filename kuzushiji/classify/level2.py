@@ -5,12 +5,14 @@ import dataclasses
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 
 if TYPE_CHECKING:
@@ -137,9 +139,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from kuzushiji.data.paths import DataRoot
 
     root = DataRoot.find(config.data_root)
-    if config.load_model and config.output:
-        return submit(config, config.load_model, config.output, root)
-    return train(config, root)
+    place = config.output or config.save_model
+    with hold(place) if place else nullcontext():
+        if config.load_model and config.output:
+            return submit(config, config.load_model, config.output, root)
+        return train(config, root)
 
 
 def train(config: Config, root: "DataRoot") -> int:
@@ -157,7 +161,7 @@ def train(config: Config, root: "DataRoot") -> int:
         record = StageRecord(
             config.save_model / "record-level2.json", STAGE, parameters(config), dict.fromkeys(inputs), outputs
         )
-        if not config.force and record.is_done():
+        if not record.needs_run(force=config.force):
             logger.info("%s: already done, skipped", config.save_model)
             return 0
     train_and_report(config, root, record)
@@ -325,7 +329,7 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> int:
     record = StageRecord(
         output.with_name(f"{output.name}.record.json"), STAGE, {"submission": True}, inputs, submission_outputs(output)
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", output)
         return 0
     from kuzushiji.classify.level2_model import apply_model, load_model

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji import cli
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,12 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the features and print their size."""
     config = parse_args(argv)
+    with hold(config.output):
+        return make_features(config)
+
+
+def make_features(config: Config) -> int:
+    """Write the features, unless that is done."""
     from kuzushiji.artifacts.features import check_name
     from kuzushiji.classify.predictions import data_root_of, table_inputs
     from kuzushiji.record import StageRecord
@@ -84,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         table_inputs(config.paths, root),
         [config.output],
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.artifacts import Detailed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the pseudolabels and print how many boxes were kept, and how many of them are right where that is known."""
     config = parse_args(argv)
+    with hold(config.output):
+        return choose_confident(config)
+
+
+def choose_confident(config: Config) -> int:
+    """Write the pseudolabels, unless that is done."""
     from kuzushiji.classify.predictions import data_root_of, table_inputs
     from kuzushiji.record import StageRecord
 
@@ -90,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         table_inputs(config.detailed, root),
         [config.output],
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.classify.blending import blend_tables

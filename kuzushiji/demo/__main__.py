@@ -15,6 +15,7 @@ from typing import Any
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 
@@ -81,12 +82,18 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the books, or say that they are there."""
     config = parse_args(argv)
+    with hold(config.out):
+        return write_books(config)
+
+
+def write_books(config: Config) -> int:
+    """Write the books, unless they are there."""
     described = {"format": _FORMAT, **parameters(config)}
     record = StageRecord(
         config.out / "record-demo.json", "demo", described, inputs=(), outputs=[config.out / name for name in _TABLES]
     )
     _check_folder(config, described)
-    if not config.force and record.is_done() and _images_are_there(config):
+    if not record.needs_run(force=config.force) and _images_are_there(config):
         logger.info("%s: demo books already there, skipped", config.out)
         return 0
     _clear(config.out)

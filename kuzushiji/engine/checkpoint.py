@@ -3,6 +3,7 @@
 import json
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,9 +12,9 @@ import torch
 from torch import nn
 
 from kuzushiji.errors import InputError
-from kuzushiji.files import atomic_path
+from kuzushiji.files import FORMATS, atomic_path
 
-FORMAT = "kuzushiji-checkpoint-1"
+FORMAT = f"kuzushiji-checkpoint-{FORMATS['.pth']}"
 
 
 class Stateful(Protocol):
@@ -38,11 +39,11 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful | nn.Module], meta:
         InputError: the file cannot be written.
     """
     state = {name: part.state_dict() for name, part in parts.items()}
-    with atomic_path(path) as temporary:
-        try:
+    try:
+        with atomic_path(path) as temporary:
             torch.save({"format": FORMAT, "meta": dict(meta), **state}, temporary)
-        except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of torch's zip writer
-            raise InputError(f"{path}: cannot be written: {_first_line(error)}") from error
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path}: cannot be written: {_first_line(error)}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def read_tensors(path: Path) -> Any:
     Raises:
         InputError: the file is missing, damaged, or holds anything but tensors and plain values.
     """
+    _check_sums(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the pickle protocol of foreign files
@@ -75,9 +77,30 @@ def read_tensors(path: Path) -> Any:
             "got something else, which could run code, or a damaged file"
         ) from error
     except Exception as error:  # the unpickler of a damaged file fails in any way there is
-        raise InputError(
-            f"{path}: expected a file of torch.save, got a damaged or foreign file ({_first_line(error)})"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Check the sums of a zip file's members, which torch writes and does not look at; older formats have none.
+
+    Raises:
+        InputError: one does not fit: the file is damaged.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # zipfile fails in several ways where a header is damaged
+        raise _damaged(path, error) from error
+    if damaged is not None:
+        raise _damaged(path, ValueError(f"the sum of its part {damaged} is another"))
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: expected a file of torch.save, got a damaged or foreign file ({_first_line(error)})")
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.segment.folder import TEST_DETECTIONS
@@ -78,6 +79,12 @@ def parse_args(argv: Sequence[str] | None = None) -> FuseConfig:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     config = parse_args(argv)
+    with hold(config.output):
+        return fuse(config)
+
+
+def fuse(config: FuseConfig) -> int:
+    """Write the table, unless that is done; return the exit code."""
     record = StageRecord(
         path=config.output.with_name(f"{config.output.name}.record.json"),
         stage="segment.fuse",
@@ -85,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         inputs=config.paths,
         outputs=(config.output,),
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.data.labels import write_page_labels

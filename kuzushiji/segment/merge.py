@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option
 from kuzushiji.record import StageRecord
 
@@ -50,7 +51,12 @@ def parse_args(argv: Sequence[str] | None = None) -> MergeConfig:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     config = parse_args(argv)
-    data = DataRoot.find(config.data_root)
+    with hold(config.output):
+        return merge(config, DataRoot.find(config.data_root))
+
+
+def merge(config: MergeConfig, data: DataRoot) -> int:
+    """Write the table, unless that is done; return the exit code."""
     record = StageRecord(
         path=config.output.with_name(f"{config.output.name}.record.json"),
         stage="segment.merge",
@@ -58,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         inputs=(*config.tables, data.train_csv),
         outputs=(config.output,),
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.data.labels import read_page_labels, write_page_labels

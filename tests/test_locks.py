@@ -1,0 +1,203 @@
+"""One process at a time writes a place, and what a killed one leaves is taken over."""
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from kuzushiji import locks
+from kuzushiji.errors import InputError
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from kuzushiji.locks import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks are flock's")
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds `out`."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_while_it_is_held_nobody_else_gets_it(tmp_path):
+    with locks.hold(tmp_path / "out"):
+        told = rf"out: process {os.getpid()} on \S+, since 20\S+ \S+ \("
+        with pytest.raises(InputError, match=told), locks.hold(tmp_path / "out"):
+            pass
+        with locks.hold(tmp_path / "other"):
+            pass
+    with locks.hold(tmp_path / "out"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_second_says_who_holds_it(tmp_path, other):
+    with pytest.raises(InputError) as refused, locks.hold(tmp_path / "out"):
+        pass
+    message = str(refused.value)
+    assert f"process {other.pid} on {platform.node()}, since" in message and message.endswith(
+        "one process at a time can"
+    )
+
+
+def test_what_a_killed_process_held_is_taken_over(tmp_path, other):
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    assert (tmp_path / ".out.lock").exists()
+    with locks.hold(tmp_path / "out"):
+        assert json.loads((tmp_path / ".out.lock").read_text())["pid"] == os.getpid()
+    assert not (tmp_path / ".out.lock").exists()
+
+
+def test_a_worker_that_outlives_its_process_does_not_hold_the_place(tmp_path):
+    script = HOLDER.replace('print("held", flush=True)', 'import os; os.fork() and (print("held", flush=True))')
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    with locks.hold(tmp_path / "out"):
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("spelled", ["out", "./out", "link", "sub/../out"])
+def test_a_place_is_the_same_however_it_is_spelled(tmp_path, spelled):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    with locks.hold(tmp_path / "out"), pytest.raises(InputError), locks.hold(tmp_path / spelled):
+        pass
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in (".a.pth.tmp-1234abcd.pth", "a.pth", ".hidden"):
+        (tmp_path / "out" / name).write_text("")
+    with locks.hold(tmp_path / "out"):
+        assert sorted(os.listdir(tmp_path / "out")) == [".hidden", "a.pth"]
+
+
+@pytest.mark.parametrize("place", ["file/out", "/proc/none/out"])
+def test_where_no_lock_can_be_made(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="out: cannot write there"), locks.hold(tmp_path / place):
+        pass
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x"}', "{}"])
+def test_a_lock_file_that_says_nothing(tmp_path, content):
+    """As of a holder that has not come to write it, or whose disk is full."""
+    (tmp_path / "x.lock").write_text(content)
+    assert "process" in locks.describe_holder(tmp_path / "x.lock")
+    assert not locks.is_dead(locks.read_holder(tmp_path / "x.lock"))
+
+
+def test_where_the_system_has_no_locks_work_goes_on(tmp_path, monkeypatch, caplog):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locks.hold(tmp_path / "out"):
+        pass
+    assert "No locks available" in caplog.text
+
+
+def test_of_processes_that_work_together_the_first_holds_for_all(tmp_path, monkeypatch):
+    with locks.hold(tmp_path / "out"):
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("RANK", "1")
+        with locks.hold(tmp_path / "out"):
+            pass
+        monkeypatch.setenv("RANK", "0")
+        with pytest.raises(InputError), locks.hold(tmp_path / "out"):
+            pass
+
+
+# Chains: the script opens two files, `kuzushiji.chain_lock` locks them
+
+CHAIN = """
+set -eu
+PYTHON=$1 RUNS=$2
+source scripts/lock.sh
+lock_run "$3" "run-all.sh demo"
+echo held
+sleep "${4:-60}" &
+wait
+"""
+ROOT = Path(__file__).parent.parent
+
+
+def start_chain(runs: Path, part: str = "", seconds: str = "60") -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        ["bash", "-c", CHAIN, "chain", sys.executable, str(runs), part, seconds], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def end(*chains: "subprocess.Popen[str]") -> None:
+    for chain in chains:
+        with suppress(ProcessLookupError):
+            os.killpg(chain.pid, signal.SIGKILL)
+        chain.communicate()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ("", "", False),
+        ("", "fold1", False),  # a part of what is being done as a whole
+        ("fold1", "", False),
+        ("fold1", "fold1", False),
+        ("fold1", "fold2", True),  # folds of one run, on several machines
+        ("fold1-classify", "fold1-classify-second", True),
+    ],
+)
+def test_two_chains_in_one_run_folder(tmp_path, first, second, both):
+    one = start_chain(tmp_path, first)
+    assert one.stdout.readline() == "held\n"
+    two = start_chain(tmp_path, second)
+    try:
+        assert two.stdout.readline() == ("held\n" if both else "")
+        if not both:
+            _, error = two.communicate()
+            assert two.returncode == 1
+            assert error.count("\n") == 1
+            assert f"{tmp_path}: process {one.pid} on {platform.node()}, since" in error
+            assert "(run-all.sh demo), is at work there" in error
+    finally:
+        end(one, two)
+    three = start_chain(tmp_path, second)
+    assert three.stdout.readline() == "held\n"
+    end(three)
+
+
+def test_a_chain_waits_for_the_jobs_of_one_that_was_killed(tmp_path):
+    one = start_chain(tmp_path, seconds="1.5")
+    assert one.stdout.readline() == "held\n"
+    one.kill()  # the script alone: its job goes on for a while
+    one.wait()
+    two = start_chain(tmp_path)
+    assert two.stdout.readline() == "held\n"
+    os.killpg(two.pid, signal.SIGKILL)
+    assert "waiting for what is left of a chain that was killed" in two.communicate()[1]
