@@ -109,7 +109,7 @@ def build_detector(config: DetectorConfig) -> FasterRCNN:
         rpn_post_nms_top_n_test=config.proposals_test,
         rpn_batch_size_per_image=config.anchors_per_image,
         box_roi_pool=pool,
-        box_head=TwoMLPHead(config.fpn_channels * pool.output_size[0] ** 2, config.box_head_size),
+        box_head=_BoxHead(config.fpn_channels * pool.output_size[0] ** 2, config.box_head_size),
         box_predictor=_Float32Predictor(config.box_head_size, _FOREGROUND + 1),
         box_score_thresh=config.score_threshold,
         box_nms_thresh=config.nms_threshold,
@@ -158,19 +158,31 @@ class _Float32Backbone(BackboneWithFPN):  # type: ignore[misc]
     """Hands float32 features on: anchors take their type from them, and bfloat16 cannot tell pixel 1000 from 1003."""
 
     def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
-        return OrderedDict((name, feature.float()) for name, feature in super().forward(images).items())
+        features = super().forward(_as_weights(self, images))
+        return OrderedDict((name, feature.float()) for name, feature in features.items())
 
 
 class _Float32RPNHead(RPNHead):  # type: ignore[misc]
     def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        logits, deltas = super().forward(features)
+        logits, deltas = super().forward([_as_weights(self, feature) for feature in features])
         return [item.float() for item in logits], [item.float() for item in deltas]
+
+
+class _BoxHead(TwoMLPHead):  # type: ignore[misc]
+    def forward(self, regions: Tensor) -> Tensor:
+        looked_at: Tensor = super().forward(_as_weights(self, regions))
+        return looked_at
 
 
 class _Float32Predictor(FastRCNNPredictor):  # type: ignore[misc]
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
-        logits, deltas = super().forward(regions)
+        logits, deltas = super().forward(_as_weights(self, regions))
         return logits.float(), deltas.float()
+
+
+def _as_weights(module: nn.Module, values: Tensor) -> Tensor:
+    """Return the values in the number format of a module's weights: float16 where an optimizer keeps the float32."""
+    return values.to(next(module.parameters()).dtype)
 
 
 def _build_backbone(config: DetectorConfig) -> BackboneWithFPN:

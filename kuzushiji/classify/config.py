@@ -173,7 +173,16 @@ class ClassifyConfig:
     )
 
     opt_level: str = option(
-        "O0", "O0: float32; O1: mixed precision", choices=("O0", "O1"), group=MACHINE
+        "O0", "O0: float32; O1: mixed precision; O2, O3: weights in float16, of --amp-backend apex alone",
+        choices=("O0", "O1", "O2", "O3"), group=MACHINE,
+    )  # fmt: skip
+    amp_backend: str = option(
+        "torch", "what mixes the precision in training: PyTorch, or NVIDIA apex where it is installed",
+        choices=("torch", "apex"), group=MACHINE,
+    )  # fmt: skip
+    compile: bool = option(
+        False, "compile the backbone for training: minutes at the start, pays on a GPU", group=MACHINE,
+        changes_result=False,
     )  # fmt: skip
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
     benchmark: bool = option(
@@ -186,9 +195,15 @@ class ClassifyConfig:
         0, "threads of the network on the CPU; 0: one a core", type=cli.non_negative_int, group=MACHINE,
         changes_result=False,
     )  # fmt: skip
-    cache_mb: int = option(
-        1024, "memory for decoded pages, MiB", type=cli.non_negative_int, group=MACHINE, changes_result=False
-    )
+    cache_mib: int = option(
+        1024, "memory for decoded pages, MiB in all processes together", type=cli.non_negative_int, group=MACHINE,
+        changes_result=False,
+    )  # fmt: skip
+    strips: Path | None = option(
+        None, "folder where the other training pages are kept cut into strips, so that a crop decodes only what it "
+        "shows; written where they are missing, and may be shared by stages and folds",
+        metavar="DIR", group=MACHINE, changes_result=False,
+    )  # fmt: skip
 
     given: frozenset[str] = frozenset()
 
@@ -208,6 +223,8 @@ class ClassifyConfig:
             raise InputError("--with-test goes with training; --submission alone does the test pages")
         if self.resume is not None and self.weights is not None:
             raise InputError("--weights fills the backbone of a new model, --resume the whole: expected one, got both")
+        if self.opt_level in ("O2", "O3") and self.ema:
+            raise InputError(f"--ema: averages weights of float32, with --opt-level {self.opt_level} they are float16")
         if self.drop_lr_epoch and self.cosine and "cosine" in self.given:
             raise InputError("expected --cosine 1 or --drop-lr-epoch, got both")
         if self.head_dropout >= 1 or self.ema >= 1 or self.scale_aug >= 1 or self.label_smoothing >= 1:

@@ -15,6 +15,8 @@ from kuzushiji.classify.config import PARAMS, ClassifyConfig
 from kuzushiji.classify.inputs import read_split
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME
+from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.record import StageRecord
 
@@ -46,6 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     root = DataRoot.find(config.data_root)
     if config.print_model:
         return print_model(config, root)
+    if not (config.test_only or config.submission):
+        share_of_batch(config.batch_size)
+    with hold(config.output_dir), processes(config.device):
+        run_parts(config, root)
+    return 0
+
+
+def run_parts(config: ClassifyConfig, root: DataRoot) -> None:
+    """Run what the command line asks for, of training, held-out pages, test pages."""
     weights = config.resume
     if not (config.test_only or config.submission):
         weights = config.output_dir / "model_best.pth"
@@ -60,12 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_if_needed(
             test_record(config, root, weights), config, lambda record: run_test(config, root, weights, record)
         )
-    return 0
 
 
 def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], None]) -> None:
     """Run a stage, unless its record says that its outputs are those of the same parameters and inputs."""
-    if not config.force and record.is_done():
+    if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped: %s", record.stage, record.path.parent)
         return
     run(record)
@@ -108,18 +118,25 @@ def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageR
 def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> None:
     """Train, and write what training leaves."""
     split = read_split(config, root)
-    if record.path.exists() and not record.changed_parameters():
-        # The run is over, and its outputs were damaged or its inputs are others now: going on would change nothing.
-        logger.info("%s: the outputs are not those of the record, training starts anew", config.output_dir)
-        for name in ("checkpoint.pth", record.path.name):
-            (config.output_dir / name).unlink(missing_ok=True)
+    on_main(lambda: forget_finished(config, record))
     from kuzushiji.classify.train import train
 
     metrics = train(config, root, split, record.input_digests())
-    record.finish(metrics=metrics)
+    on_main(lambda: record.finish(metrics=metrics))
     if metrics["best"]:
         best, last = metrics["best"]["f1"], metrics["last"]["f1"]
-        print(f"{config.output_dir}: F1 of the best epoch {best:.4f}, of the last {last:.4f} (one size of the pages)")
+        tell(f"{config.output_dir}: F1 of the best epoch {best:.4f}, of the last {last:.4f} (one size of the pages)")
+
+
+def forget_finished(config: ClassifyConfig, record: StageRecord) -> None:
+    """Remove the state of a run that is over, whose outputs were damaged or whose inputs are others now.
+
+    Going on from it would change nothing.
+    """
+    if record.path.exists() and not record.changed_parameters():
+        logger.info("%s: the outputs are not those of the record, training starts anew", config.output_dir)
+        for name in ("checkpoint.pth", record.path.name):
+            (config.output_dir / name).unlink(missing_ok=True)
 
 
 def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
@@ -128,8 +145,8 @@ def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: 
     from kuzushiji.classify.stages import predict_held_out
 
     metrics = predict_held_out(config, root, weights, split)
-    record.finish(metrics=metrics)
-    print(f"{config.output('detailed.parquet')}: F1 {metrics['f1']:.4f}, accuracy {metrics['accuracy']:.4f}")
+    on_main(lambda: record.finish(metrics=metrics))
+    tell(f"{config.output('detailed.parquet')}: F1 {metrics['f1']:.4f}, accuracy {metrics['accuracy']:.4f}")
 
 
 def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
@@ -140,8 +157,14 @@ def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: Stag
     from kuzushiji.classify.stages import predict_test
 
     facts = predict_test(config, root, weights, boxes, sample)
-    record.finish(**facts)
-    print(f"{config.output('submission.csv')}: {facts['characters']} characters on {facts['pages']} pages")
+    on_main(lambda: record.finish(**facts))
+    tell(f"{config.output('submission.csv')}: {facts['characters']} characters on {facts['pages']} pages")
+
+
+def tell(text: str) -> None:
+    """Print a result, once for all processes."""
+    if is_main():
+        print(text)
 
 
 def print_model(config: ClassifyConfig, root: DataRoot) -> int:

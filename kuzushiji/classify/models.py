@@ -90,18 +90,18 @@ class RoIClassifier(nn.Module):
         Returns:
             (k, classes) float32 logits; no rows without boxes.
         """
-        logits: Tensor = self.head(self.features(images, rois))
+        logits: Tensor = self.head(self.features(images, rois).to(self._format))
         return logits.float()
 
     def features(self, images: Tensor, rois: Tensor) -> Tensor:
         """Return (k, features) float32, what the head sees of each box; arguments as of `forward`."""
-        pictures = self.normalise(images)
+        pictures = self.normalise(images).to(self._format)
         cells = torch.cat([roi_cells(maps, rois, stride) for maps, stride in self._maps(pictures)], dim=1)
         return cells.flatten(1)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return (n, h, w, 3) uint8 pictures as (n, 3, h, w) normalised floats, channels last in memory."""
-        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return (images.permute(0, 3, 1, 2).float() - self.mean.float()) / self.std.float()
 
     def train(self, mode: bool = True) -> "RoIClassifier":
         """Switch between training and evaluation; what is frozen stays in evaluation."""
@@ -109,6 +109,11 @@ class RoIClassifier(nn.Module):
         for module in self._frozen_modules():
             module.eval()
         return self
+
+    @property
+    def _format(self) -> torch.dtype:
+        """Number format of the weights: float16 where an optimizer keeps the float32."""
+        return next(self.head.parameters()).dtype
 
     def _maps(self, pictures: Tensor) -> list[tuple[Tensor, int]]:
         stride8, stride16 = self.backbone(pictures)

@@ -2,21 +2,25 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kuzushiji.artifacts import Detailed, write_detailed
 from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_classifier
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import Split, pages_of
 from kuzushiji.classify.predict import Predictor, predict_detailed, score
-from kuzushiji.classify.setup import peak_memory, set_up
-from kuzushiji.data.labels import PageLabels
+from kuzushiji.classify.setup import set_up
+from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
+from kuzushiji.engine.device import peak_memory
+from kuzushiji.engine.memory import enough_memory
+from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
 from kuzushiji.submission import write_submission
 
@@ -29,25 +33,21 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
     """
     config, predictor, classifier = _load(config, weights)
     check_vocabulary(classifier, split.vocabulary, weights)
-    pages = pages_of(split.valid, root.train_image, split.vocabulary, str(config.clf_gt))
     started = time.monotonic()
-    detailed = predict_detailed(
-        predictor, classifier.model, pages, split.valid, split.vocabulary,
-        heights=config.heights, top_k=config.top_k, title="held-out pages",
-    )  # fmt: skip
+    detailed = _predict(config, predictor, classifier, split.valid, root.train_image, config.clf_gt, "held-out pages")
     seconds = time.monotonic() - started
-    write_detailed(config.output("detailed.parquet"), detailed)
+    on_main(lambda: write_detailed(config.output("detailed.parquet"), detailed))
     right = detailed.pred == detailed.boxes["true"].to_numpy(object)
     metrics = {
         **score(split.truth, detailed.labels()),
         "accuracy": float(right.mean()) if len(right) else 0.0,
         "boxes": len(detailed),
-        "pages": len(pages),
+        "pages": len(detailed.pages),
         "heights": list(config.heights),
         "seconds": round(seconds, 2),
         **peak_memory(predictor.precision.device),
     }
-    atomic_write_json(config.output("metrics-oof.json"), metrics)
+    on_main(lambda: atomic_write_json(config.output("metrics-oof.json"), metrics))
     return metrics
 
 
@@ -67,15 +67,15 @@ def predict_test(
         InputError: the checkpoint does not fit the flags; a page cannot be read; a file cannot be written.
     """
     config, predictor, classifier = _load(config, weights)
-    pages = pages_of(boxes, root.test_image, classifier.vocabulary, str(config.test_boxes_path))
     started = time.monotonic()
-    detailed = predict_detailed(
-        predictor, classifier.model, pages, boxes, classifier.vocabulary,
-        heights=config.heights, top_k=config.top_k, title="test pages",
-    )  # fmt: skip
+    detailed = _predict(config, predictor, classifier, boxes, root.test_image, config.test_boxes_path, "test pages")
     seconds = time.monotonic() - started
-    write_detailed(config.output("test_detailed.parquet"), detailed)
-    submission = write_submission(config.output("submission.csv"), detailed.labels(), sample, _certainty(detailed))
+
+    def write() -> PagePoints:
+        write_detailed(config.output("test_detailed.parquet"), detailed)
+        return write_submission(config.output("submission.csv"), detailed.labels(), sample, _certainty(detailed))
+
+    submission = on_main(write)
     return {
         "characters": len(submission.points),
         "pages": len(submission.image_ids),
@@ -85,12 +85,47 @@ def predict_test(
     }
 
 
+def _predict(
+    config: ClassifyConfig,
+    predictor: Predictor,
+    classifier: Classifier,
+    labels: PageLabels,
+    path_of: Callable[[str], Path],
+    table: Path,
+    title: str,
+) -> Detailed:
+    """Return the best classes of all boxes of a table; several processes divide its pages."""
+    own = labels.of_pages([labels.image_ids[number] for number in own_share(len(labels.image_ids))])
+    pages = pages_of(own, path_of, classifier.vocabulary, str(table))
+    with enough_memory(title, "lower --test-height or --n-tta, or use --opt-level O1"):
+        found = predict_detailed(
+            predictor, classifier.model, pages, own, classifier.vocabulary,
+            heights=config.heights, top_k=config.top_k, title=title,
+        )  # fmt: skip
+    return _joined(gathered(found), labels)
+
+
+def _joined(parts: Sequence[Detailed], labels: PageLabels) -> Detailed:
+    """Return one table of tables of distinct pages, boxes and pages in the order of `labels`."""
+    keys = ["image_id", "box"]
+    boxes = pd.concat([part.boxes for part in parts])
+    rows = pd.MultiIndex.from_frame(boxes[keys]).get_indexer(pd.MultiIndex.from_frame(labels.boxes[keys]))
+    whole = dataclasses.replace(
+        parts[0],
+        boxes=boxes,
+        classes=np.concatenate([part.classes for part in parts]),
+        logits=np.concatenate([part.logits for part in parts]),
+        pages=labels.image_ids,
+    )
+    return whole.take(rows)
+
+
 def _load(config: ClassifyConfig, weights: Path) -> tuple[ClassifyConfig, Predictor, Classifier]:
     """Return the config with the page height that holds, the predictor, and the classifier ready for use."""
     precision = set_up(config)
     classifier = load_classifier(weights, precision, config)
     classifier.model.eval()
-    write_vocabulary(config.output_dir / FILE_NAME, classifier.vocabulary)
+    on_main(lambda: write_vocabulary(config.output_dir / FILE_NAME, classifier.vocabulary))
     settled = dataclasses.replace(config, test_height=classifier.test_height)
     return settled, Predictor(precision, config.workers), classifier
 

@@ -1,8 +1,9 @@
 """Trains a classifier of boxes on random crops."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,28 +12,31 @@ from torch import nn
 from kuzushiji.classify.classifier import Classifier, build_classifier, inputs_changed, meta_of
 from kuzushiji.classify.collate import Batch, Collate
 from kuzushiji.classify.config import PARAMS, ClassifyConfig
-from kuzushiji.classify.dataset import CropDataset, PageStore
+from kuzushiji.classify.dataset import CropDataset
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
-from kuzushiji.classify.setup import peak_memory, set_up
+from kuzushiji.classify.setup import set_up
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
+from kuzushiji.engine.assembly import assemble
+from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit, updates_per_epoch
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
 from kuzushiji.engine.sampler import EpochSampler
 from kuzushiji.engine.schedule import Factor, build_factor
 from kuzushiji.engine.training import StepOutput, Training
 from kuzushiji.files import atomic_write_json, read_json
+from kuzushiji.imaging.store import PageStore, split_memory
+from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters
 from kuzushiji.record import package_versions
 
 STAGE = "classify.train"
-CACHE_SHARE = 4
-"""One part in so many of the memory for pages is for the held-out pages: with five folds, their share of the pages."""
 
 
 def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -47,21 +51,32 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
     Raises:
         InputError: any input is wrong; see `engine.loop.fit`.
     """
-    precision = set_up(config)
+    precision = set_up(config, training=True)
     classifier = build_classifier(config, split.vocabulary, precision)
     crops = build_crops(config, root, split, classifier.test_height)
     evaluation = Evaluation(config, root, split, classifier.test_height, precision) if config.evaluate_every else None
-    fresh = config.force or inputs_changed(config.output_dir / CHECKPOINT, inputs)
-    if fresh or not (config.output_dir / CHECKPOINT).exists():  # else the parameters are yet to be compared
-        write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
-        atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
+    fresh = config.force or on_main(lambda: inputs_changed(config.output_dir / CHECKPOINT, inputs))
+    if fresh or not on_main((config.output_dir / CHECKPOINT).exists):  # else the parameters are yet to be compared
+        on_main(lambda: describe_run(config, split))
         if config.head_start_epochs:
             give_head_start(config, classifier, crops, precision)
     training = build_training(config, classifier, crops, precision, inputs)
     meter = Meter(training.step, evaluation)
     fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None, fresh=fresh))
-    metrics = {**read_json(config.output_dir / METRICS), **meter.rates(), **peak_memory(precision.device)}
-    atomic_write_json(config.output_dir / METRICS, metrics)
+    measured = {**meter.rates(), **peak_memory(precision.device)}
+    return on_main(lambda: add_to_metrics(config.output_dir / METRICS, measured))
+
+
+def describe_run(config: ClassifyConfig, split: Split) -> None:
+    """Write the vocabulary and the parameters of a run that begins."""
+    write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
+    atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
+
+
+def add_to_metrics(path: Path, measured: Mapping[str, float]) -> dict[str, Any]:
+    """Add what was measured to what the loop has written, and return all of it."""
+    metrics = {**read_json(path), **measured}
+    atomic_write_json(path, metrics)
     return metrics
 
 
@@ -70,25 +85,27 @@ def build_training(
 ) -> Training:
     """Return the run, without evaluation: batches, optimizer, schedule, loss."""
     model = classifier.model
-    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train)
+    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train, rank=rank(), world=world_size())
+    collate = Collate(config.max_targets // world_size(), config.seed)
     loader = build_loader(
-        crops, config.batch_size, sampler=sampler, collate=Collate(config.max_targets, config.seed),
+        crops, share_of_batch(config.batch_size), sampler=sampler, collate=collate,
         workers=config.workers, device=precision.device, drop_last=True,
     )  # fmt: skip
     optimizer = build_optimizer(
         model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
     )
+    network, optimizer = assemble(model, optimizer, precision, compiled=config.compile)
     return Training(
         stage=STAGE,
         folder=config.output_dir,
         parameters=config.training_parameters(),
         meta=meta_of(classifier, inputs),
-        model=model,
+        model=network,
         optimizer=optimizer,
         factor=build_schedule(config, len(loader)),
         loader=loader,
         sampler=sampler,
-        step=Step(model, crops, config.label_smoothing, precision.device),
+        step=Step(network, crops, config.label_smoothing, precision.device),
         epochs=config.epochs,
         evaluate_every=config.evaluate_every,
         accumulation_steps=config.accumulation_steps,
@@ -125,8 +142,15 @@ def build_crops(config: ClassifyConfig, root: DataRoot, split: Split, page_heigh
         recipe,
         colour_aug=(config.color_hue_aug, config.color_sat_aug, config.color_val_aug),
         seed=config.seed,
-        cache_mib=config.cache_mb - config.cache_mb // CACHE_SHARE,
+        cache_mib=memory_of(config)[0],
+        strips=config.strips,
+        threads=config.workers,
     )
+
+
+def memory_of(config: ClassifyConfig) -> tuple[int, int]:
+    """Return the memory for training pages and for held-out pages of this process, MiB."""
+    return split_memory(config.cache_mib // local_world_size(), evaluates=config.evaluate_every > 0)
 
 
 def build_schedule(config: ClassifyConfig, batches: int) -> Factor:
@@ -161,7 +185,7 @@ class Step:
 
 
 class Evaluation:
-    """The metrics of a model on the held-out pages, in one size."""
+    """The metrics of a model on the held-out pages, in one size; several processes divide the pages."""
 
     def __init__(
         self, config: ClassifyConfig, root: DataRoot, split: Split, page_height: int, precision: Precision
@@ -171,17 +195,27 @@ class Evaluation:
         Raises:
             InputError: a page cannot be read.
         """
-        self.split, self.page_height = split, page_height
-        self.pages = pages_of(split.valid, root.train_image, split.vocabulary, str(config.clf_gt))
-        store = PageStore((page.path for page in self.pages), config.cache_mb // CACHE_SHARE)
+        self.vocabulary, self.page_height = split.vocabulary, page_height
+        own = [split.valid.image_ids[number] for number in own_share(len(split.valid.image_ids))]
+        self.boxes, self.truth = split.valid.of_pages(own), split.truth.of_pages(own)
+        self.pages = pages_of(self.boxes, root.train_image, split.vocabulary, str(config.clf_gt))
+        store = PageStore((page.path for page in self.pages), cache_mib=memory_of(config)[1])
         self.predictor = Predictor(precision, config.workers, store)
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        """Return the metrics of `predict.evaluate`."""
-        split = self.split
-        return evaluate(
-            self.predictor, model, self.pages, split.valid, split.truth, split.vocabulary, height=self.page_height
+        """Return the metrics of `predict.evaluate`, of all pages."""
+        own = evaluate(
+            self.predictor, model, self.pages, self.boxes, self.truth, self.vocabulary, height=self.page_height
         )
+        return of_all_pages(gathered((own, len(self.boxes.boxes))))
+
+
+def of_all_pages(parts: Sequence[tuple[dict[str, float], int]]) -> dict[str, float]:
+    """Return the metrics of all pages from those of their parts, each with its number of boxes."""
+    counts = sum((Counts(*(int(part[name]) for name in ("tp", "fp", "fn"))) for part, _ in parts), Counts())
+    n = max(sum(boxes for _, boxes in parts), 1)
+    means = {name: sum(part[name] * boxes for part, boxes in parts) / n for name in ("accuracy", "loss")}
+    return {**counts.as_dict(), **means}
 
 
 class Meter:

@@ -22,22 +22,15 @@ class ApexPrecision(Precision):
     """Number format and loss scale by apex; its scale is the part of a checkpoint that PyTorch's scaler is otherwise.
 
     Raises:
-        InputError: the device is no GPU, or NVIDIA apex is not installed.
+        InputError: NVIDIA apex is not installed.
     """
 
     def __init__(self, level: str, device: torch.device) -> None:
-        if device.type != "cuda":
-            raise InputError(f"--amp-backend apex: expected a CUDA device, got {device}; use --amp-backend torch")
         super().__init__(device)
         self.level = level
         self._amp = _nvidia_amp()
         self.scaler = _ApexScale(self._amp)
         self._optimizer: torch.optim.Optimizer | None = None
-
-    @property
-    def keeps_half_weights(self) -> bool:
-        """Whether the model itself is in float16."""
-        return self.level in ("O2", "O3")
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Hand both to apex; to be called before anything wraps the model."""

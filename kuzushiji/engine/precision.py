@@ -56,6 +56,8 @@ class Precision:
         if level == "O0":
             return cls(device)
         if backend == "apex":
+            if device.type != "cuda":
+                raise InputError(f"--amp-backend apex: expected a CUDA device, got {device}; use --amp-backend torch")
             from kuzushiji.engine.apex import ApexPrecision
 
             return ApexPrecision(level, device)
@@ -65,6 +67,11 @@ class Precision:
                 "or O1, which takes their place in PyTorch"
             )
         return cls(device, _mixed_format(device))
+
+    @classmethod
+    def for_inference(cls, level: str, device: torch.device) -> "Precision":
+        """Return the precision in which a model of that level is applied: all levels above O0 are autocast there."""
+        return cls.from_level("O0" if level == "O0" else "O1", device)
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Return what trains in this precision; to be called once for a training, before anything wraps the model."""

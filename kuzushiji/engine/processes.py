@@ -90,31 +90,24 @@ def processes(device: str) -> Iterator[None]:
 def on_main(function: Callable[[], Result]) -> Result:
     """Call `function` in the main process alone, and return its result in all: files have one reader or writer.
 
-    All processes meet here. What it raises of wrong input is raised in all of them.
-
-    Raises:
-        InputError: whatever `function` raises of it.
+    All processes meet here. Where `function` raises, the others end without a word, so that there is one message.
     """
     if world_size() == 1:
         return function()
     from torch import distributed
 
-    answer: list[Any] = [None, None]
-    failure: Exception | None = None
-    if is_main():
-        try:
-            answer = [function(), None]
-        except InputError as error:
-            answer = [None, str(error)]
-        except Exception as error:  # a fault of the program: the others must not wait for an answer
-            failure, answer = error, [None, f"{type(error).__name__} in the main process"]
-    distributed.broadcast_object_list(answer, src=0)
-    if failure is not None:
-        raise failure
-    if answer[1] is not None:
-        raise InputError(answer[1])
-    result: Result = answer[0]
-    return result
+    answer: list[Any] = [False, None]
+    if not is_main():
+        distributed.broadcast_object_list(answer, src=0)
+        if not answer[0]:
+            raise SystemExit(1)
+        result: Result = answer[1]
+        return result
+    try:
+        answer = [True, function()]
+    finally:
+        distributed.broadcast_object_list(answer, src=0)
+    return answer[1]  # type: ignore[no-any-return]
 
 
 def gathered(value: Result) -> list[Result]:

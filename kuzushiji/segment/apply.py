@@ -6,11 +6,13 @@ from typing import Any
 from kuzushiji.data.labels import SEG_FP, read_page_labels, write_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.engine.device import peak_memory
+from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.precision import place
+from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
+from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.dataset import PageStore
 from kuzushiji.segment.detections import Detections, label_with_truth, write_detections
 from kuzushiji.segment.folder import RunFolder
 from kuzushiji.segment.machine import set_up
@@ -31,17 +33,21 @@ def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> 
     detections, facts = _detect(config, stored, pages.held_out_images, "held-out pages")
     sizes = {image_id: page_size(path) for image_id, path in pages.held_out_images.items()}
     folder = RunFolder(config.output_dir)
-    write_page_labels(folder.clf_gt, label_with_truth(detections, pages.held_out, sizes, config.match_iou))
-    write_detections(folder.detections, detections)
-    labels = read_page_labels(folder.clf_gt)  # in whole pixels: the score is that of the file
-    metrics = {
-        "epoch": stored.epoch,
-        **score_boxes(pages.held_out, labels).as_dict(),
-        "seg_fp": int((labels.boxes["code"] == SEG_FP).sum()),
-        **facts,
-    }
-    atomic_write_json(folder.metrics_oof, metrics)
-    return metrics
+
+    def write() -> dict[str, Any]:
+        write_page_labels(folder.clf_gt, label_with_truth(detections, pages.held_out, sizes, config.match_iou))
+        write_detections(folder.detections, detections)
+        labels = read_page_labels(folder.clf_gt)  # in whole pixels: the score is that of the file
+        metrics = {
+            "epoch": stored.epoch,
+            **score_boxes(pages.held_out, labels).as_dict(),
+            "seg_fp": int((labels.boxes["code"] == SEG_FP).sum()),
+            **facts,
+        }
+        atomic_write_json(folder.metrics_oof, metrics)
+        return metrics
+
+    return on_main(write)
 
 
 def predict_test(config: SegmentConfig, images: Images, weights: Path) -> dict[str, Any]:
@@ -54,25 +60,35 @@ def predict_test(config: SegmentConfig, images: Images, weights: Path) -> dict[s
     config = stored.adopt_for_inference(config)
     detections, facts = _detect(config, stored, images, "test pages")
     folder = RunFolder(config.output_dir)
-    write_page_labels(folder.test_predictions, detections.to_labels())
-    write_detections(folder.test_detections, detections)
+    on_main(lambda: write_page_labels(folder.test_predictions, detections.to_labels()))
+    on_main(lambda: write_detections(folder.test_detections, detections))
     return facts
 
 
 def _detect(
     config: SegmentConfig, stored: StoredModel, images: Images, title: str
 ) -> tuple[Detections, dict[str, Any]]:
-    """Return the boxes of all pages, found with an adopted config, and how fast they were found."""
+    """Return the boxes of all pages, found with an adopted config, and how fast they were found.
+
+    Several processes divide the pages.
+    """
     precision = set_up(config)
     model = place(stored.build(config), precision.device)
     image_ids = tuple(images)
-    loader = page_loader(image_ids, PageStore(images, 0), config.inference_long_side, config.workers)
-    found = predict_pages(model, loader, image_ids, precision, title=title)
+    own = tuple(image_ids[number] for number in own_share(len(image_ids)))
+    paths = [images[image_id] for image_id in own]
+    loader = page_loader(paths, PageStore(), config.inference_long_sides, config.workers)
+    with enough_memory(title, "lower --test-long-side or --proposals-test, or use --opt-level O1"):
+        found = predict_pages(
+            model, loader, own, precision, title=title, score_threshold=config.score_threshold
+        )  # fmt: skip
+    by_page = {image_id: boxes for part in gathered(found.detections.by_page()) for image_id, boxes in part.items()}
+    detections = Detections.from_pages({image_id: by_page[image_id] for image_id in image_ids})
     facts = {
         "pages": len(image_ids),
-        "boxes": len(found.detections.scores),
+        "boxes": len(detections.scores),
         "seconds": round(found.seconds, 2),
-        "pages_per_second": round(found.pages_per_second, 2),
+        "pages_per_second": round(len(image_ids) / max(found.seconds, 1e-9), 2),
         **peak_memory(precision.device),
     }
-    return found.detections, facts
+    return detections, facts

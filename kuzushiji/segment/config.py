@@ -14,7 +14,7 @@ MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34
 
 INFERENCE = (
     "long_side", "crop_width", "crop_height", "crop_min_height", "crop_max_height", "test_long_side",
-    "score_threshold", "nms_threshold", "max_detections", "match_iou", "proposals_test", "opt_level",
+    "test_scales", "score_threshold", "nms_threshold", "max_detections", "match_iou", "proposals_test", "opt_level",
 )  # fmt: skip
 """Options that, where a checkpoint is only applied, come from it unless a flag is given."""
 
@@ -155,6 +155,11 @@ class SegmentConfig:
         "training on average: --long-side * --crop-height / mean crop height",
         type=cli.positive_int, group="inference",
     )  # fmt: skip
+    test_scales: tuple[float, ...] = option(
+        (1.0,), "sizes of a page for inference, times --test-long-side; what is found in several is fused, and "
+        "--score-threshold then also holds for the mean score",
+        type=cli.positive_float, nargs="+", group="inference",
+    )  # fmt: skip
     score_threshold: float = option(0.5, "least score of a box", type=cli.fraction, group="inference")
     nms_threshold: float = option(
         0.25, "of two boxes with a greater IoU only the better stays", type=cli.fraction, group="inference"
@@ -166,7 +171,18 @@ class SegmentConfig:
     )  # fmt: skip
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group="machine", changes_result=False)
-    opt_level: str = option("O0", "O0: float32; O1: mixed precision", choices=("O0", "O1"), group="machine")
+    opt_level: str = option(
+        "O0", "O0: float32; O1: mixed precision; O2, O3: weights in float16, of --amp-backend apex alone",
+        choices=("O0", "O1", "O2", "O3"), group="machine",
+    )  # fmt: skip
+    amp_backend: str = option(
+        "torch", "what mixes the precision in training: PyTorch, or NVIDIA apex where it is installed",
+        choices=("torch", "apex"), group="machine",
+    )  # fmt: skip
+    compile: bool = option(
+        False, "compile the backbone for training: minutes at the start, pays on a GPU", group="machine",
+        changes_result=False,
+    )  # fmt: skip
     benchmark: bool = option(
         True, "let cuDNN time its algorithms for each shape of images", group="machine", changes_result=False
     )
@@ -180,6 +196,11 @@ class SegmentConfig:
     cache_mib: int = option(
         256, "memory for decoded pages, MiB in all processes together", type=cli.non_negative_int, group="machine",
         changes_result=False,
+    )  # fmt: skip
+    strips: Path | None = option(
+        None, "folder where the other training pages are kept cut into strips, so that a crop decodes only what it "
+        "shows; written where they are missing, and may be shared by stages and folds",
+        metavar="DIR", group="machine", changes_result=False,
     )  # fmt: skip
 
     given: frozenset[str] = frozenset()
@@ -213,8 +234,13 @@ class SegmentConfig:
             raise InputError(f"--anchor-sizes: expected five, one a level, got {len(self.anchor_sizes)}")
         if self.trainable_layers is not None and self.trainable_layers > 5:
             raise InputError(f"--trainable-layers: expected 0 to 5, got {self.trainable_layers}")
+        self._check_average()
+
+    def _check_average(self) -> None:
         if self.ema >= 1:
             raise InputError(f"--ema: expected a decay below 1, got {self.ema}")
+        if self.opt_level in ("O2", "O3") and self.ema:
+            raise InputError(f"--ema: averages weights of float32, with --opt-level {self.opt_level} they are float16")
 
     @property
     def predicts_only(self) -> bool:
@@ -242,3 +268,8 @@ class SegmentConfig:
             return self.test_long_side
         mean_height = (self.crop_min_height + self.crop_max_height) / 2
         return int(self.long_side * self.crop_height / mean_height)
+
+    @property
+    def inference_long_sides(self) -> tuple[int, ...]:
+        """Long sides of a page in all sizes of inference, pixels."""
+        return tuple(max(round(self.inference_long_side * scale), 1) for scale in self.test_scales)

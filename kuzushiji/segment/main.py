@@ -9,8 +9,10 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.engine.processes import on_main, processes, share_of_batch
 from kuzushiji.errors import InputError
 from kuzushiji.files import make_folder
+from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.folder import (
@@ -57,6 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         from kuzushiji.segment.pages import read_test_images
 
         read_test_images(config, data)  # what is missing there should not come out after the training
+    if not config.predicts_only:
+        share_of_batch(config.batch_size)
+    with hold(config.output_dir), processes(config.device):
+        run_parts(config, data)
+    return 0
+
+
+def run_parts(config: SegmentConfig, data: DataRoot) -> None:
+    """Run what the command line asks for, of training, held-out pages, test pages."""
     weights = RunFolder(config.output_dir).model_best
     if not config.predicts_only:
         run_training(config, data)
@@ -66,14 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_held_out(config, data, weights)
     if config.submission or config.with_test:
         run_test(config, data, weights)
-    return 0
 
 
 def run_training(config: SegmentConfig, data: DataRoot) -> None:
     """Train, or go on with an interrupted training, unless that is done."""
     folder = RunFolder(config.output_dir)
     record = train_record(config, data)
-    if not config.force and record.is_done():
+    if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped", folder.model_best)
         return
     if config.resume is not None and config.resume.resolve().is_relative_to(folder.folder.resolve()):
@@ -85,12 +95,12 @@ def run_training(config: SegmentConfig, data: DataRoot) -> None:
 
     pages = read_fold(config, data)
     make_folder(folder.folder)
-    start_anew_where_needed(config, record)
+    on_main(lambda: start_anew_where_needed(config, record))
     from kuzushiji.segment.train import train
 
     result = train(config, pages, record.input_digests())
     facts: dict[str, Any] = {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
-    record.finish(**facts)
+    on_main(lambda: record.finish(**facts))
     if result.best:
         logger.info(
             "%s: F1 %.4f in epoch %d (best), %.4f in epoch %d (last)",
@@ -102,7 +112,7 @@ def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
     """Find the boxes of the held-out pages, unless that is done."""
     folder = RunFolder(config.output_dir)
     record = held_out_record(config, data, weights)
-    if not config.force and record.is_done():
+    if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped", folder.clf_gt)
         return
     from kuzushiji.segment.pages import read_fold
@@ -111,7 +121,7 @@ def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
     from kuzushiji.segment.apply import predict_held_out
 
     metrics = predict_held_out(config, pages, weights)
-    record.finish(**metrics)
+    on_main(lambda: record.finish(**metrics))
     logger.info(
         "%s: %d pages, %d boxes, F1 %.4f (tp %d, fp %d, fn %d)", folder.clf_gt,
         *(metrics[name] for name in ("pages", "boxes", "f1", "tp", "fp", "fn")),
@@ -122,7 +132,7 @@ def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
     """Find the boxes of the test pages, unless that is done."""
     folder = RunFolder(config.output_dir)
     record = test_record(config, data, weights)
-    if not config.force and record.is_done():
+    if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped", folder.test_predictions)
         return
     from kuzushiji.segment.pages import read_test_images
@@ -131,7 +141,7 @@ def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
     from kuzushiji.segment.apply import predict_test
 
     facts = predict_test(config, images, weights)
-    record.finish(**facts)
+    on_main(lambda: record.finish(**facts))
     logger.info("%s: %d pages, %d boxes", folder.test_predictions, facts["pages"], facts["boxes"])
 
 

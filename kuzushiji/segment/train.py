@@ -6,24 +6,29 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit, updates_per_epoch
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
+from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
 from kuzushiji.engine.sampler import EpochSampler
 from kuzushiji.engine.schedule import Factor, build_factor
 from kuzushiji.engine.training import FitResult, StepOutput, Training
 from kuzushiji.files import atomic_write_json
+from kuzushiji.imaging.colours import ColourAugmentation
+from kuzushiji.imaging.store import PageStore, split_memory
+from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters, parameters
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.dataset import CropBatch, PageStore, TrainCrops, collate_crops
+from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
 from kuzushiji.segment.folder import RunFolder
 from kuzushiji.segment.machine import set_up
 from kuzushiji.segment.model import STAGE, build_model, checkpoint_meta, read_model
 from kuzushiji.segment.pages import FoldPages
 from kuzushiji.segment.predict import page_loader, predict_pages
-from kuzushiji.segment.transforms import ColorAugmentation, CropSpec
+from kuzushiji.segment.transforms import CropSpec
 
 logger = logging.getLogger(__name__)
 
@@ -40,22 +45,31 @@ def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) ->
         InputError: weights, a page or the checkpoint cannot be used; see `engine.loop.fit`.
     """
     run_parameters = parameters(config)
-    precision = set_up(config)
+    precision = set_up(config, training=True)
     config, model = start_model(config, pages)
     model = place(model, precision.device)
-    atomic_write_json(RunFolder(config.output_dir).params, {**all_parameters(config), "inputs": inputs})
-    store = PageStore({**pages.train_images, **pages.held_out_images}, config.cache_mib)
-    crops = TrainCrops(pages.train, store, crop_spec(config), color_augmentation(config), config.seed)
-    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train_step)
+    on_main(
+        lambda: atomic_write_json(RunFolder(config.output_dir).params, {**all_parameters(config), "inputs": inputs})
+    )
+    cache_mib, held_out_mib = split_memory(config.cache_mib // local_world_size(), evaluates=config.evaluate_every > 0)
+    crops = build_crops(config, pages, cache_mib)
+    sampler = EpochSampler(
+        len(crops), config.seed, repeat=config.repeat_train_step, rank=rank(), world=world_size()
+    )  # fmt: skip
+    batch_size = share_of_batch(config.batch_size)
     loader = build_loader(
         crops,
-        config.batch_size,
+        batch_size,
         sampler=sampler,
         collate=collate_crops,
         workers=config.workers,
         device=precision.device,
-        drop_last=len(sampler) >= config.batch_size,
+        drop_last=len(sampler) >= batch_size,
     )
+    optimizer = build_optimizer(
+        model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
+    )
+    model, optimizer = assemble(model, optimizer, precision, compiled=config.compile)
     return fit(
         Training(
             stage=STAGE,
@@ -63,15 +77,13 @@ def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) ->
             parameters=run_parameters,
             meta=checkpoint_meta(config, pages.train.image_ids),
             model=model,
-            optimizer=build_optimizer(
-                model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
-            ),
+            optimizer=optimizer,
             factor=build_schedule(config, len(loader)),
             loader=loader,
             sampler=sampler,
             step=build_step(model, precision.device),
             epochs=config.epochs,
-            evaluate=build_evaluation(config, pages, store, precision) if config.evaluate_every else None,
+            evaluate=build_evaluation(config, pages, held_out_mib, precision) if config.evaluate_every else None,
             evaluate_every=config.evaluate_every,
             accumulation_steps=config.accumulation_steps,
             max_grad_norm=config.clip_grad or None,
@@ -92,6 +104,18 @@ def start_model(config: SegmentConfig, pages: FoldPages) -> tuple[SegmentConfig,
     return config, stored.build(config)
 
 
+def build_crops(config: SegmentConfig, pages: FoldPages, cache_mib: int) -> TrainCrops:
+    """Return the training crops; `cache_mib` is the memory for decoded pages.
+
+    Raises:
+        InputError: a page that is read already cannot be.
+    """
+    images = pages.train_images
+    store = PageStore(images.values(), cache_mib=cache_mib, strips=config.strips, threads=config.workers)
+    augment = ColourAugmentation.of(config.color_hue_aug, config.color_sat_aug, config.color_val_aug)
+    return TrainCrops(pages.train, images, store, crop_spec(config), augment, config.seed)
+
+
 def crop_spec(config: SegmentConfig) -> CropSpec:
     """Return what a training crop is."""
     return CropSpec(
@@ -102,12 +126,6 @@ def crop_spec(config: SegmentConfig) -> CropSpec:
         out_height=config.crop_height,
         min_visible=config.min_visible,
     )
-
-
-def color_augmentation(config: SegmentConfig) -> ColorAugmentation | None:
-    """Return the change of colours; none where all three shifts are 0."""
-    shifts = (config.color_hue_aug, config.color_sat_aug, config.color_val_aug)
-    return ColorAugmentation(*shifts) if any(shifts) else None
 
 
 def build_schedule(config: SegmentConfig, batches: int) -> Factor:
@@ -131,21 +149,31 @@ def build_step(model: nn.Module, device: torch.device) -> Callable[[CropBatch], 
         labels = torch.ones(max(batch.counts), dtype=torch.int64, device=device)
         targets = [{"boxes": each, "labels": labels[: len(each)]} for each in boxes]
         losses = model(list(images), targets)
-        loss = torch.stack(list(losses.values())).sum()
-        return StepOutput(loss, weight=len(images), metrics=losses, samples=batch.image_ids)
+        parts = torch.stack(list(losses.values()))
+        metrics = dict(zip(losses, parts.detach().unbind(), strict=True))
+        return StepOutput(parts.sum(), weight=len(images), metrics=metrics, samples=batch.image_ids)
 
     return step
 
 
 def build_evaluation(
-    config: SegmentConfig, pages: FoldPages, store: PageStore, precision: Precision
+    config: SegmentConfig, pages: FoldPages, cache_mib: int, precision: Precision
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """Return the function that scores a model on all held-out pages, in pixels of the original pages."""
-    image_ids = pages.held_out.image_ids
-    loader = page_loader(image_ids, store, config.inference_long_side, config.workers)
+    """Return the function that scores a model on all held-out pages, in pixels of the original pages.
+
+    Several processes divide the pages; each returns the score on all of them.
+    """
+    image_ids = tuple(pages.held_out.image_ids[number] for number in own_share(len(pages.held_out.image_ids)))
+    truth = pages.held_out.of_pages(image_ids)
+    paths = [pages.held_out_images[image_id] for image_id in image_ids]
+    loader = page_loader(
+        paths, PageStore(paths, cache_mib=cache_mib), config.inference_long_sides, config.workers
+    )  # fmt: skip
 
     def evaluate(model: nn.Module) -> dict[str, float]:
-        found = predict_pages(model, loader, image_ids, precision, title="held-out pages")
-        return score_boxes(pages.held_out, found.detections.to_labels()).as_dict()
+        found = predict_pages(
+            model, loader, image_ids, precision, title="held-out pages", score_threshold=config.score_threshold
+        )  # fmt: skip
+        return sum(gathered(score_boxes(truth, found.detections.to_labels())), Counts()).as_dict()
 
     return evaluate

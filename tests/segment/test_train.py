@@ -80,7 +80,7 @@ def test_step_takes_crops_with_and_without_characters() -> None:
         batch = collate_crops([Crop(image, each, f"page{number}") for number, each in enumerate(boxes)])
         output = build_step(model, torch.device("cpu"))(batch)
         assert torch.isfinite(output.loss)
-        assert output.loss.detach() == pytest.approx(sum(output.metrics.values()))
+        assert float(output.loss.detach()) == pytest.approx(float(sum(output.metrics.values())))
         assert output.weight == 2
         assert output.samples == ["page0", "page1"]
         output.loss.backward()
