@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
+from kuzushiji.errors import InputError
 from kuzushiji.options import add_options, config_from, option
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
-    from kuzushiji.report.collect import Collected
-    from kuzushiji.report.html import Picture
+    from kuzushiji.report.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,31 @@ class Config:
         None, "folder with the images; without it RUNS/books, $KUZUSHIJI_DATA, else data/", metavar="DIR"
     )
     output: Path | None = option(None, "HTML file to write; without it RUNS/report.html", metavar="FILE")
-    pages: int = option(4, "pages to show with what was read on them", type=cli.non_negative_int)
+    pages: int = option(4, "pages with overlays, the worst and the best", type=cli.non_negative_int)
+    viewer_pages: int = option(12, "pages of the viewer, from the worst to the best", type=cli.non_negative_int)
+    pairs: int = option(12, "pairs of characters that are taken for each other", type=cli.non_negative_int)
+
+    compare: bool = option(
+        False, "put the run beside the reference, fold by fold, and mark what is off by more than chance",
+        group="beside the reference",
+    )  # fmt: skip
+    seeds: tuple[Path, ...] = option(
+        (), "run folders of the same recipes with other seeds: how far they differ counts as chance", nargs="+",
+        metavar="RUNS", group="beside the reference",
+    )  # fmt: skip
+    reference: Path | None = option(
+        None, "folder with the reference's results.csv and params.json; without it _runs/reference", metavar="DIR",
+        group="beside the reference",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Check what one option alone cannot.
+
+        Raises:
+            InputError: other seeds, and nothing to compare.
+        """
+        if self.seeds and not self.compare:
+            raise InputError("--seeds goes with --compare")
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -52,21 +74,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the table, write the page."""
     config = parse_args(argv)
     from kuzushiji.files import atomic_write_text
+    from kuzushiji.report.build import Wanted, build_report
     from kuzushiji.report.collect import collect
-    from kuzushiji.report.html import Report, render
+    from kuzushiji.report.compare import compare, format_comparison
+    from kuzushiji.report.html import render
     from kuzushiji.report.source import find_root
     from kuzushiji.report.table import format_table, stage_table
 
     root = find_root(config.data_root, config.runs)
     truth = _read_truth(config.solution, root)
+    reference = _read_reference(config)
     collected = collect(config.runs)
+    others = [collect(_folder(path)) for path in config.seeds]
     rows = stage_table(collected, truth)
-    scores = _scores_of_pages(collected, truth)
+    comparison = compare(collected, reference, others) if config.compare else None
     output = config.output or config.runs / "report.html"
-    pages = _pages(collected, root, truth, scores, config.pages)
-    report = Report(f"Report of {config.runs}", rows, _books(collected, root), _curves(collected), pages)
+    wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
+    report = build_report(collected, root, truth, rows, reference, comparison, wanted)
     atomic_write_text(output, render(report))
     print(format_table(rows))
+    if comparison is not None:
+        print(f"\n{format_comparison(comparison)}\n")
     if collected.final is not None:
         print(f"submission: {collected.final}")
     print(f"report: {output}")
@@ -80,52 +108,20 @@ def _read_truth(given: Path | None, root: "DataRoot") -> "PageLabels | None":
     return read_page_labels(path) if given is not None or path.exists() else None
 
 
-def _scores_of_pages(collected: "Collected", truth: "PageLabels | None") -> "pd.DataFrame | None":
-    """Return tp, fp and fn of each test page in the final submission; None where the truth or the result is missing."""
-    from kuzushiji.data.labels import read_page_points
-    from kuzushiji.metric import score_pages
+def _read_reference(config: Config) -> "Reference":
+    """Return the reference; an empty one where it is not there and nobody asked for it."""
+    from kuzushiji.report.reference import Reference, default_folder, read_reference
 
-    if truth is None or collected.final is None:
-        return None
-    return score_pages(truth, read_page_points(collected.final))
-
-
-def _books(collected: "Collected", root: "DataRoot") -> "Picture":
-    from kuzushiji.data.labels import read_page_labels
-    from kuzushiji.report.books import f1_of_books
-    from kuzushiji.report.html import Picture
-    from kuzushiji.report.plots import f1_by_book
-
-    return Picture("F1 by book, held-out pages", f1_by_book(f1_of_books(collected, read_page_labels(root.train_csv))))
+    folder = config.reference or default_folder()
+    if not (config.compare or config.reference or folder.is_dir()):
+        return Reference({}, {})
+    return read_reference(folder)
 
 
-def _curves(collected: "Collected") -> "list[Picture]":
-    from kuzushiji.report.html import Picture
-    from kuzushiji.report.plots import learning_curves
-
-    return [Picture(kind, learning_curves(collected.of_kind(kind))) for kind in collected.kinds]
-
-
-def _pages(
-    collected: "Collected", root: "DataRoot", truth: "PageLabels | None", scores: "pd.DataFrame | None", count: int
-) -> "list[Picture]":
-    from kuzushiji.artifacts import characters_path
-    from kuzushiji.data.characters import read_unicode_translation
-    from kuzushiji.data.pages import read_page
-    from kuzushiji.report.html import Picture
-    from kuzushiji.report.marks import choose_pages, marks_of_test_page
-    from kuzushiji.report.pages import page_svg
-    from kuzushiji.report.source import read_final
-
-    if collected.final is None or not characters_path(collected.final).exists():
-        return []
-    characters = read_final(collected.folder)
-    chars = read_unicode_translation(root.unicode_translation_csv)
-    pictures = []
-    for image_id, title in choose_pages(characters.pages, scores, count):
-        marks = marks_of_test_page(image_id, characters, truth, chars)
-        pictures.append(Picture(title, page_svg(read_page(root.test_image(image_id)), marks, title=image_id)))
-    return pictures
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise InputError(f"{path}: expected a run folder, got none")
+    return path
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the stages left in a run folder: which runs there are, and what they say of themselves."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ SEGMENT = "segment"
 FINAL = "submission.csv"
 ALL_KINDS = "all"
 """Name of the blend of all kinds of models."""
-_SECOND_LEVEL = Path("level2_models") / "record-level2.json"
+SECOND_LEVEL = "level 2"
+_RECORD_OF_SECOND_LEVEL = Path("level2_models") / "record-level2.json"
 _FOLDER = re.compile(r"(?P<stage>segment|clf)-fold(?P<fold>\d+)(?P<suffix>-.+)?")
 _BLEND = re.compile(r"blend-(?P<name>.+)\.csv")
 
@@ -29,6 +30,8 @@ class Run:
         metrics: Content of `metrics.json`: last and best epoch of the training; empty where it is not there yet.
         held_out: Counts on the pages of the fold, as the final prediction has them; None where it is not there yet.
         events: Lines of `events.jsonl`, in order.
+        params: Content of `params.json`; empty where it is not there yet.
+        prediction: Content of `metrics-oof.json`, of which `held_out` is a part.
     """
 
     folder: Path
@@ -37,6 +40,8 @@ class Run:
     metrics: dict[str, Any]
     held_out: Counts | None
     events: tuple[dict[str, Any], ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    prediction: dict[str, Any] = field(default_factory=dict)
 
     @property
     def submission(self) -> Path:
@@ -66,6 +71,7 @@ class Collected:
         blends: Submissions of blends by name, from few models to many; the blend of a kind's folds has the kind's name.
         final: The result of the second level; None where it is not there.
         second_level: Out-of-fold F1 that the second level measured, by what it compared: `blend`, `level 2`, …
+        second_level_seconds: Seconds of its training; None where it is not there.
     """
 
     folder: Path
@@ -74,6 +80,7 @@ class Collected:
     blends: dict[str, Path]
     final: Path | None
     second_level: dict[str, float]
+    second_level_seconds: float | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -99,20 +106,25 @@ def collect(folder: Path) -> Collected:
     ]
     runs.sort(key=lambda run: (run.kind != SEGMENT, run.kind, run.fold))
     fused, final = folder / "segment_test_predictions.csv", folder / FINAL
+    second_level = _read_if_there(folder / _RECORD_OF_SECOND_LEVEL)
     return Collected(
         folder,
         tuple(runs),
         fused if fused.exists() else None,
         _blends(folder),
         final if final.exists() else None,
-        _read_if_there(folder / _SECOND_LEVEL).get("facts", {}).get("f1", {}),
+        second_level.get("facts", {}).get("f1", {}),
+        second_level.get("seconds"),
     )
 
 
 def _read_run(folder: Path, kind: str, fold: int) -> Run:
-    metrics, held_out = (_read_if_there(folder / name) for name in ("metrics.json", "metrics-oof.json"))
+    metrics, held_out, params = (
+        _read_if_there(folder / name) for name in ("metrics.json", "metrics-oof.json", "params.json")
+    )
     counts = Counts(*(int(held_out[name]) for name in ("tp", "fp", "fn"))) if "tp" in held_out else None
-    return Run(folder, kind, fold, metrics, counts, tuple(EventLog(folder / "events.jsonl").read()))
+    events = tuple(EventLog(folder / "events.jsonl").read())
+    return Run(folder, kind, fold, metrics, counts, events, params, held_out)
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts import Characters
     from kuzushiji.data.labels import PageLabels
+    from kuzushiji.viewer import ViewerBox
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,11 @@ def marks_of_page(read: "pd.DataFrame", truth: "pd.DataFrame | None", chars: dic
         truth: One row a true character: x y w h, code; None where the truth is not known.
         chars: The character of each code; a code that is not there stands for itself.
     """
-    centers = (read[["x", "y"]].to_numpy() + read[["w", "h"]].to_numpy() / 2).reshape(-1, 2)
-    codes = read["code"].to_numpy(object)
-    right = np.zeros(len(read), bool)
+    right = np.zeros(len(read), np.bool_)
     missed: list[Mark] = []
-    for box in [] if truth is None else truth.to_dict("records"):
-        inside = _inside(centers, box) & ~right & (codes == box["code"])
-        if inside.any():
-            right[int(inside.argmax())] = True
-        else:
+    if truth is not None:
+        right, found = matched_boxes(read, truth)
+        for box in truth[~found].to_dict("records"):
             char = chars.get(box["code"], box["code"])
             missed.append(Mark("missed", box["x"], box["y"], box["w"], box["h"], char, f"missed: {char} {box['code']}"))
     marks = []
@@ -65,6 +62,26 @@ def marks_of_page(read: "pd.DataFrame", truth: "pd.DataFrame | None", chars: dic
         note = f"{kind}: {char} {row['code']}, probability {row['probability']:.3f}"
         marks.append(Mark(kind, row["x"], row["y"], row["w"], row["h"], char, note))
     return missed + marks
+
+
+def matched_boxes(read: "pd.DataFrame", truth: "pd.DataFrame") -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which characters of a page are right by the competition's rule, and which true boxes are found.
+
+    Args:
+        read: x y w h code of what was read.
+        truth: x y w h code of what is there.
+
+    Returns:
+        (n,) and (m,) booleans.
+    """
+    centers = (read[["x", "y"]].to_numpy() + read[["w", "h"]].to_numpy() / 2).reshape(-1, 2)
+    codes = read["code"].to_numpy(object)
+    right, found = np.zeros(len(read), np.bool_), np.zeros(len(truth), np.bool_)
+    for place, box in enumerate(truth.to_dict("records")):
+        inside = _inside(centers, box) & ~right & (codes == box["code"])
+        if inside.any():
+            right[int(inside.argmax())] = found[place] = True
+    return right, found
 
 
 def marks_of_test_page(
@@ -94,25 +111,15 @@ def marks_of_table(image_id: str, labels: "PageLabels", chars: dict[str, str]) -
     ]
 
 
-def choose_pages(pages: Sequence[str], scores: "pd.DataFrame | None", count: int) -> list[tuple[str, str]]:
-    """Return pages to show with their headings: the worst, the best and what lies between them, worst first.
-
-    Args:
-        pages: All pages that were read.
-        scores: Columns image_id tp fp fn, one row a page; without it the first pages are shown.
-        count: Number of pages at most; pages where there is nothing to read or to miss are left out.
-    """
-    if scores is None:
-        return [(image_id, image_id) for image_id in pages[:count]]
-    total = 2 * scores["tp"] + scores["fp"] + scores["fn"]
-    known = scores[(total > 0) & scores["image_id"].isin(pages)]
-    f1 = (2 * known["tp"] / total[known.index]).sort_values(kind="stable")
-    picked = np.unique(np.linspace(0, len(f1) - 1, min(count, len(f1))).round().astype(int))
-    chosen = f1.iloc[picked]
-    return [
-        (image_id, f"{image_id}: F1 {value:.3f}")
-        for image_id, value in zip(known.loc[chosen.index, "image_id"], chosen, strict=True)
-    ]
+def marks_of_viewer(boxes: Sequence["ViewerBox"]) -> list[Mark]:
+    """Return the boxes of a page of the viewer as marks, what was missed first, so that it lies below."""
+    marks = []
+    for box in boxes:
+        probability = "" if box.probability is None else f", probability {box.probability:.3f}"
+        truth = f", truth {box.truth or 'no character'}" if box.kind == "wrong" else ""
+        note = f"{box.kind}: {box.char} {box.code}{probability}{truth}"
+        marks.append(Mark(box.kind, box.x, box.y, box.w, box.h, box.char, note))
+    return sorted(marks, key=lambda mark: mark.kind != "missed")
 
 
 def _inside(centers_xy: NDArray[np.float64], box: Mapping[Any, Any]) -> NDArray[np.bool_]:

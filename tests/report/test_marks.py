@@ -3,7 +3,8 @@ import pytest
 
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.errors import InputError
-from kuzushiji.report.marks import choose_pages, marks_of_page, marks_of_table
+from kuzushiji.report.marks import marks_of_page, marks_of_table, marks_of_viewer, matched_boxes
+from kuzushiji.viewer import ViewerBox
 
 CHARS = {"U+3042": "あ", "U+3044": "い"}
 TRUTH = pd.DataFrame({"code": ["U+3042", "U+3042"], "x": [0, 50], "y": [0, 0], "w": [20, 20], "h": [20, 20]})
@@ -38,11 +39,24 @@ def test_a_page_without_text_has_no_marks() -> None:
     assert marks_of_page(read(), TRUTH.iloc[:0], CHARS) == []
 
 
-def test_the_worst_page_comes_first_and_pages_without_text_are_left_out() -> None:
-    scores = pd.DataFrame({"image_id": list("abcd"), "tp": [5, 1, 0, 3], "fp": [0, 4, 0, 2], "fn": [0, 4, 0, 2]})
-    assert choose_pages(list("abcd"), scores, 2) == [("b", "b: F1 0.200"), ("a", "a: F1 1.000")]
-    assert choose_pages(list("abcd"), None, 2) == [("a", "a"), ("b", "b")]
-    assert choose_pages(list("abcd"), scores, 0) == []
+def test_which_true_boxes_are_found() -> None:
+    right, found = matched_boxes(read(("U+3042", 55, 5), ("U+3044", 5, 5)), TRUTH)
+    assert right.tolist() == [True, False] and found.tolist() == [False, True]
+
+
+def test_marks_of_a_page_of_the_viewer_say_what_the_viewer_says() -> None:
+    boxes = [
+        ViewerBox(0, 0, 9, 9, "wrong", "い", "U+3044", 0.25, "あ", "U+3042"),
+        ViewerBox(1, 0, 9, 9, "wrong", "い", "U+3044", 0.25),
+        ViewerBox(2, 0, 9, 9, "missed", "う", "U+3046"),
+    ]
+    marks = marks_of_viewer(boxes)
+    assert [mark.x for mark in marks] == [2, 0, 1]  # what was missed lies below
+    assert [mark.note for mark in marks] == [
+        "missed: う U+3046",
+        "wrong: い U+3044, probability 0.250, truth あ",
+        "wrong: い U+3044, probability 0.250, truth no character",
+    ]
 
 
 def test_the_boxes_of_a_table() -> None:

@@ -1,0 +1,52 @@
+"""Writes `KIND/params.json` for each kind of model of the reference: what our parsers make of `profiles/kaggle.env`.
+
+    python -m _runs.reference.make_params
+
+The command lines are those that `bash run-all.sh kaggle --dry-run` prints. A test compares the files with them.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.classify.main import parse_args as parse_classify
+from kuzushiji.files import atomic_write_json
+from kuzushiji.options import all_parameters
+from kuzushiji.segment.main import parse_args as parse_segment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PARSERS = {"kuzushiji.segment.main": parse_segment, "kuzushiji.classify.main": parse_classify}
+OF_THE_MACHINE = ("threads",)
+"""Parameters that run-all.sh takes from the machine on which it prints the commands."""
+
+
+def main() -> None:
+    """Write the files."""
+    for kind, parameters in reference_parameters().items():
+        path = HERE / kind / "params.json"
+        atomic_write_json(path, parameters)
+        print(path)
+
+
+def reference_parameters() -> dict[str, dict[str, Any]]:
+    """Return the parameters of each kind of model, of its fold 0; other folds differ in `fold` and `output_dir`."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("KUZUSHIJI")}
+    done = subprocess.run(
+        ["bash", "run-all.sh", "kaggle", "--dry-run"],
+        cwd=ROOT, env=environment | {"RUNS": "_runs", "DATA_ROOT": "data"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    kinds = {}
+    for line in done.stdout.splitlines():
+        match = re.match(r"python -m (\S+) (.*--output-dir _runs/(segment|clf)-fold0(\S*) .*)", line)
+        if match and match[1] in PARSERS:
+            parameters = all_parameters(PARSERS[match[1]](shlex.split(match[2])))
+            kinds[match[3] + match[4]] = {key: parameters[key] for key in parameters if key not in OF_THE_MACHINE}
+    return kinds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What each model takes a box for: its best classes with their probabilities."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.artifacts import Detailed, read_detailed
+from kuzushiji.classify.blending import blend_tables
+from kuzushiji.report.collect import SECOND_LEVEL, SEGMENT, Collected
+from kuzushiji.report.reading import held_out_tables, read_second_level
+from kuzushiji.viewer import Candidate
+
+N_BEST = 5
+TEST_DETAILED = "test_detailed.parquet"
+
+Box = tuple[str, int]
+"""Page, and number of the box within it."""
+
+
+@dataclass(frozen=True)
+class ModelCandidates:
+    """The best classes of one model for the boxes of some pages.
+
+    Attributes:
+        name: The model.
+        rows: Row of each box.
+        codes: (n, k) best classes, best first.
+        probabilities: (n, k) of them, 0 to 1.
+    """
+
+    name: str
+    rows: Mapping[Box, int]
+    codes: NDArray[np.object_]
+    probabilities: NDArray[np.float64]
+
+    def of_box(self, box: Box, name_of: Callable[[str], str]) -> list[Candidate]:
+        """Return the candidates of a box; none for a box that the model was not asked about."""
+        row = self.rows.get(box)
+        if row is None:
+            return []
+        return [
+            Candidate(name_of(code), code, float(probability))
+            for code, probability in zip(self.codes[row], self.probabilities[row], strict=True)
+        ]
+
+
+def held_out_candidates(collected: Collected, pages: Collection[str]) -> list[ModelCandidates]:
+    """Return what each kind of classifier, and then the second level, thought of the boxes of training pages.
+
+    Each page is one that the model had not seen: of a kind it is the model of that page's fold.
+    """
+    models = []
+    for kind in collected.kinds:
+        tables = held_out_tables(collected, kind) if kind != SEGMENT else []
+        if tables:
+            models.append(_of_models(kind, tables, pages))
+    second_level = read_second_level(collected)
+    if second_level is not None:
+        models.append(_of_table(SECOND_LEVEL, _of_pages(second_level, pages), np.exp))
+    return models
+
+
+def final_candidates(collected: Collected, pages: Collection[str]) -> list[ModelCandidates]:
+    """Return what each kind of classifier thought of the boxes of test pages, its folds blended."""
+    models = []
+    for kind in collected.kinds:
+        paths = [run.folder / TEST_DETAILED for run in collected.of_kind(kind) if run.kind != SEGMENT]
+        tables = [read_detailed(path) for path in paths if path.exists()]
+        if tables:
+            models.append(_of_models(kind, tables, pages))
+    return models
+
+
+def _of_models(name: str, tables: Sequence[Detailed], pages: Collection[str]) -> ModelCandidates:
+    chosen = [_of_pages(table, pages) for table in tables]
+    return _of_table(name, blend_tables(chosen, [name] * len(chosen)), _softmax)
+
+
+def _of_pages(detailed: Detailed, pages: Collection[str]) -> Detailed:
+    return detailed.take(detailed.boxes["image_id"].isin(list(pages)).to_numpy(np.bool_))
+
+
+def _of_table(
+    name: str, detailed: Detailed, probability_of: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> ModelCandidates:
+    probabilities = probability_of(detailed.logits.astype(np.float64))[:, :N_BEST]
+    classes = detailed.classes[:, :N_BEST]
+    codes = detailed.vocabulary.decode(classes.reshape(-1)).reshape(classes.shape)
+    keys = zip(detailed.boxes["image_id"], detailed.boxes["box"].tolist(), strict=True)
+    return ModelCandidates(name, {key: row for row, key in enumerate(keys)}, codes, probabilities)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the softmax over the classes that a table has kept, (n, k)."""
+    if not len(logits):
+        return logits
+    values: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = values / values.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,154 @@
+"""What was read on a set of pages beside what is there: the table that all pictures of errors are made of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from detection.boxes import xywh_to_xyxy
+from detection.matching import match_boxes
+from kuzushiji.artifacts import Detailed, characters_path, concat_detailed, read_characters, read_detailed
+from kuzushiji.classify.calibration import best_probability
+from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.metric import score_pages
+from kuzushiji.report.collect import SECOND_LEVEL, SEGMENT, Collected
+from kuzushiji.scoring import points_of
+
+DETAILED = "detailed.parquet"
+_DEFAULT_MATCH_IOU = 0.5
+"""As the reference's detector has it; a run's own value is in its params.json."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a model or the whole chain read on some pages.
+
+    Attributes:
+        name: What read, and which pages.
+        pages: All pages that were looked at.
+        boxes: One row a box that the detector found: image_id box x y w h (pixels), `true` (code of the character
+            that the box stands for, `SEG_FP` for none, "" where the truth is unknown), `pred` (code that was read,
+            `SEG_FP` for a box that was dropped), `probability` of `pred` (NaN where it is not known).
+        truth: Truth of the pages; None where it is unknown.
+        image: Where the photograph of a page is.
+        match_iou: IoU from which a box stands for a character.
+    """
+
+    name: str
+    pages: tuple[str, ...]
+    boxes: pd.DataFrame
+    truth: PageLabels | None
+    image: Callable[[str], Path]
+    match_iou: float = _DEFAULT_MATCH_IOU
+
+    @cached_property
+    def truth_row(self) -> NDArray[np.int64]:
+        """(n,) row of `truth.boxes` that each box stands for, -1 for none."""
+        if self.truth is None:
+            return np.full(len(self.boxes), -1, np.int64)
+        return rows_of_truth(self.boxes, self.truth, self.match_iou)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame | None:
+        """Columns image_id tp fp fn by the competition's rule, a row a page; None where the truth is unknown."""
+        return None if self.truth is None else score_pages(self.truth, points_of(self.labels()))
+
+    def labels(self) -> PageLabels:
+        """Return the boxes with the codes that were read."""
+        columns = ["image_id", "box", "pred", "x", "y", "w", "h"]
+        return PageLabels(self.pages, self.boxes[columns].rename(columns={"pred": "code"}))
+
+
+def rows_of_truth(boxes: pd.DataFrame, truth: PageLabels, min_iou: float) -> NDArray[np.int64]:
+    """Return the row of `truth.boxes` with the highest IoU with each box of its page, -1 below `min_iou`."""
+    result = np.full(len(boxes), -1, np.int64)
+    truth_xyxy = xywh_to_xyxy(truth.boxes_xywh)
+    boxes_xyxy = xywh_to_xyxy(boxes[["x", "y", "w", "h"]].to_numpy(np.float64))
+    rows_of_page = truth.boxes.groupby("image_id", sort=False).indices
+    for page, rows in boxes.groupby("image_id", sort=False).indices.items():
+        there = rows_of_page.get(page)
+        if there is not None:
+            matched = match_boxes(boxes_xyxy[rows], truth_xyxy[there], min_iou)
+            result[rows] = np.where(matched >= 0, there[matched], -1)
+    return result
+
+
+def held_out_readings(collected: Collected, root: DataRoot, train: PageLabels) -> list[Reading]:
+    """Return what each kind of classifier read on the training pages it had not seen, and then the second level."""
+    readings = []
+    for kind in collected.kinds:
+        tables = held_out_tables(collected, kind)
+        if kind != SEGMENT and tables:
+            detailed = concat_detailed(tables, [kind] * len(tables))
+            probability = best_probability(detailed.logits)
+            readings.append(_held_out(kind, detailed, probability, collected, root, train))
+    second_level = read_second_level(collected)
+    if second_level is not None:
+        probability = np.exp(second_level.logits[:, 0])
+        readings.append(_held_out(SECOND_LEVEL, second_level, probability, collected, root, train))
+    return readings
+
+
+def held_out_tables(collected: Collected, kind: str) -> list[Detailed]:
+    """Return the tables of held-out pages of a kind's folds, those that are there."""
+    paths = [run.folder / DETAILED for run in collected.of_kind(kind)]
+    return [read_detailed(path) for path in paths if path.exists()]
+
+
+def read_second_level(collected: Collected) -> Detailed | None:
+    """Return what the second level read out of fold, with logarithms of probabilities; None where it is not there."""
+    path = collected.folder / "level2_models" / "oof.parquet"
+    return read_detailed(path) if path.exists() else None
+
+
+def final_reading(collected: Collected, root: DataRoot, truth: PageLabels | None) -> Reading | None:
+    """Return what the chain read on the test pages in the end; None where it has not come so far."""
+    path = None if collected.final is None else characters_path(collected.final)
+    if path is None or not path.exists():
+        return None
+    characters = read_characters(path)
+    rows = characters.rows.rename(columns={"code": "pred"})
+    if collected.fused is not None:
+        rows = _with_dropped(rows, read_page_labels(collected.fused).boxes)
+    known = None if truth is None else truth.of_pages(characters.pages)
+    iou = match_iou(collected)
+    matched = np.full(len(rows), -1) if known is None else rows_of_truth(rows, known, iou)
+    if known is None:
+        true: Sequence[str] | NDArray[np.object_] = [""] * len(rows)
+    else:
+        true = np.where(matched >= 0, np.append(known.boxes["code"].to_numpy(object), SEG_FP)[matched], SEG_FP)
+    return Reading("test pages", characters.pages, rows.assign(true=true), known, root.test_image, iou)
+
+
+def match_iou(collected: Collected) -> float:
+    """Return the IoU from which a box stands for a character, as the detectors of the run have it."""
+    values = [run.params.get("match_iou") for run in collected.of_kind(SEGMENT)]
+    return next((float(value) for value in values if value is not None), _DEFAULT_MATCH_IOU)
+
+
+def _held_out(
+    name: str,
+    detailed: Detailed,
+    probability: NDArray[np.floating],
+    collected: Collected,
+    root: DataRoot,
+    train: PageLabels,
+) -> Reading:
+    boxes = detailed.boxes.assign(pred=detailed.pred, probability=probability)
+    truth = train.of_pages(detailed.pages)
+    return Reading(f"{name}, held out", detailed.pages, boxes, truth, root.train_image, match_iou(collected))
+
+
+def _with_dropped(rows: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
+    """Return the characters, and below them those boxes of the detectors that are none of them, as `SEG_FP`."""
+    keys = ["image_id", "box"]
+    known = pd.MultiIndex.from_frame(rows[keys])
+    dropped = boxes[~pd.MultiIndex.from_frame(boxes[keys]).isin(known)]
+    extra = dropped.drop(columns="code").assign(pred=SEG_FP, probability=np.float32(np.nan))
+    both: pd.DataFrame = pd.concat([rows, extra[list(rows.columns)]], ignore_index=True) if len(extra) else rows
+    return both

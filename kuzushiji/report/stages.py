@@ -1,0 +1,145 @@
+"""The table stage by stage with everything that is known: the report's wide form of `table`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kuzushiji.metric import Counts
+from kuzushiji.report.collect import SECOND_LEVEL, Collected, Run
+from kuzushiji.report.reading import Reading
+from kuzushiji.report.reference import Reference
+from kuzushiji.report.table import Row
+
+GROUPS = (
+    ("", ("stage", "model", "fold")),
+    ("held-out pages", ("F1", "precision", "recall", "accuracy")),
+    ("during training, held-out F1", ("best", "epoch", "last", "epoch")),
+    ("test pages", ("F1", "precision", "recall")),
+    ("cost", ("minutes", "peak memory, MiB", "training, crops/s", "prediction, pages/s")),
+)
+REFERENCE_GROUP = ("reference", ("best F1", "epoch", "last F1", "hours"))
+NOTES = (
+    "accuracy: share of the boxes that were given the right class; false boxes belong to the class seg_fp.",
+    "cost: minutes of training, folds together summed; the most memory that a process had, and where there is a "
+    "graphics card that of the card; crops a second in training; pages a second in predicting held-out pages.",
+)
+
+
+@dataclass(frozen=True)
+class WideTable:
+    """The table as text.
+
+    Attributes:
+        groups: Heading over several columns, and the columns.
+        rows: Cells of each row, a dash where something is not known.
+        together: Whether each row is of all folds together.
+        notes: What the columns mean.
+    """
+
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    rows: tuple[tuple[str, ...], ...]
+    together: tuple[bool, ...]
+    notes: tuple[str, ...]
+
+
+def wide_table(
+    rows: Sequence[Row], collected: Collected, readings: Sequence[Reading], reference: Reference
+) -> WideTable:
+    """Return the table.
+
+    Args:
+        rows: The rows of the narrow table, in order.
+        collected: What is in the run folder.
+        readings: What was read on held-out pages.
+        reference: Stands beside runs that repeat its recipe.
+    """
+    repeated = {
+        (run.kind, run.fold): theirs for run in collected.runs if (theirs := reference.model_of(run)) is not None
+    }
+    second = next((reading for reading in readings if reading.name.startswith(f"{SECOND_LEVEL},")), None)
+    lines = []
+    for row in rows:
+        runs = [run for run in collected.of_kind(row.model) if row.fold in ("all", str(run.fold))]
+        is_last = row.stage == "second level"
+        held_out = _held_out(runs, second if is_last else None)
+        accuracy = _accuracy_of(second) if is_last else _accuracy(runs)
+        seconds = collected.second_level_seconds if is_last else row.seconds
+        cells = [
+            row.stage, row.model, row.fold, *_scores(held_out, row.held_out), _ratio(accuracy),
+            *_epochs(runs), *_scores(row.test), *_cost(seconds, runs),
+        ]  # fmt: skip
+        if repeated:
+            theirs = repeated.get((row.model, int(row.fold))) if row.fold.isdigit() else None
+            numbers = ("-",) * 4 if theirs is None else (
+                f"{theirs.best_f1:.4f}", str(theirs.best_epoch), f"{theirs.last_f1:.4f}", f"{theirs.hours:.1f}",
+            )  # fmt: skip
+            cells += numbers
+        lines.append(tuple(cells))
+    groups = (*GROUPS, REFERENCE_GROUP) if repeated else GROUPS
+    return WideTable(groups, tuple(lines), tuple(row.fold == "all" for row in rows), NOTES)
+
+
+def _held_out(runs: Sequence[Run], second: Reading | None) -> Counts | None:
+    """Return the counts of the runs' folds together; None unless all are there."""
+    if second is not None and second.scores is not None:
+        return Counts(*(int(second.scores[name].sum()) for name in ("tp", "fp", "fn")))
+    known = [run.held_out for run in runs if run.held_out is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(runs) else None
+
+
+def _accuracy(runs: Sequence[Run]) -> float | None:
+    """Return the share of boxes of the right class, folds weighted by their boxes."""
+    known = [(run.prediction["accuracy"], run.prediction["boxes"]) for run in runs if "accuracy" in run.prediction]
+    boxes = sum(n for _, n in known)
+    return sum(share * n for share, n in known) / boxes if boxes and len(known) == len(runs) else None
+
+
+def _accuracy_of(reading: Reading | None) -> float | None:
+    if reading is None or reading.truth is None or reading.boxes.empty:
+        return None
+    return float((reading.boxes["true"] == reading.boxes["pred"]).mean())
+
+
+def _scores(counts: Counts | None, f1: float | None = None) -> tuple[str, str, str]:
+    if counts is None:
+        return _ratio(f1), "-", "-"
+    return _ratio(counts.f1 if f1 is None else f1), _ratio(counts.precision), _ratio(counts.recall)
+
+
+def _epochs(runs: Sequence[Run]) -> tuple[str, ...]:
+    if len(runs) != 1:
+        return ("-",) * 4
+    (run,) = runs
+    best, last = (run.metrics.get(f"{name}_epoch") for name in ("best", "last"))
+    known = run.f1("best") is not None
+    return (
+        _ratio(run.f1("best")), str(best + 1) if known and best is not None else "-",
+        _ratio(run.f1("last")), str(last + 1) if last is not None else "-",
+    )  # fmt: skip
+
+
+def _cost(training: float | None, runs: Sequence[Run]) -> tuple[str, str, str, str]:
+    minutes = "-" if training is None else f"{training / 60:.1f}"
+    sources = [source for run in runs for source in (run.metrics, run.prediction)]
+    memory = [
+        max((int(source[key]) for source in sources if source.get(key)), default=0)
+        for key in ("peak_memory_mib", "peak_device_memory_mib")
+    ]
+    pages = [_pages_and_seconds(run.prediction) for run in runs]
+    seconds = sum(time for _, time in pages)
+    crops = [float(run.metrics["crops_per_second"]) for run in runs if run.metrics.get("crops_per_second")]
+    return (
+        minutes,
+        " + ".join(f"{mib:,}" for mib in memory if mib) or "-",
+        f"{sum(crops) / len(crops):.1f}" if crops else "-",
+        f"{sum(n for n, _ in pages) / seconds:.1f}" if seconds else "-",
+    )
+
+
+def _pages_and_seconds(prediction: dict[str, Any]) -> tuple[float, float]:
+    pages, seconds, rate = (float(prediction.get(key) or 0) for key in ("pages", "seconds", "pages_per_second"))
+    return (pages, pages / rate) if rate else (pages, seconds)
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

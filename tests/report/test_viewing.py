@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from kuzushiji.data.labels import SEG_FP
+from kuzushiji.report.candidates import ModelCandidates
+from kuzushiji.report.viewing import page_f1, spread_of_pages, viewer_page
+from kuzushiji.viewer import Candidate, ViewerBox
+from tests.report.readings import CHARS, A, B, reading
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "page.jpg"
+    cv2.imwrite(str(path), np.full((40, 400, 3), 200, np.uint8))
+    return path
+
+
+def boxes_of(page: str, image: Path, *rows: tuple[str, int, str, float], known: bool = True) -> list[ViewerBox]:
+    """Return what the viewer shows of a page, without candidates."""
+    return list(viewer_page(reading(*rows, known=known, image=image), page, [], CHARS).boxes)
+
+
+def summary(boxes: list[ViewerBox]) -> list[tuple[str, float, str, str]]:
+    return [(box.kind, box.x, box.char, box.truth) for box in boxes]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        # nothing was read
+        ([], [("missed", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
+        # right, and one missed
+        ([("q", 0, B, 0.5)], [("right", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
+        # a wrong one tells the truth, and the character under it is not shown as missed once more
+        ([("q", 0, A, 0.5)], [("wrong", 0, "あ", "い"), ("missed", 50, "あ", "あ")]),
+        # nothing is there
+        ([("q", 200, A, 0.5)], [("wrong", 200, "あ", ""), ("missed", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
+        # a dropped box is not shown; the character under it was missed
+        ([("q", 0, SEG_FP, 0.5)], [("missed", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
+    ],
+)
+def test_what_was_right_wrong_and_missed(
+    image: Path, rows: list[tuple[str, int, str, float]], expected: list[tuple[str, float, str, str]]
+) -> None:
+    assert summary(boxes_of("q", image, *rows)) == expected
+
+
+def test_without_truth_boxes_are_read(image: Path) -> None:
+    (box,) = boxes_of("q", image, ("q", 0, B, 0.5), known=False)
+    assert (box.kind, box.char, box.code, box.probability, box.truth) == ("read", "い", B, 0.5, "")
+
+
+def test_a_probability_that_is_not_known(image: Path) -> None:
+    assert boxes_of("r", image, ("r", 0, B, float("nan")))[0].probability is None
+
+
+def test_candidates_go_with_their_box_and_a_missed_character_has_those_of_the_dropped_box(image: Path) -> None:
+    codes = np.array([[A, SEG_FP], [SEG_FP, B]], object)
+    model = ModelCandidates("clf", {("q", 0): 0, ("q", 1): 1}, codes, np.array([[0.75, 0.25], [0.5, 0.25]]))
+    found = viewer_page(reading(("q", 0, A, 1), ("q", 50, SEG_FP, 1), image=image), "q", [model], CHARS)
+    wrong, missed = found.boxes
+    assert wrong.candidates == {"clf": [Candidate("あ", A, 0.75), Candidate("none", SEG_FP, 0.25)]}
+    assert missed.candidates == {"clf": [Candidate("none", SEG_FP, 0.5), Candidate("い", B, 0.25)]}
+
+
+def test_models_that_know_nothing_of_a_box_are_left_out(image: Path) -> None:
+    model = ModelCandidates("clf", {}, np.empty((0, 5), object), np.empty((0, 5)))
+    assert viewer_page(reading(("q", 0, A, 1), image=image), "q", [model], CHARS).boxes[0].candidates == {}
+
+
+def test_pages_from_the_worst_to_the_best_without_those_that_have_nothing() -> None:
+    found = reading(("p", 0, A, 1), ("q", 0, B, 1), ("q", 50, A, 1))
+    assert page_f1(found).to_dict() == {"p": 0.5, "q": 1.0}
+    assert spread_of_pages(found, 9) == [("p", "F1 0.500"), ("q", "F1 1.000")]
+    assert spread_of_pages(found, 1) == [("p", "F1 0.500")]
+    assert spread_of_pages(found, 0) == []
+    assert spread_of_pages(reading(known=False), 2) == [("p", ""), ("q", "")]
