@@ -14,26 +14,26 @@ from typing import Any
 
 from kuzushiji.classify.main import parse_args as parse_classify
 from kuzushiji.files import atomic_write_json
-from kuzushiji.options import all_parameters
+from kuzushiji.options import all_parameters, parameters
 from kuzushiji.segment.main import parse_args as parse_segment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 PARSERS = {"kuzushiji.segment.main": parse_segment, "kuzushiji.classify.main": parse_classify}
-OF_THE_MACHINE = ("threads",)
-"""Parameters that run-all.sh takes from the machine on which it prints the commands."""
+INPUTS = ("clf_gt", "pseudolabels", "resume", "weights")
+"""What decides a model beside the options of its recipe. Devices, threads, caches and outputs are left out."""
 
 
 def main() -> None:
     """Write the files."""
-    for kind, parameters in reference_parameters().items():
+    for kind, values in reference_parameters().items():
         path = HERE / kind / "params.json"
-        atomic_write_json(path, parameters)
+        atomic_write_json(path, values)
         print(path)
 
 
 def reference_parameters() -> dict[str, dict[str, Any]]:
-    """Return the parameters of each kind of model, of its fold 0; other folds differ in `fold` and `output_dir`."""
+    """Return the parameters of each kind of model, of its fold 0."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("KUZUSHIJI")}
     done = subprocess.run(
         ["bash", "run-all.sh", "kaggle", "--dry-run"],
@@ -43,8 +43,9 @@ def reference_parameters() -> dict[str, dict[str, Any]]:
     for line in done.stdout.splitlines():
         match = re.match(r"python -m (\S+) (.*--output-dir _runs/(segment|clf)-fold0(\S*) .*)", line)
         if match and match[1] in PARSERS:
-            parameters = all_parameters(PARSERS[match[1]](shlex.split(match[2])))
-            kinds[match[3] + match[4]] = {key: parameters[key] for key in parameters if key not in OF_THE_MACHINE}
+            config = PARSERS[match[1]](shlex.split(match[2]))
+            kept = {*parameters(config), *INPUTS}
+            kinds[match[3] + match[4]] = {key: value for key, value in all_parameters(config).items() if key in kept}
     return kinds
 
 

@@ -17,11 +17,8 @@ PARAMS = "params.json"
 _COLUMNS = ("stage", "run", "fold", "best_epoch", "best_f1", "tp", "fp", "fn", "last_f1", "hours")
 _NOT_RECIPE = frozenset(
     {
-        # Where things are, which part of the work is done, and on what machine.
-        "clf_gt", "output_dir", "data_root", "test_boxes", "pseudolabels", "resume", "fold", "test_book",
-        "test_only", "submission", "with_test", "print_model", "force", "detailed_postfix", "train_limit", "test_limit",
-        "device", "benchmark", "workers", "threads", "cache_mb", "cache_mib", "compile", "amp_backend", "seed",
-        "inputs", "versions",
+        # Where the inputs are, and what a repetition may have of its own.
+        "clf_gt", "pseudolabels", "resume", "fold", "detailed_postfix", "seed", "compile", "amp_backend",
     }
 )  # fmt: skip
 

@@ -1,0 +1,48 @@
+import base64
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kuzushiji.report.instances import PER_STRIP, SIZE, pairs_with_pictures
+from tests.report.readings import CHARS, A, B, reading
+
+
+def decoded(source: str) -> np.ndarray:
+    data = base64.b64decode(source.removeprefix("data:image/jpeg;base64,"))
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def jpeg_page(tmp_path: Path) -> Path:
+    """Return a page with a dark square at 50, and white paper around."""
+    path = tmp_path / "page.jpg"
+    picture = np.full((20, 200, 3), 255, np.uint8)
+    picture[:, 50:70] = 0
+    cv2.imwrite(str(path), picture)
+    return path
+
+
+def test_real_instances_side_by_side(tmp_path: Path) -> None:
+    found = reading(("p", 50, B, 0.5), ("p", 0, A, 0.9), ("q", 50, B, 0.8), image=jpeg_page(tmp_path))
+    (pair,) = pairs_with_pictures(found, CHARS, 5)
+    assert (pair.a, pair.b, pair.a_as_b, pair.b_as_a) == ("あ U+3042", "い U+3044", 2, 0)
+    assert [(strip.caption, strip.count) for strip in pair.strips] == [
+        ("あ read as い", 2), ("い read as あ", 0), ("あ read rightly", 1), ("い read rightly", 0),
+    ]  # fmt: skip
+    misread, none, right, _ = (strip.source for strip in pair.strips)
+    assert none == ""
+    picture = decoded(misread)
+    assert picture.shape == (SIZE, 2 * SIZE + 4, 3)
+    assert picture[SIZE // 2, SIZE // 2].max() < 30  # what is in the middle is what is in the box
+    assert decoded(right)[SIZE // 2, SIZE // 2].min() > 225
+
+
+def test_no_more_instances_than_fit(tmp_path: Path) -> None:
+    rows = [("p", 50 + i % 3, B, i / 10) for i in range(PER_STRIP + 2)]
+    (pair,) = pairs_with_pictures(reading(*rows, image=jpeg_page(tmp_path)), CHARS, 5)
+    assert pair.strips[0].count == PER_STRIP + 2
+    assert decoded(pair.strips[0].source).shape[1] == PER_STRIP * SIZE + (PER_STRIP - 1) * 4
+
+
+def test_nothing_is_confused() -> None:
+    assert pairs_with_pictures(reading(("p", 0, A, 1)), CHARS, 5) == []
