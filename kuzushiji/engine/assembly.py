@@ -31,10 +31,7 @@ def assemble(
         model.get_submodule("backbone").compile(dynamic=False)
     if world_size() > 1:
         on_gpu = [precision.device] if precision.device.type == "cuda" else None
-        # Norms share their statistics already, so buffers are equal in all processes.
-        model = DistributedDataParallel(
-            model, device_ids=on_gpu, broadcast_buffers=False, gradient_as_bucket_view=True
-        )  # fmt: skip
+        model = DistributedDataParallel(model, device_ids=on_gpu, gradient_as_bucket_view=True)
         torch.manual_seed(torch.initial_seed() + rank())  # dropout and sampling differ from now on
     return model, optimizer
 

@@ -1,0 +1,124 @@
+"""Two processes on the CPU, as torchrun starts them, against one: the same losses, the same predictions, one writer."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kuzushiji.classify.main import main as classify
+from kuzushiji.segment.main import main as segment
+
+ROOT = Path(__file__).parent.parent
+HERE = "--fold 0 --n-folds 3 --workers 0 --threads 1 --device cpu --data-root {root}"
+
+# So many regions are sampled that none is left out: which are drawn is nothing that processes could agree on.
+SEGMENT = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm batch --long-side 240 --crop-width 96
+    --crop-height 72 --crop-min-height 64 --crop-max-height 80 --anchor-sizes 12 16 24 32 48 --fpn-channels 8 --box-head-size 16
+    --rois-per-image 100000 --anchors-per-image 100000 --proposals-train 30 --proposals-test 30 --score-threshold 0.05
+    --test-long-side 120 --epochs 1 --repeat-train-step 1 --batch-size 2 --accumulation-steps 2 --warmup-steps 0
+    --lr 0.001 --ema 0.9 --with-test 1"""
+CLASSIFY = """--base resnet10t --pretrained 0 --head-size 16 --head-dropout 0 --test-height 120 --crop-width 64
+    --crop-height 64 --batch-size 4 --repeat-train 2 --epochs 1 --lr 0.001 --n-tta 1 --with-test 1
+    --test-boxes {root}/solution.csv"""
+
+
+def torchrun(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a module in two processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", module]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def segmented(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a detector trained by two processes in `two`, and by one in `one`."""
+    folder = tmp_path_factory.mktemp("segment")
+    words = shlex.split(f"{HERE} {SEGMENT}".format(root=tiny_root))
+    done = torchrun("kuzushiji.segment.main", *words, "--output-dir", str(folder / "two"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("held out: f1") == 1  # the other process is silent
+    segment([*words, "--output-dir", str(folder / "one")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classified(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the classifier."""
+    folder = tmp_path_factory.mktemp("classify")
+    words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
+    done = torchrun("kuzushiji.classify.main", *words, "--output-dir", str(folder / "two"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("submission.csv") == 1
+    classify([*words, "--output-dir", str(folder / "one")])
+    return folder
+
+
+def epoch_of(folder: Path) -> dict[str, float]:
+    """The one line of the events: means over the first updates, and the evaluation after them."""
+    (line,) = (folder / "events.jsonl").read_text().splitlines()
+    event: dict[str, float] = json.loads(line)
+    return event
+
+
+def test_segment_has_the_losses_of_one_process_with_the_same_batch(segmented: Path) -> None:
+    one, two = epoch_of(segmented / "one"), epoch_of(segmented / "two")
+    assert one["step"] == two["step"] == 2
+    for name in ("loss", "loss_classifier", "loss_objectness"):
+        assert two[name] == pytest.approx(one[name], rel=3e-3), name
+
+
+def test_classify_has_the_losses_of_one_process_with_the_same_batch(classified: Path) -> None:
+    one, two = epoch_of(classified / "one"), epoch_of(classified / "two")
+    assert one["step"] == two["step"] == 4
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-3)
+    assert two["valid_loss"] == pytest.approx(one["valid_loss"], rel=5e-3)
+    characters = {folder: epoch_of(classified / folder)["valid_tp"] + epoch_of(classified / folder)["valid_fn"]
+                  for folder in ("one", "two")}  # fmt: skip
+    assert characters["one"] == characters["two"]  # each held-out page was counted once
+
+
+def test_segment_predicts_what_one_process_predicts(segmented: Path, tiny_root: Path) -> None:
+    weights = ["--resume", str(segmented / "two" / "model_best.pth")]
+    words = shlex.split(HERE.format(root=tiny_root))
+    for mode in ("--test-only", "--submission"):
+        segment([*words, *weights, mode, "--output-dir", str(segmented / "again")])
+    for name in ("clf_gt.csv", "detections.parquet", "test_predictions.csv", "test_detections.parquet"):
+        assert (segmented / "again" / name).read_bytes() == (segmented / "two" / name).read_bytes(), name
+
+
+def test_classify_predicts_what_one_process_predicts(classified: Path, tiny_root: Path) -> None:
+    words = [str(tiny_root / "train.csv"), *shlex.split(HERE.format(root=tiny_root)), "--n-tta", "1"]
+    words += ["--test-boxes", str(tiny_root / "solution.csv"), "--resume", str(classified / "two" / "model_best.pth")]
+    for mode in ("--test-only", "--submission"):
+        classify([*words, mode, "--output-dir", str(classified / "again")])
+    for name in ("detailed.parquet", "test_detailed.parquet", "submission.csv"):
+        assert (classified / "again" / name).read_bytes() == (classified / "two" / name).read_bytes(), name
+
+
+def test_one_process_goes_on_where_two_were(classified: Path, tiny_root: Path, tmp_path: Path) -> None:
+    """The batch is that of all processes together: their number is no parameter of a run."""
+    shutil.copytree(classified / "two", tmp_path / "run")
+    (tmp_path / "run" / "record-train.json").unlink()
+    words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
+    assert classify([*words, "--output-dir", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "model_best.pth").read_bytes() == (classified / "two" / "model_best.pth").read_bytes()
+
+
+@pytest.mark.parametrize("main", [segment, classify])
+def test_a_batch_that_the_processes_cannot_divide(
+    main: object, tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kuzushiji.errors import InputError
+
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("RANK", "0")
+    words = ["--output-dir", str(tmp_path / "run"), "--data-root", str(tiny_root), "--batch-size", "4"]
+    table = [str(tiny_root / "train.csv")] if main is classify else []
+    with pytest.raises(InputError, match="--batch-size 4: is divided among all processes, .* got 3 processes"):
+        main([*table, *words])  # type: ignore[operator]
+    assert not (tmp_path / "run").exists()
