@@ -22,7 +22,7 @@ pretrain() {
     --fold 0 --n-folds 20 --base "$1" --pretrained 0 --head-size 512 --head-dropout 0.1 \
     --test-height 640 --crop-height 384 --crop-width 384 --scale-aug 0.15 --batch-size 4 \
     --epochs "$2" --repeat-train 1 --optimizer adamw --lr 0.001 --wd 0.02 --warmup-steps 100 --evaluate-every 4 \
-    --n-tta 1 --test-limit 10 --cache-mb 1500 --opt-level O1 --threads 1 --workers 0
+    --n-tta 1 --test-limit 10 --cache-mib 1500 --opt-level O1 --threads 1 --workers 0
 }
 pretrain resnet18 12 &
 pretrain resnet10t 14

@@ -1,6 +1,6 @@
 """Pages as a network sees them: random crops for training, whole pages in several sizes for prediction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,25 +9,13 @@ from torch.utils.data import Dataset
 
 from kuzushiji.classify.collate import Crop
 from kuzushiji.classify.inputs import Page
-from kuzushiji.classify.transforms import (
-    Boxes,
-    CropRecipe,
-    Image,
-    Window,
-    boxes_in,
-    build_colour_transform,
-    clip_to,
-    cut,
-    draw_crop,
-    jitter_boxes,
-    resize,
-)
-from kuzushiji.data.pages import page_size, read_page
+from kuzushiji.classify.transforms import Boxes, CropRecipe, boxes_in, clip_to, draw_crop, jitter_boxes
+from kuzushiji.data.pages import page_size
 from kuzushiji.engine.sampler import SampleKey, generator_of
 from kuzushiji.errors import InputError
-
-_MIB = 1 << 20
-_MAX_SEED = 1 << 31
+from kuzushiji.imaging.colours import ColourAugmentation
+from kuzushiji.imaging.store import PageStore
+from kuzushiji.imaging.window import Image, Window, resize
 
 
 @dataclass(frozen=True)
@@ -45,42 +33,6 @@ class PageView:
     boxes_xyxy: tuple[Boxes, ...]
 
 
-class PageStore:
-    """Reads pages, and keeps as many of them in memory as fit a limit.
-
-    Fill it before the data loader's workers start: they share what is there, and what they read later each keeps for
-    itself, so it is not kept.
-    """
-
-    def __init__(self, paths: Iterable[Path], limit_mib: int) -> None:
-        """Read pages until the limit is reached; 0 keeps none.
-
-        Raises:
-            InputError: a page that is read here cannot be.
-        """
-        self._pages: dict[Path, Image] = {}
-        free = limit_mib * _MIB
-        for path in paths:
-            width, height = page_size(path)
-            free -= 3 * width * height
-            if free < 0:
-                break
-            self._pages[path] = read_page(path)
-
-    def __len__(self) -> int:
-        """Return how many pages are in memory."""
-        return len(self._pages)
-
-    def read(self, path: Path) -> Image:
-        """Return the page in `path`; not to be written to.
-
-        Raises:
-            InputError: as `read_page`.
-        """
-        kept = self._pages.get(path)
-        return read_page(path) if kept is None else kept
-
-
 class CropDataset(Dataset[Crop]):
     """Random crops of pages with at least one box each; the key of a sample decides everything about it."""
 
@@ -92,6 +44,8 @@ class CropDataset(Dataset[Crop]):
         colour_aug: tuple[int, int, int] = (0, 0, 0),
         seed: int = 0,
         cache_mib: int = 0,
+        strips: Path | None = None,
+        threads: int = 1,
     ) -> None:
         """Take the pages; those without boxes on them are left out.
 
@@ -101,6 +55,8 @@ class CropDataset(Dataset[Crop]):
             colour_aug: Largest shifts of hue, saturation and value.
             seed: Seed of the run.
             cache_mib: How much of the pages to keep in memory, MiB.
+            strips: Folder where the others are kept as strips; see `PageStore`, as for `threads`.
+            threads: Pages that are cut into strips at a time.
 
         Raises:
             InputError: an image is missing or is none; no page has a box.
@@ -110,8 +66,9 @@ class CropDataset(Dataset[Crop]):
             raise InputError(f"expected pages with boxes to train on, got none on {len(pages)} pages")
         self.recipe = recipe
         self.seed = seed
-        self.store = PageStore(dict.fromkeys(page.path for page in self.pages), cache_mib)
-        self._change_colours: Callable[[Image, int], Image] = build_colour_transform(*colour_aug)
+        paths = (page.path for page in self.pages)
+        self.store = PageStore(paths, cache_mib=cache_mib, strips=strips, threads=threads)
+        self._change_colours = ColourAugmentation.of(*colour_aug)
 
     def __len__(self) -> int:
         return len(self.pages)
@@ -123,14 +80,13 @@ class CropDataset(Dataset[Crop]):
             InputError: the page cannot be read.
         """
         page = self.pages[key.sample]
-        image = self.store.read(page.path)
         rng = generator_of(self.seed, key)
-        height, width = image.shape[:2]
+        width, height = self.store.size(page.path)
         window, kept = draw_crop(rng, page.boxes_xyxy, width, height, self.recipe)
-        picture = cut(image, window, self.recipe.width, self.recipe.height)
+        image = resize(self.store.read_window(page.path, window), self.recipe.width, self.recipe.height)
         boxes = jitter_boxes(rng, clip_to(page.boxes_xyxy[kept], window), self.recipe.box_jitter)
         return Crop(
-            image=self._change_colours(picture, int(rng.integers(_MAX_SEED))),
+            image=image if self._change_colours is None else self._change_colours(image, rng),
             boxes_xyxy=boxes_in(boxes, window, self.recipe.width, self.recipe.height),
             classes=page.classes[kept],
             key=key,
@@ -144,7 +100,7 @@ class PageDataset(Dataset[PageView]):
         """Take pages and heights (pixels); `store` spares reading what is in memory."""
         self.pages = pages
         self.heights = tuple(heights)
-        self.store = store or PageStore((), 0)
+        self.store = store or PageStore()
 
     def __len__(self) -> int:
         return len(self.pages)
@@ -156,16 +112,20 @@ class PageDataset(Dataset[PageView]):
             InputError: the page cannot be read.
         """
         page = self.pages[index]
-        image = self.store.read(page.path)
-        height, width = image.shape[:2]
-        whole = Window(0, 0, width, height)
-        boxes = _with_some_area(clip_to(page.boxes_xyxy, whole), width, height)
-        sizes = [(max(round(width * new / height), 1), new) for new in self.heights]
-        return PageView(
-            index,
-            tuple(resize(image, *size) for size in sizes),
-            tuple(boxes_in(boxes, whole, *size) for size in sizes),
-        )
+        return page_view(index, self.store.read(page.path), page.boxes_xyxy, self.heights)
+
+
+def page_view(index: int, image: Image, boxes_xyxy: Boxes, heights: Sequence[int]) -> PageView:
+    """Return a page (h, w, 3) RGB and its boxes (n, 4), pixels of the page, in some heights (pixels)."""
+    height, width = image.shape[:2]
+    whole = Window(0, 0, width, height)
+    boxes = _with_some_area(clip_to(boxes_xyxy, whole), width, height)
+    sizes = [(max(round(width * new / height), 1), new) for new in heights]
+    return PageView(
+        index,
+        tuple(resize(image, *size) for size in sizes),
+        tuple(boxes_in(boxes, whole, *size) for size in sizes),
+    )
 
 
 def _with_clipped_boxes(page: Page) -> Page:

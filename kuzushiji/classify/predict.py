@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kuzushiji.artifacts import Detailed
-from kuzushiji.classify.dataset import PageDataset, PageStore, PageView
+from kuzushiji.classify.dataset import PageDataset, PageView
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import rois_of
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
+from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_classes
 from kuzushiji.terminal import progress
 

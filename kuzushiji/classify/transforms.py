@@ -1,15 +1,12 @@
-"""Crops of pages: where they lie, which boxes stay, how size and colours vary; a generator gives all randomness."""
+"""Crops of pages: where they lie, which boxes stay, how their size varies; a generator gives all randomness."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from kuzushiji.imaging.window import Window, even
+
 Boxes = NDArray[np.float32]
 
 _TRIES = 20
@@ -35,16 +32,6 @@ class CropRecipe:
     scale_aug: float = 0.3
     min_visible: float = 0.99
     box_jitter: float = 0.0
-
-
-@dataclass(frozen=True)
-class Window:
-    """Part of a page in whole pixels: x0 y0 may be negative and x1 y1 beyond the page."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
 
 
 def draw_crop(
@@ -91,29 +78,9 @@ def clip_to(boxes_xyxy: Boxes, window: Window) -> Boxes:
     return clipped
 
 
-def cut(image: Image, window: Window, width: int, height: int) -> Image:
-    """Return the window of the page, black where it lies beyond the page, as (height, width, 3)."""
-    page_height, page_width = image.shape[:2]
-    inside = image[max(window.y0, 0) : max(window.y1, 0), max(window.x0, 0) : max(window.x1, 0)]
-    left, top = max(-window.x0, 0), max(-window.y0, 0)
-    right, bottom = max(window.x1 - page_width, 0), max(window.y1 - page_height, 0)
-    if left or top or right or bottom:
-        inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    return resize(inside, width, height)
-
-
-def resize(image: Image, width: int, height: int) -> Image:
-    """Return the picture in another size: areas are averaged when it shrinks, else interpolated between pixels."""
-    if image.shape[:2] == (height, width):
-        return np.ascontiguousarray(image)
-    shrinks = height < image.shape[0]
-    resized: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8)
-
-
 def boxes_in(boxes_xyxy: Boxes, window: Window, width: int, height: int) -> Boxes:
     """Return page boxes in the pixels of the window after it was scaled to width and height."""
-    scale = np.array([width / (window.x1 - window.x0), height / (window.y1 - window.y0)] * 2, np.float32)
+    scale = np.array([width / window.width, height / window.height] * 2, np.float32)
     origin = np.array([window.x0, window.y0] * 2, np.float32)
     return (boxes_xyxy - origin) * scale
 
@@ -133,36 +100,9 @@ def jitter_boxes(rng: np.random.Generator, boxes_xyxy: Boxes, strength: float) -
     return (boxes_xyxy + shifts * sizes).astype(np.float32)
 
 
-def build_colour_transform(hue: int, saturation: int, value: int) -> Callable[[Image, int], Image]:
-    """Return the change of colours, a function of a picture and a seed.
-
-    Hue, saturation and value are shifted by at most the given numbers (OpenCV's 8-bit scales), then brightness and
-    contrast by 20 %, then gamma from 0.8 to 1.2; each with probability 0.5. All three 0 means no change at all.
-    """
-    if not (hue or saturation or value):
-        return lambda image, seed: image
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer version
-    import albumentations
-
-    transform: Any = albumentations.Compose(
-        [
-            albumentations.HueSaturationValue(hue, saturation, value, p=0.5),
-            albumentations.RandomBrightnessContrast(p=0.5),
-            albumentations.RandomGamma(p=0.5),
-        ]
-    )
-
-    def apply(image: Image, seed: int) -> Image:
-        transform.set_random_seed(seed)
-        changed: Image = transform(image=image)["image"]
-        return changed
-
-    return apply
-
-
 def _window_size(rng: np.random.Generator, page_height: int, recipe: CropRecipe) -> tuple[int, int]:
     scale = recipe.page_height / page_height * rng.uniform(1 - recipe.scale_aug, 1 + recipe.scale_aug)
-    return max(round(recipe.width / scale), 1), max(round(recipe.height / scale), 1)
+    return even(recipe.width / scale), even(recipe.height / scale)
 
 
 def _start(rng: np.random.Generator, page: int, window: int) -> int:

@@ -36,7 +36,15 @@ def read_page(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, empty, not a JPEG, cut off, damaged, or larger than `MAX_PIXELS`.
     """
-    content = _read_bytes(path)
+    return decode_page(_read_bytes(path), path)
+
+
+def decode_page(content: bytes, path: Path) -> NDArray[np.uint8]:
+    """Return what `read_page` returns for a file with this content; `path` names it in messages.
+
+    Raises:
+        InputError: as `read_page`.
+    """
     header = _checked_header(io.BytesIO(content), path)
     if not is_complete(content, header):
         raise InputError(f"{path}: expected a whole JPEG image, got one without its end ({len(content)} bytes)")

@@ -12,56 +12,11 @@ from torch.utils.data import Dataset
 
 from detection.boxes import clip_xyxy, xywh_to_xyxy
 from kuzushiji.data.labels import PageLabels
-from kuzushiji.data.pages import page_size, read_page
 from kuzushiji.engine.sampler import SampleKey, generator_of
-from kuzushiji.segment.transforms import (
-    ColorAugmentation,
-    CropSpec,
-    Image,
-    cut_boxes,
-    cut_image,
-    inference_size,
-    random_window,
-    resize,
-)
-
-
-class PageStore:
-    """Reads pages, and keeps as many decoded ones in memory as fit a limit.
-
-    It is filled when it is made, before the loader's workers start, so that all of them share what it holds.
-
-    Args:
-        images: Path of each page's image.
-        limit_mib: Memory for decoded pages, MiB; 0 keeps none.
-
-    Raises:
-        InputError: an image that is read already cannot be; the message names it.
-    """
-
-    def __init__(self, images: Mapping[str, Path], limit_mib: int) -> None:
-        self._images = images
-        self._pages: dict[str, Image] = {}
-        free = limit_mib * 2**20
-        for image_id, path in images.items():
-            width, height = page_size(path) if free > 0 else (0, 0)
-            free -= 3 * width * height
-            if free <= 0:
-                break
-            self._pages[image_id] = read_page(path)
-
-    def __len__(self) -> int:
-        """Return how many pages are in memory."""
-        return len(self._pages)
-
-    def read(self, image_id: str) -> Image:
-        """Return the page (h, w, 3), RGB, not to be written to.
-
-        Raises:
-            InputError: the image cannot be read; the message names it.
-        """
-        kept = self._pages.get(image_id)
-        return read_page(self._images[image_id]) if kept is None else kept
+from kuzushiji.imaging.colours import ColourAugmentation
+from kuzushiji.imaging.store import PageStore
+from kuzushiji.imaging.window import Image, resize
+from kuzushiji.segment.transforms import CropSpec, cut_boxes, inference_size, random_window
 
 
 class Crop(NamedTuple):
@@ -83,16 +38,24 @@ class TrainCrops(Dataset[Crop]):
 
     Args:
         labels: Boxes of the training pages.
-        store: Their images.
+        images: Their images.
+        store: Reads them.
         spec: What a crop is.
         augment: Change of colours, or None.
         seed: Together with the key it decides everything random.
     """
 
     def __init__(
-        self, labels: PageLabels, store: PageStore, spec: CropSpec, augment: ColorAugmentation | None, seed: int
+        self,
+        labels: PageLabels,
+        images: Mapping[str, Path],
+        store: PageStore,
+        spec: CropSpec,
+        augment: ColourAugmentation | None,
+        seed: int,
     ) -> None:
         self._image_ids = labels.image_ids
+        self._paths = [images[image_id] for image_id in labels.image_ids]
         self._boxes_xyxy = [
             xywh_to_xyxy(boxes[["x", "y", "w", "h"]].to_numpy(np.float64)) for _, boxes in labels.by_page()
         ]
@@ -103,19 +66,19 @@ class TrainCrops(Dataset[Crop]):
 
     def __getitem__(self, key: SampleKey) -> Crop:
         rng = generator_of(self._seed, key)
-        image_id = self._image_ids[key.sample]
-        page = self._store.read(image_id)
-        height, width = page.shape[:2]
+        path = self._paths[key.sample]
+        width, height = self._store.size(path)
         window = random_window(rng, width, height, self._spec)
-        image = cut_image(page, window, self._spec.out_width, self._spec.out_height)
+        image = resize(self._store.read_window(path, window), self._spec.out_width, self._spec.out_height)
         if self._augment is not None:
             image = self._augment(image, rng)
         boxes_xyxy = cut_boxes(clip_xyxy(self._boxes_xyxy[key.sample], width, height), window, self._spec)
-        return Crop(channels_first(image), torch.from_numpy(boxes_xyxy.astype(np.float32)), image_id)
+        boxes = torch.from_numpy(boxes_xyxy.astype(np.float32))
+        return Crop(channels_first(image), boxes, self._image_ids[key.sample])
 
 
 class WholePage(NamedTuple):
-    """A sample of inference.
+    """A page as the detector sees it in inference.
 
     Attributes:
         number: Of the page in the dataset.
@@ -135,26 +98,31 @@ class WholePage(NamedTuple):
         return clip_xyxy(boxes_xyxy * np.array([factor_x, factor_y, factor_x, factor_y]), self.width, self.height)
 
 
-class WholePages(Dataset[WholePage]):
-    """Scaled pages, by number.
+class WholePages(Dataset[tuple[WholePage, ...]]):
+    """Pages, by number, each in several sizes.
 
     Args:
-        image_ids: The pages.
-        store: Their images.
-        long_side: Long side of the scaled page, pixels.
+        paths: Their images.
+        store: Reads them.
+        long_sides: Long side of the scaled page in each size, pixels.
     """
 
-    def __init__(self, image_ids: Sequence[str], store: PageStore, long_side: int) -> None:
-        self._image_ids, self._store, self._long_side = image_ids, store, long_side
+    def __init__(self, paths: Sequence[Path], store: PageStore, long_sides: Sequence[int]) -> None:
+        self._paths, self._store, self._long_sides = tuple(paths), store, tuple(long_sides)
 
     def __len__(self) -> int:
-        return len(self._image_ids)
+        return len(self._paths)
 
-    def __getitem__(self, number: int) -> WholePage:
-        page = self._store.read(self._image_ids[number])
-        height, width = page.shape[:2]
-        scaled = resize(page, *inference_size(width, height, self._long_side))
-        return WholePage(number, channels_first(scaled), width, height)
+    def __getitem__(self, number: int) -> tuple[WholePage, ...]:
+        page = self._store.read(self._paths[number])
+        return tuple(whole_page(number, page, long_side) for long_side in self._long_sides)
+
+
+def whole_page(number: int, page: Image, long_side: int) -> WholePage:
+    """Return a page (h, w, 3) RGB scaled to a long side in pixels."""
+    height, width = page.shape[:2]
+    scaled = resize(page, *inference_size(width, height, long_side))
+    return WholePage(number, channels_first(scaled), width, height)
 
 
 class CropBatch(NamedTuple):

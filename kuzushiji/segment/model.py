@@ -106,7 +106,7 @@ class StoredModel:
         Raises:
             InputError: as `adopt`.
         """
-        own = {name: self.config[name] for name in INFERENCE if name not in config.given}
+        own = {name: self.config[name] for name in INFERENCE if name in self.config and name not in config.given}
         return dataclasses.replace(self.adopt(config), **own)
 
     def build(self, config: SegmentConfig) -> nn.Module:

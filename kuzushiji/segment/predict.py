@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
+from detection.fusion import fuse_boxes
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.precision import Precision
-from kuzushiji.segment.dataset import PageStore, WholePage, WholePages
+from kuzushiji.imaging.store import PageStore
+from kuzushiji.segment.dataset import WholePage, WholePages
 from kuzushiji.segment.detections import Detections
 from kuzushiji.terminal import progress
 
@@ -35,22 +38,25 @@ class Timed:
         return len(self.detections.image_ids) / max(self.seconds, 1e-9)
 
 
-def page_loader(image_ids: Sequence[str], store: PageStore, long_side: int, workers: int) -> "DataLoader[WholePage]":
-    """Return a loader of scaled pages, one at a time: pages differ in shape."""
-    return build_loader(WholePages(image_ids, store, long_side), 1, collate=_first, workers=workers)
+def page_loader(
+    paths: Sequence[Path], store: PageStore, long_sides: Sequence[int], workers: int
+) -> "DataLoader[tuple[WholePage, ...]]":
+    """Return a loader of pages in several sizes, one page at a time: pages differ in shape."""
+    return build_loader(WholePages(paths, store, long_sides), 1, collate=_first, workers=min(workers, len(paths)))
 
 
-def _first(pages: list[WholePage]) -> WholePage:
+def _first(pages: list[tuple[WholePage, ...]]) -> tuple[WholePage, ...]:
     return pages[0]
 
 
 def predict_pages(
     model: nn.Module,
-    loader: "DataLoader[WholePage]",
+    loader: "DataLoader[tuple[WholePage, ...]]",
     image_ids: Sequence[str],
     precision: Precision,
     *,
     title: str,
+    score_threshold: float = 0.0,
 ) -> Timed:
     """Return the boxes of all pages, in pixels of the original pages.
 
@@ -60,6 +66,7 @@ def predict_pages(
         image_ids: The pages.
         precision: Number format and device.
         title: What the progress bar says.
+        score_threshold: Least score of a box that was fused out of several sizes; see `find_boxes`.
 
     Raises:
         InputError: an image cannot be read; the message names it.
@@ -67,9 +74,31 @@ def predict_pages(
     model.eval()
     started = time.monotonic()
     pages = {}
-    for page in progress(loader, total=len(image_ids), title=title, unit="page", leave=False):
-        pages[image_ids[page.number]] = predict_page(model, page, precision)
+    for sizes in progress(loader, total=len(image_ids), title=title, unit="page", leave=False):
+        pages[image_ids[sizes[0].number]] = find_boxes(model, sizes, precision, score_threshold)
     return Timed(Detections.from_pages(pages), time.monotonic() - started)
+
+
+def find_boxes(
+    model: nn.Module, sizes: Sequence[WholePage], precision: Precision, score_threshold: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the boxes (n, 4) xyxy of a page in pixels of the original page, and their scores (n,), falling.
+
+    What is found in several sizes becomes one box (`detection.fusion`) and its score the mean over all sizes, 0 where
+    it was not found: what one size alone shows needs a high score there.
+
+    Args:
+        model: Detector of `detection.faster_rcnn` in evaluation mode.
+        sizes: The page in at least one size; one alone is not fused.
+        precision: Number format and device.
+        score_threshold: Least score of a box that was fused.
+    """
+    found = [predict_page(model, page, precision) for page in sizes]
+    if len(found) == 1:
+        return found[0]
+    fused = fuse_boxes([(boxes_xyxy[scores > 0], scores[scores > 0]) for boxes_xyxy, scores in found])
+    kept = fused.scores >= score_threshold
+    return fused.boxes_xyxy[kept], fused.scores[kept]
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kuzushiji.classify.collate import Collate
-from kuzushiji.classify.dataset import CropDataset, PageDataset, PageStore
+from kuzushiji.classify.dataset import CropDataset, PageDataset
 from kuzushiji.classify.inputs import Page, pages_of
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.labels import read_page_labels
@@ -26,8 +26,10 @@ def pages(tiny_root: Path) -> list[Page]:
     return pages_of(labels, root.train_image, Vocabulary.from_train_csv(root.train_csv), "train.csv")
 
 
-def batches(pages: list[Page], workers: int, cache_mib: int) -> list[tuple[np.ndarray, ...]]:
-    crops = CropDataset(pages, RECIPE, colour_aug=(7, 30, 30), seed=3, cache_mib=cache_mib)
+def batches(
+    pages: list[Page], workers: int = 0, cache_mib: int = 0, strips: Path | None = None
+) -> list[tuple[np.ndarray, ...]]:
+    crops = CropDataset(pages, RECIPE, colour_aug=(7, 30, 30), seed=3, cache_mib=cache_mib, strips=strips)
     sampler = EpochSampler(len(crops), 3, repeat=2)
     loader = build_loader(crops, 4, sampler=sampler, collate=Collate(32, 3), workers=workers)
     result = []
@@ -37,10 +39,12 @@ def batches(pages: list[Page], workers: int, cache_mib: int) -> list[tuple[np.nd
     return result
 
 
-def test_crops_are_the_same_with_any_number_of_workers_and_any_memory(pages: list[Page]) -> None:
-    expected = batches(pages, workers=0, cache_mib=0)
-    for workers, cache_mib in ((2, 0), (2, 100), (0, 100)):
-        got = batches(pages, workers, cache_mib)
+def test_crops_are_the_same_with_any_number_of_workers_and_wherever_pages_are_kept(
+    pages: list[Page], tmp_path: Path
+) -> None:
+    expected = batches(pages)
+    for place in ({"workers": 2}, {"workers": 2, "cache_mib": 1, "strips": tmp_path}, {"cache_mib": 100}):
+        got = batches(pages, **place)
         assert len(got) == len(expected)
         for ours, theirs in zip(got, expected, strict=True):
             assert all(np.array_equal(mine, other) for mine, other in zip(ours, theirs, strict=True))
@@ -95,17 +99,3 @@ def test_missing_image_is_found_before_training(pages: list[Page]) -> None:
     page = Page("gone", pages[0].path.parent / "gone.jpg", pages[0].boxes_xyxy, pages[0].classes)
     with pytest.raises(InputError, match=r"gone\.jpg"):
         CropDataset([*pages, page], RECIPE)
-
-
-@pytest.mark.parametrize(
-    ("limit_mib", "kept"),
-    [
-        (0, 0),
-        (1, 9),  # a page of 160 x 240 takes 115,200 bytes
-        (100, 13),
-    ],
-)
-def test_store_keeps_what_fits(pages: list[Page], limit_mib: int, kept: int) -> None:
-    store = PageStore([page.path for page in pages], limit_mib)
-    assert len(store) == min(kept, len(pages))
-    assert store.read(pages[-1].path).shape == (240, 160, 3)

@@ -195,6 +195,8 @@ def keep(folder: Path) -> None:
 
 IMAGE = "data/train_images/100000001_00001_1.jpg"
 TEST_IMAGE = "data/test_images/test_100000009_00001_1.jpg"
+GIANT = b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(50) + b"\xff\xd9"
+"""A few bytes that promise 65535 x 65535 pixels."""
 BEST = "{trained}/clf-fold0/model_best.pth"
 
 
@@ -210,12 +212,19 @@ BEST = "{trained}/clf-fold0/model_best.pth"
         (write(IMAGE, b""), "--train-limit 0", "100000001_00001_1.jpg: expected a JPEG image, got an empty file"),
         (write(IMAGE, b"GIF89a and more"), "--train-limit 0", "100000001_00001_1.jpg: expected a JPEG image"),
         (cut_off(IMAGE), "--train-limit 0", "100000001_00001_1.jpg: expected a whole JPEG"),
-        (cut_off(IMAGE), "--train-limit 0 --cache-mb 0 --workers 2", "100000001_00001_1.jpg: expected a whole JPEG"),
+        (cut_off(IMAGE), "--train-limit 0 --cache-mib 0 --workers 2", "100000001_00001_1.jpg: expected a whole JPEG"),
+        (write(IMAGE, GIANT), "--train-limit 0", "100000001_00001_1.jpg: expected a page of 1 to 200,000,000 pixels"),
+        (
+            cut_off(IMAGE),
+            "--train-limit 0 --cache-mib 0 --strips {folder}/strips",
+            "100000001_00001_1.jpg: expected a whole JPEG",
+        ),
+        (write(TEST_IMAGE, b""), f"--resume {BEST} --submission", "test_100000009_00001_1.jpg: expected a JPEG image"),
+        (write(TEST_IMAGE, GIANT), f"--resume {BEST} --submission", "test_100000009_00001_1.jpg: expected a page of 1"),
         (cut_off(TEST_IMAGE), f"--resume {BEST} --submission", "test_100000009_00001_1.jpg: expected a whole JPEG"),
         (remove("segment_test_predictions.csv"), f"--resume {BEST} --submission", "segment_test_predictions.csv"),
         (write("clf-fold0", b"a file"), "", "clf-fold0"),
         (keep, "--n-folds 7", "got 6 books for 7 folds"),
-        (keep, "--fold 3", "expected a fold from 0 to 2, got 3"),
         (keep, "--base resnt18", "did you mean resnet18"),
         (keep, "--frozen-start 1", "--frozen-start 1: expected a backbone with a map at stride 4"),
         (keep, "--weights {folder}/none.pth", "none.pth"),

@@ -22,7 +22,7 @@ from kuzushiji.engine.loop import fit
 
 SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 32 --head-dropout 0 --test-height 240 "
-    "--crop-width 160 --crop-height 240 --batch-size 3 --train-limit 3 --repeat-train 1 --workers 0 --cache-mb 0 "
+    "--crop-width 160 --crop-height 240 --batch-size 3 --train-limit 3 --repeat-train 1 --workers 0 --cache-mib 0 "
     "--device cpu"
 )
 NO_AUGMENTATION = shlex.split("--scale-aug 0 --color-hue-aug 0 --color-sat-aug 0 --color-val-aug 0")

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from kuzushiji.data.labels import PageLabels, read_page_labels
-from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.sampler import EpochSampler, SampleKey
-from kuzushiji.errors import InputError
-from kuzushiji.segment.dataset import Crop, PageStore, TrainCrops, WholePages, collate_crops
-from kuzushiji.segment.transforms import ColorAugmentation, CropSpec
+from kuzushiji.imaging.colours import ColourAugmentation
+from kuzushiji.imaging.store import PageStore
+from kuzushiji.segment.dataset import Crop, TrainCrops, WholePages, collate_crops
+from kuzushiji.segment.transforms import CropSpec
 
 SPEC = CropSpec(long_side=240, min_height=84, max_height=108, out_width=128, out_height=96)
 EMPTY_PAGE = "hnsd001-002"
@@ -30,7 +30,7 @@ def images(tiny_root: Path, labels: PageLabels) -> dict[str, Path]:
 
 
 def crops(labels: PageLabels, images: dict[str, Path], *, colors: bool = False, seed: int = 0) -> TrainCrops:
-    return TrainCrops(labels, PageStore(images, 0), SPEC, ColorAugmentation(7, 10, 10) if colors else None, seed)
+    return TrainCrops(labels, images, PageStore(), SPEC, ColourAugmentation(7, 10, 10) if colors else None, seed)
 
 
 def equal(one: Crop, other: Crop) -> bool:
@@ -116,45 +116,23 @@ def test_boxes_over_the_edge_are_cut_and_those_outside_are_left_out(images: dict
     boxes = np.array([[-10, 100, 30, 20], [150, 100, 30, 20], [170, 100, 30, 20], [20, 20, 0, 10]])
     labels = PageLabels.from_arrays([image_id], np.zeros(4, dtype=np.int64), ["U+3042"] * 4, boxes)
     whole = CropSpec(long_side=240, min_height=240, max_height=240, out_width=160, out_height=240)
-    dataset = TrainCrops(labels, PageStore(images, 0), whole, None, 0)
+    dataset = TrainCrops(labels, images, PageStore(), whole, None, 0)
     assert dataset[SampleKey(0, 0, 0)].boxes_xyxy.tolist() == [[0, 100, 20, 120], [150, 100, 160, 120]]
 
 
-@pytest.mark.parametrize(
-    ("limit_mib", "kept"),
-    [
-        (0, 0),  # nothing
-        (1, 9),  # 160 x 240 x 3 bytes: 9 pages in a MiB
-        (100, 13),  # all
-    ],
-)
-def test_store_keeps_what_fits(limit_mib: int, kept: int, images: dict[str, Path]) -> None:
-    store = PageStore(images, limit_mib)
-    assert len(store) == kept
-    for image_id, path in images.items():
-        np.testing.assert_array_equal(store.read(image_id), read_page(path))
-
-
-def test_missing_image_is_named(tmp_path: Path) -> None:
-    for limit_mib in (0, 1):
-        with pytest.raises(InputError, match="nowhere.jpg"):
-            PageStore({"nowhere": tmp_path / "nowhere.jpg"}, limit_mib).read("nowhere")
-
-
-def test_whole_page(labels: PageLabels, images: dict[str, Path]) -> None:
-    page = WholePages(labels.image_ids, PageStore(images, 0), 120)[2]
-    assert page.number == 2
-    assert page.image.shape == (3, 120, 80)
-    assert page.image.dtype == torch.uint8
-    assert (page.width, page.height) == (160, 240)
+def test_whole_page_in_two_sizes(images: dict[str, Path]) -> None:
+    sizes = WholePages(list(images.values()), PageStore(), (120, 144))[2]
+    assert [page.image.shape for page in sizes] == [(3, 120, 80), (3, 144, 96)]
+    for page in sizes:
+        assert page.number == 2
+        assert page.image.dtype == torch.uint8
+        assert (page.width, page.height) == (160, 240)
 
 
 @pytest.mark.parametrize("long_side", [77, 120, 240, 500])
-def test_boxes_of_the_scaled_page_return_to_the_original(
-    long_side: int, labels: PageLabels, images: dict[str, Path]
-) -> None:
+def test_boxes_of_the_scaled_page_return_to_the_original(long_side: int, images: dict[str, Path]) -> None:
     """Sizes are rounded, so that both directions have a scale of their own."""
-    page = WholePages(labels.image_ids, PageStore(images, 0), long_side)[0]
+    (page,) = WholePages(list(images.values()), PageStore(), (long_side,))[0]
     height, width = page.image.shape[1:]
     original = np.array([[0.0, 0, 160, 240], [12, 34, 56, 78]])
     scaled = original * [width / 160, height / 240, width / 160, height / 240]

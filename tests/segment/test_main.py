@@ -6,14 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from kuzushiji.data.folds import split_pages
 from kuzushiji.data.labels import SEG_FP, read_page_labels
+from kuzushiji.data.pages import read_page
 from kuzushiji.engine.checkpoint import load_checkpoint
+from kuzushiji.imaging import store as store_module
 from kuzushiji.scoring import score_boxes
+from kuzushiji.segment import main as main_module
 from kuzushiji.segment import train as train_module
 from kuzushiji.segment.detections import read_detections
 from kuzushiji.segment.main import main
@@ -141,6 +145,46 @@ def test_workers_do_not_change_the_result(finished: Path, root: Path, tmp_path: 
     one, other = (load_checkpoint(folder / "model_best.pth")["model"] for folder in (finished, tmp_path))
     assert all(torch.equal(other[name], value) for name, value in one.items())
     assert (tmp_path / "clf_gt.csv").read_bytes() == (finished / "clf_gt.csv").read_bytes()
+
+
+def test_strips_do_not_change_the_result(finished: Path, root: Path, tmp_path: Path) -> None:
+    strips = tmp_path / "strips"
+    assert run(tmp_path / "run", *TINY.split(), "--cache-mib", "0", "--strips", strips) == 0
+    assert len(list(strips.rglob("*.strips"))) == 9  # the training pages
+    one, other = (load_checkpoint(folder / "model_best.pth")["model"] for folder in (finished, tmp_path / "run"))
+    assert all(torch.equal(other[name], value) for name, value in one.items())
+    assert (tmp_path / "run" / "clf_gt.csv").read_bytes() == (finished / "clf_gt.csv").read_bytes()
+
+
+def test_held_out_pages_are_not_read_where_nothing_is_evaluated(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[str] = set()
+
+    def recorded(path: Path) -> Any:
+        read.add(path.stem)
+        return read_page(path)
+
+    monkeypatch.setattr(store_module, "read_page", recorded)
+    monkeypatch.setattr(main_module, "run_held_out", lambda *_: None)
+    assert run(tmp_path, *TINY.split(), "--evaluate-every", "0") == 0
+    train, held_out = split_pages(read_page_labels(root / "train.csv").image_ids, 0, 3)
+    assert read == set(train)
+    assert run(tmp_path, *TINY.split(), "--force") == 0
+    assert read == {*train, *held_out}
+
+
+def test_two_sizes_of_the_pages(finished: Path, tmp_path: Path) -> None:
+    """Sizes are kept in the checkpoint; the boxes of two sizes are fused."""
+    words = ["--workers", 0, "--threads", 1, "--device", "cpu", "--resume", finished / "model_best.pth", "--submission"]
+    run(tmp_path / "one", *FOLD.split(), *words)
+    run(tmp_path / "two", *FOLD.split(), *words, "--test-scales", 1, 1.3)
+    one, two = (read_detections(tmp_path / name / "test_detections.parquet") for name in ("one", "two"))
+    np.testing.assert_array_equal(one.boxes_xyxy, read_detections(finished / "test_detections.parquet").boxes_xyxy)
+    assert two.image_ids == one.image_ids
+    assert not np.array_equal(two.boxes_xyxy, one.boxes_xyxy)
+    assert (two.scores >= 0.05).all()
+    assert (two.boxes_xyxy >= 0).all()
 
 
 # Skipping
@@ -315,17 +359,57 @@ def test_missing_test_image_is_said_before_the_training(damaged_root: Path, tmp_
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("cache_mib", [0, 10])
-@pytest.mark.parametrize("workers", [0, 1])
-def test_truncated_image(cache_mib: int, workers: int, damaged_root: Path, tmp_path: Path, failure: Failure) -> None:
-    """Wherever it is read: when the cache is filled, in this process, in a worker."""
+GIANT = b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(50) + b"\xff\xd9"
+"""A few bytes that promise 65535 x 65535 pixels."""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda whole: whole[:-500], "expected a whole JPEG image"),  # truncated
+        (lambda whole: b"", "an empty file"),
+        (lambda whole: b"GIF89a" + whole, "expected a JPEG image, got"),  # another type
+        (lambda whole: GIANT, "expected a page of 1 to 200,000,000 pixels, got one of 65535 x 65535"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--cache-mib 0 --workers 0",  # read in this process
+        "--cache-mib 0 --workers 1",  # in a worker
+        "--cache-mib 10 --workers 0",  # when the memory is filled
+        "--cache-mib 0 --workers 0 --strips {folder}/strips",  # when strips are cut
+    ],
+)
+def test_images_that_are_no_pages(
+    content: Callable[[bytes], bytes], message: str, words: str, damaged_root: Path, tmp_path: Path, failure: Failure
+) -> None:
+    """Wherever such an image is read, one line names it."""
     path = damaged_root / "train_images" / "brsk001-001.jpg"
-    path.write_bytes(path.read_bytes()[:-500])
-    words = [*TINY.split(), "--cache-mib", cache_mib, "--workers", workers]
+    path.write_bytes(content(path.read_bytes()))
+    code, line = failure(main, "--output-dir", tmp_path / "run", *TINY.split(), *words.format(folder=tmp_path).split())
+    assert code == 1
+    assert "brsk001-001.jpg: " in line and message in line
+    assert "Traceback" not in line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file"),
+        (GIANT, "got one of 65535 x 65535"),
+        (b"%PDF-1.7", "expected a JPEG image"),
+    ],
+)
+def test_test_images_that_are_no_pages(
+    content: bytes, message: str, finished: Path, damaged_root: Path, tmp_path: Path, failure: Failure
+) -> None:
+    path = next((damaged_root / "test_images").iterdir())
+    path.write_bytes(content)
+    words = [*FOLD.split(), "--workers", 0, "--device", "cpu", "--resume", finished / "model_best.pth", "--submission"]
     code, line = failure(main, "--output-dir", tmp_path / "run", *words)
     assert code == 1
-    assert "brsk001-001.jpg: expected a whole JPEG image" in line
-    assert "Traceback" not in line
+    assert path.name in line and message in line
 
 
 def test_weights_of_another_network(root: Path, tmp_path: Path, failure: Failure) -> None:

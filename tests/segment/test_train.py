@@ -10,7 +10,7 @@ from torch import nn
 from kuzushiji.segment.dataset import Crop, collate_crops
 from kuzushiji.segment.main import parse_args
 from kuzushiji.segment.model import build_model, detector_config
-from kuzushiji.segment.train import build_schedule, build_step, color_augmentation, crop_spec
+from kuzushiji.segment.train import build_schedule, build_step, crop_spec
 
 RUN = ["--output-dir", "run"]
 
@@ -61,10 +61,9 @@ def test_detector_of_the_reference() -> None:
     assert (config.max_detections, config.nms_threshold, config.score_threshold) == (1000, 0.25, 0.5)
 
 
-def test_no_augmentation_where_all_shifts_are_0() -> None:
-    off = ["--color-hue-aug", "0", "--color-sat-aug", "0", "--color-val-aug", "0"]
-    assert color_augmentation(parse_args([*RUN, *off])) is None
-    assert crop_spec(parse_args(RUN)).out_width == 512
+def test_crop_of_the_reference() -> None:
+    spec = crop_spec(parse_args(RUN))
+    assert (spec.out_width, spec.out_height, spec.min_height, spec.max_height) == (512, 384, 400, 533)
 
 
 SMALL = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm group --fpn-channels 8 --box-head-size 8

@@ -3,16 +3,8 @@
 import numpy as np
 import pytest
 
-from kuzushiji.segment.transforms import (
-    ColorAugmentation,
-    CropSpec,
-    Window,
-    cut_boxes,
-    cut_image,
-    inference_size,
-    random_window,
-    resize,
-)
+from kuzushiji.imaging.window import Window, cut, resize
+from kuzushiji.segment.transforms import CropSpec, cut_boxes, inference_size, random_window
 
 REFERENCE = CropSpec(long_side=2048, min_height=400, max_height=533, out_width=512, out_height=384)
 
@@ -27,15 +19,15 @@ def test_window_of_the_reference() -> None:
     found = windows(2400, 4096, REFERENCE)
     heights = {window.height for window in found}
     assert (min(heights), max(heights)) == (800, 1066)
-    assert all(abs(window.width - window.height * 4 / 3) <= 0.5 for window in found)
+    assert all(abs(window.width - window.height * 4 / 3) <= 1.5 for window in found)  # both sides are even
 
 
 def test_windows_lie_within_the_page_and_reach_all_its_edges() -> None:
     found = windows(2400, 4096, REFERENCE, 3000)
-    assert all(window.x >= 0 and window.x + window.width <= 2400 for window in found)
-    assert all(window.y >= 0 and window.y + window.height <= 4096 for window in found)
-    assert min(window.x for window in found) < 20
-    assert max(window.y + window.height for window in found) > 4076
+    assert all(window.x0 >= 0 and window.x1 <= 2400 for window in found)
+    assert all(window.y0 >= 0 and window.y1 <= 4096 for window in found)
+    assert min(window.x0 for window in found) < 20
+    assert max(window.y1 for window in found) > 4076
 
 
 @pytest.mark.parametrize(
@@ -47,12 +39,12 @@ def test_windows_lie_within_the_page_and_reach_all_its_edges() -> None:
 )
 def test_a_window_larger_than_the_page_contains_it(page_width: int, page_height: int) -> None:
     for window in windows(page_width, page_height, REFERENCE):
-        assert window.x <= 0
-        assert window.x + window.width >= page_width
+        assert window.x0 <= 0
+        assert window.x1 >= page_width
 
 
 SPEC = CropSpec(long_side=1000, min_height=80, max_height=80, out_width=200, out_height=160, min_visible=0.5)
-WINDOW = Window(100, 200, 100, 80)  # doubled in the result
+WINDOW = Window(100, 200, 200, 280)  # doubled in the result
 
 
 @pytest.mark.parametrize(
@@ -81,20 +73,13 @@ def test_image_and_box_stay_together() -> None:
     """A white box on black is found in the crop where its coordinates say."""
     page = np.zeros((400, 300, 3), dtype=np.uint8)
     page[220:250, 120:170] = 255
-    crop = cut_image(page, WINDOW, SPEC.out_width, SPEC.out_height)
+    crop = resize(cut(page, WINDOW), SPEC.out_width, SPEC.out_height)
     assert crop.shape == (160, 200, 3)
     ((left, top, right, bottom),) = cut_boxes(np.array([[120.0, 220, 170, 250]]), WINDOW, SPEC)
     rows, columns = np.nonzero(crop[:, :, 0] > 127)
     np.testing.assert_allclose(
         [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], [left, top, right, bottom], atol=1
     )
-
-
-def test_outside_the_page_is_black() -> None:
-    page = np.full((10, 20, 3), 200, dtype=np.uint8)
-    crop = cut_image(page, Window(-10, -5, 40, 20), 40, 20)
-    assert (crop[5:15, 10:30] == 200).all()
-    assert crop.sum() == 200 * 10 * 20 * 3
 
 
 @pytest.mark.parametrize(
@@ -108,40 +93,3 @@ def test_outside_the_page_is_black() -> None:
 )
 def test_inference_size(page_width: int, page_height: int, size: tuple[int, int]) -> None:
     assert inference_size(page_width, page_height, 1685) == size
-
-
-def test_resize_keeps_the_mean() -> None:
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (64, 96, 3)).astype(np.uint8)
-    for size in ((32, 16), (96, 64), (192, 128)):
-        assert resize(image, *size).shape == (size[1], size[0], 3)
-        assert abs(resize(image, *size).mean() - image.mean()) < 2
-
-
-def test_colors_depend_on_the_generator_alone() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
-    change = ColorAugmentation(7, 10, 10)
-    first = [change(image, np.random.default_rng(seed)) for seed in range(8)]
-    again = [ColorAugmentation(7, 10, 10)(image, np.random.default_rng(seed)) for seed in reversed(range(8))]
-    assert all((a == b).all() for a, b in zip(first, reversed(again), strict=True))
-    assert len({result.tobytes() for result in first}) > 4
-
-
-def test_the_three_changes_happen_independently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One seed for all of them would make all happen, or none."""
-    image = np.full((8, 8, 3), (90, 120, 150), dtype=np.uint8)
-    change = ColorAugmentation(7, 10, 10)
-    happened: set[int] = set()
-    for number, transform in enumerate(change._transforms):
-
-        def apply(params: object, number: int = number, **data: object) -> dict[str, object]:
-            happened.add(number)
-            return data
-
-        monkeypatch.setattr(transform, "apply_with_params", apply)
-    seen = set()
-    for seed in range(60):
-        happened.clear()
-        change(image, np.random.default_rng(seed))
-        seen.add(frozenset(happened))
-    assert len(seen) == 8

@@ -1,0 +1,115 @@
+"""A window read from strips is the window of the decoded page, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from kuzushiji.data.pages import read_page
+from kuzushiji.imaging.strips import open_strips, write_strips
+from kuzushiji.imaging.window import Window
+
+
+def page_file(
+    folder: Path,
+    width: int,
+    height: int,
+    mode: str = "RGB",
+    *,
+    quality: int = 85,
+    subsampling: int = 2,
+    **options: object,
+) -> Path:
+    """Write a picture of strong colours that change from pixel to pixel and over the page."""
+    rng = np.random.default_rng(width + height)
+    coarse = np.kron(rng.integers(0, 256, (height // 7 + 1, width // 5 + 1, 3)), np.ones((7, 5, 1)))
+    noise = rng.integers(-30, 30, (height, width, 3))
+    pixels = np.clip(coarse[:height, :width] + noise, 0, 255).astype(np.uint8)
+    path = folder / "page.jpg"
+    Pillow.fromarray(pixels).convert(mode).save(path, quality=quality, subsampling=subsampling, **options)
+    return path
+
+
+def windows(width: int, height: int, n: int) -> list[Window]:
+    rng = np.random.default_rng(0)
+    found = [Window(0, 0, width, height), Window(width - 1, height - 1, width, height), Window(0, 0, 1, 1)]
+    for _ in range(n):
+        x0, x1 = sorted(rng.choice(width + 1, 2, replace=False).tolist())
+        y0, y1 = sorted(rng.choice(height + 1, 2, replace=False).tolist())
+        found.append(Window(x0, y0, x1, y1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [
+        (1, 1),  # a pixel
+        (16, 16),  # a block
+        (256, 128),  # a strip
+        (257, 129),  # a strip and a pixel
+        (240, 400),  # a strip, the next of which is all margin
+        (530, 333),  # three strips, the last one narrow
+        (768, 64),  # three whole strips
+    ],
+)
+def test_every_window_is_that_of_the_page(width: int, height: int, tmp_path: Path) -> None:
+    source, path = page_file(tmp_path, width, height), tmp_path / "page.strips"
+    assert write_strips(path, source)
+    strips = open_strips(path, source)
+    assert strips is not None
+    assert (strips.width, strips.height) == (width, height)
+    page = read_page(source)
+    for window in windows(width, height, 20) if width > 1 else [Window(0, 0, 1, 1)]:
+        np.testing.assert_array_equal(
+            strips.read(window), page[window.y0 : window.y1, window.x0 : window.x1], err_msg=str(window)
+        )
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {"subsampling": 0}),  # 4:4:4: blocks of 8 x 8
+        ("RGB", {"subsampling": 1}),  # 4:2:2: blocks of 16 x 8
+        ("RGB", {"progressive": True}),  # several scans
+        ("RGB", {"restart_marker_rows": 3}),  # markers of its own
+        ("RGB", {"exif": b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00"}),
+        ("RGB", {"quality": 100}),
+        ("RGB", {"quality": 5}),
+        ("L", {}),  # grey
+    ],
+)
+def test_kinds_of_jpeg(mode: str, options: dict[str, object], tmp_path: Path) -> None:
+    source, path = page_file(tmp_path, 300, 170, mode, **options), tmp_path / "page.strips"  # type: ignore[arg-type]
+    assert write_strips(path, source)
+    strips = open_strips(path, source)
+    assert strips is not None
+    page = read_page(source)
+    for window in windows(300, 170, 10):
+        np.testing.assert_array_equal(strips.read(window), page[window.y0 : window.y1, window.x0 : window.x1])
+
+
+def test_a_page_that_cannot_be_cut_is_left_as_it_is(tmp_path: Path) -> None:
+    """CMYK: its colours are converted by another decoder, which does not read strips."""
+    source, path = tmp_path / "page.jpg", tmp_path / "page.strips"
+    Pillow.fromarray(np.full((40, 30, 4), 100, np.uint8), "CMYK").save(source)
+    if not write_strips(path, source):
+        assert not path.exists()
+    else:
+        strips = open_strips(path, source)
+        assert strips is not None
+        np.testing.assert_array_equal(strips.read(Window(0, 0, 30, 40)), read_page(source))
+
+
+@pytest.mark.parametrize("content", [b"", b"kuzushiji", bytes(100), b"\xff" * 100, b"{}" * 50])
+def test_other_files_are_no_strips(content: bytes, tmp_path: Path) -> None:
+    source, path = page_file(tmp_path, 20, 20), tmp_path / "page.strips"
+    path.write_bytes(content)
+    assert open_strips(path, source) is None
+
+
+def test_size_on_disk(tmp_path: Path) -> None:
+    """On noise as on pages: little more than the JPEG itself (the aim was three times as much)."""
+    source, path = page_file(tmp_path, 2000, 600, quality=90), tmp_path / "page.strips"
+    assert write_strips(path, source)
+    assert path.stat().st_size < 1.4 * source.stat().st_size
