@@ -7,12 +7,14 @@
 #
 # Each command is printed as it would be typed, and its output is kept in LOGS/NAME.log. The first one that fails ends
 # the others and the script. With DRY_RUN=1 commands are printed and not run.
-# Reads PYTHON LOGS DRY_RUN JOBS, and from `plan_places` GPUS CORES THREADS: each place has its share of GPUs and cores.
+# Reads PYTHON LOGS DRY_RUN JOBS JOB_GPUS, and from `plan_places` GPUS CORES THREADS: each place has its share of GPUs and
+# cores. With JOB_GPUS above 1 what trains is started on so many GPUs by torchrun.
 
 job_pids=() # by place; none where the place is free
 job_names=()
 
-# Sets GPUS, CORES, JOBS (unless given: one a GPU, else one a core) and THREADS (of one job) by what the machine has.
+# Sets GPUS, CORES, JOBS (unless given: one for each JOB_GPUS GPUs, else one a core) and THREADS (of one process) by what
+# the machine has.
 plan_places() {
   local gpu
   CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
@@ -23,8 +25,28 @@ plan_places() {
     while read -r gpu; do GPUS+=("$gpu"); done < <(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true)
   fi
   # Without a GPU no more than a stage can use: two backbones, or two kinds of pseudolabel models, of each fold.
-  JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} : CORES < 2 * N_FOLDS ? CORES : 2 * N_FOLDS))}
-  THREADS=$((CORES / JOBS > 1 ? CORES / JOBS : 1))
+  JOB_GPUS=${JOB_GPUS:-1}
+  [ "$JOB_GPUS" != all ] || JOB_GPUS=$((${#GPUS[@]} > 1 ? ${#GPUS[@]} : 1))
+  if [ "$JOB_GPUS" -gt 1 ] && [ "$JOB_GPUS" -gt ${#GPUS[@]} ]; then
+    echo "error: --gpus-per-job: expected at most the ${#GPUS[@]} GPUs of this machine, got $JOB_GPUS" >&2
+    exit 2
+  fi
+  JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} / JOB_GPUS : CORES < 2 * N_FOLDS ? CORES : 2 * N_FOLDS))}
+  THREADS=$((CORES / JOBS / JOB_GPUS > 1 ? CORES / JOBS / JOB_GPUS : 1))
+}
+
+# gpus_of PLACE: the numbers of its GPUs, with commas.
+gpus_of() {
+  local first=$(($1 % (${#GPUS[@]} / ${JOB_GPUS:-1}) * ${JOB_GPUS:-1}))
+  (IFS=, && echo "${GPUS[*]:first:${JOB_GPUS:-1}}")
+}
+
+# Sets COMMAND to what starts a module: by torchrun on several GPUs, if it trains.
+command_of() {
+  COMMAND=("$@")
+  if [ "${JOB_GPUS:-1}" -gt 1 ] && [[ $1 =~ ^kuzushiji\.(segment|classify)\.main$ ]]; then
+    COMMAND=(torch.distributed.run --standalone --nproc_per_node "$JOB_GPUS" -m "$@")
+  fi
 }
 
 run_one() {
@@ -43,8 +65,9 @@ start_job() {
     sleep 0.1
     collect_ended
   done
-  print_command "${@:2}"
-  [ "$DRY_RUN" = 1 ] || launch "$place" "$1" with_name "${@:2}"
+  command_of "${@:2}"
+  print_command "${COMMAND[@]}"
+  [ "$DRY_RUN" = 1 ] || launch "$place" "$1" with_name "${COMMAND[@]}"
 }
 
 finish_jobs() {
@@ -66,7 +89,8 @@ launch() {
     exec 3>&2 2>/dev/null # without the shell's word on how it ended
     end_with_the_script >/dev/null 3>&- &
     if [ ${#GPUS[@]} -gt 0 ]; then
-      export CUDA_VISIBLE_DEVICES=${GPUS[place % ${#GPUS[@]}]}
+      CUDA_VISIBLE_DEVICES=$(gpus_of "$place")
+      export CUDA_VISIBLE_DEVICES
     fi
     export OMP_NUM_THREADS=$threads
     code=0

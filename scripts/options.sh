@@ -6,7 +6,7 @@ STAGES=(books check '*segment' merge '*classify' '*classify-second' pseudolabel 
 
 usage() {
   cat <<END
-usage: bash $(basename "$0") [PROFILE] [--fold K] [--stage NAME] [--force] [--dry-run] [--jobs N]
+usage: bash $(basename "$0") [PROFILE] [--fold K] [--stage NAME] [--force] [--dry-run] [--jobs N] [--gpus-per-job N]
 
   PROFILE       $(profiles); kaggle without it
   --fold K      only the part of fold K: its runs of the stages marked with a star, as far as their inputs are there
@@ -14,18 +14,19 @@ usage: bash $(basename "$0") [PROFILE] [--fold K] [--stage NAME] [--force] [--dr
   --force       run again what is done
   --dry-run     print the commands and run nothing
   --jobs N      processes side by side; without it what the profile says, else one a GPU, or a core
+  --gpus-per-job N   train each fold on N GPUs, or on all; without it on one, so that the folds run side by side
 END
 }
 
-# Sets PROFILE FOLD STAGE FORCE DRY_RUN JOBS from the command line; anything wrong ends the script with 2.
+# Sets PROFILE FOLD STAGE FORCE DRY_RUN JOBS JOB_GPUS from the command line; anything wrong ends the script with 2.
 parse_options() {
   PROFILE='' FOLD='' STAGE='' FORCE=0 DRY_RUN=0
   while [ $# -gt 0 ]; do
     case $1 in
       -h | --help) usage; exit 0 ;;
-      --fold | --stage | --jobs)
+      --fold | --stage | --jobs | --gpus-per-job)
         [ $# -ge 2 ] || bad_usage "$1 needs a value"
-        case $1 in --fold) FOLD=$2 ;; --stage) STAGE=$2 ;; --jobs) JOBS=$2 ;; esac
+        case $1 in --fold) FOLD=$2 ;; --stage) STAGE=$2 ;; --jobs) JOBS=$2 ;; --gpus-per-job) JOB_GPUS=$2 ;; esac
         shift
         ;;
       --force) FORCE=1 ;;
@@ -36,6 +37,7 @@ parse_options() {
     shift
   done
   [[ ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || bad_usage "--jobs: expected a number of at least 1, got $JOBS"
+  [[ ${JOB_GPUS:-1} =~ ^([1-9][0-9]*|all)$ ]] || bad_usage "--gpus-per-job: expected a number or all, got $JOB_GPUS"
   [ -z "$STAGE" ] || is_stage "$STAGE" || bad_usage "--stage: expected one of ${STAGES[*]//\*/}, got $STAGE"
 }
 

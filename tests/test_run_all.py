@@ -91,6 +91,16 @@ def test_one_stage() -> None:
     assert re.findall(r"--output-dir (\S+) --fold (\d)", out) == [("_runs/demo/clf-fold2", "2")]
 
 
+@pytest.mark.parametrize(("given", "processes"), [("2", "2"), ("all", "4"), ("3", "3")])
+def test_a_fold_on_several_gpus_is_started_by_torchrun(given: str, processes: str) -> None:
+    run = bash("run-all.sh", "kaggle", "--dry-run", "--gpus-per-job", given, CUDA_VISIBLE_DEVICES="0,1,2,3")
+    started = re.findall(
+        r"^python -m torch\.distributed\.run .*--nproc_per_node (\d) -m (\S+)", run.stdout, re.MULTILINE
+    )
+    assert set(started) == {(processes, "kuzushiji.segment.main"), (processes, "kuzushiji.classify.main")}
+    assert "\npython -m kuzushiji.segment.merge" in run.stdout  # what does not train is one process
+
+
 def test_level2_alone_is_the_stage_of_the_chain() -> None:
     of_the_chain = bash("run-all.sh", "demo", "--dry-run", "--stage", "level2").stdout
     assert bash("level2.sh", "demo", "--dry-run").stdout == of_the_chain != ""
@@ -107,7 +117,7 @@ def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None
     [
         (["run-all.sh"], "kaggle competitions download -c kuzushiji-recognition"),  # no data, no profile
         (["run-all.sh", "kaggle"], "The competition's data are not in no-such-folder/"),
-        (["run-all.sh", "nope"], "no profile nope; there are: demo kaggle tiny"),
+        (["run-all.sh", "nope"], "no profile nope; there are: demo "),
         (["run-all.sh", "demo", "tiny"], "one profile expected, got demo and tiny"),
         (["run-all.sh", "demo", "--nope"], "unknown option --nope"),
         (["run-all.sh", "demo", "--fold"], "--fold needs a value"),
@@ -116,6 +126,8 @@ def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None
         (["run-all.sh", "demo", "--stage", "nope"], "--stage: expected one of books check segment"),
         (["run-all.sh", "demo", "--stage", "merge", "--fold", "1"], "--fold: merge is of all folds together"),
         (["run-all.sh", "demo", "--jobs", "0"], "--jobs: expected a number of at least 1, got 0"),
+        (["run-all.sh", "demo", "--gpus-per-job", "0"], "--gpus-per-job: expected a number or all, got 0"),
+        (["run-all.sh", "demo", "--gpus-per-job", "2"], "--gpus-per-job: expected at most the 0 GPUs of this machine"),
         (["level2.sh", "demo", "--stage", "level2"], "--stage and --fold are options of run-all.sh"),
     ],
 )
@@ -188,6 +200,14 @@ def test_jobs_share_the_gpus_and_keep_their_logs(jobs: Path) -> None:
     logs = {name: (jobs / f"{name}.log").read_text().split() for name in "abcd"}
     assert {name: words[0] for name, words in logs.items()} == {name: name for name in "abcd"}
     assert {logs["a"][2], logs["b"][2]} == {"4", "6"}
+
+
+def test_jobs_on_several_gpus_each(jobs: Path) -> None:
+    body = "start_job a job a 0.5 0; start_job b job b 0 0; finish_jobs"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "1,3,5,7,9", "JOB_GPUS": "2"}
+    done = subprocess.run(jobs_script(jobs, body), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {(jobs / f"{name}.log").read_text().split()[2] for name in "ab"} == {"1,3", "5,7"}
 
 
 def test_a_failed_job_ends_the_others_and_is_named(jobs: Path) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from kuzushiji.engine.processes import world_size
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -19,7 +21,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """While entered, notes the first SIGTERM or Ctrl-C; a second one has its usual effect.
+    """While entered, notes the first SIGTERM or Ctrl-C; a second one has its usual effect in a single process.
 
     Does nothing outside the main thread, where Python lets nobody handle signals.
     """
@@ -56,7 +58,8 @@ class StopRequest:
 
     def _note(self, signum: int, _frame: FrameType | None) -> None:
         self.signum = signum
-        self._restore()
+        if world_size() == 1:  # else a second one is torchrun's, which passes on what came to all of us already
+            self._restore()
         if self._at_once:
             raise Stopped(signum)
 
