@@ -1,10 +1,12 @@
 """What a run brought: `python -m kuzushiji.report RUNS` prints the table and writes `report.html`."""
 
 import dataclasses
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
@@ -13,7 +15,11 @@ from kuzushiji.options import add_options, config_from, option
 if TYPE_CHECKING:
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
+    from kuzushiji.report.compare import Comparison
     from kuzushiji.report.reference import Reference
+    from kuzushiji.report.table import Row
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Config:
     pages: int = option(4, "pages with overlays, the worst and the best", type=cli.non_negative_int)
     viewer_pages: int = option(12, "pages of the viewer, from the worst to the best", type=cli.non_negative_int)
     pairs: int = option(12, "pairs of characters that are taken for each other", type=cli.non_negative_int)
+    json: bool = option(False, "print the tables as one JSON object")
 
     compare: bool = option(
         False, "put the run beside the reference, fold by fold, and mark what is off by more than chance",
@@ -92,6 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
     report = build_report(collected, root, truth, rows, reference, comparison, wanted)
     atomic_write_text(output, render(report))
+    for line in report.missing:
+        logger.info("%s", line)
+    if config.json:
+        print(json.dumps(_as_json(rows, comparison, collected.final, output), ensure_ascii=False))
+        return 0
     print(format_table(rows))
     if comparison is not None:
         print(f"\n{format_comparison(comparison)}\n")
@@ -116,6 +128,15 @@ def _read_reference(config: Config) -> "Reference":
     if not (config.compare or config.reference or folder.is_dir()):
         return Reference({}, {})
     return read_reference(folder)
+
+
+def _as_json(
+    rows: "Sequence[Row]", comparison: "Comparison | None", final: Path | None, output: Path
+) -> dict[str, Any]:
+    """Return what is printed for machines; the counts of test pages with what follows from them."""
+    table = [{**dataclasses.asdict(row), "test": row.test and row.test.as_dict()} for row in rows]
+    compared = [{**dataclasses.asdict(row), "mark": row.mark} for row in comparison.rows] if comparison else None
+    return {"table": table, "compared": compared, "submission": final and str(final), "report": str(output)}
 
 
 def _folder(path: Path) -> Path:

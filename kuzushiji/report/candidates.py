@@ -53,9 +53,9 @@ def held_out_candidates(collected: Collected, pages: Collection[str]) -> list[Mo
     """
     models = []
     for kind in collected.kinds:
-        tables = held_out_tables(collected, kind) if kind != SEGMENT else []
+        tables = [_of_pages(table, pages) for table in held_out_tables(collected, kind)]
         if tables:
-            models.append(_of_models(kind, tables, pages))
+            models.append(_of_models(kind, tables))
     second_level = read_second_level(collected)
     if second_level is not None:
         models.append(_of_table(SECOND_LEVEL, _of_pages(second_level, pages), np.exp))
@@ -67,15 +67,14 @@ def final_candidates(collected: Collected, pages: Collection[str]) -> list[Model
     models = []
     for kind in collected.kinds:
         paths = [run.folder / TEST_DETAILED for run in collected.of_kind(kind) if run.kind != SEGMENT]
-        tables = [read_detailed(path) for path in paths if path.exists()]
+        tables = [_of_pages(read_detailed(path), pages) for path in paths if path.exists()]
         if tables:
-            models.append(_of_models(kind, tables, pages))
+            models.append(_of_models(kind, tables))
     return models
 
 
-def _of_models(name: str, tables: Sequence[Detailed], pages: Collection[str]) -> ModelCandidates:
-    chosen = [_of_pages(table, pages) for table in tables]
-    return _of_table(name, blend_tables(chosen, [name] * len(chosen)), _softmax)
+def _of_models(name: str, tables: Sequence[Detailed]) -> ModelCandidates:
+    return _of_table(name, blend_tables(tables, [name] * len(tables)), _softmax)
 
 
 def _of_pages(detailed: Detailed, pages: Collection[str]) -> Detailed:

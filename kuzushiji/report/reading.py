@@ -1,6 +1,6 @@
 """What was read on a set of pages beside what is there: the table that all pictures of errors are made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,10 +82,11 @@ def held_out_readings(collected: Collected, root: DataRoot, train: PageLabels) -
     """Return what each kind of classifier read on the training pages it had not seen, and then the second level."""
     readings = []
     for kind in collected.kinds:
-        tables = held_out_tables(collected, kind)
-        if kind != SEGMENT and tables:
-            detailed = concat_detailed(tables, [kind] * len(tables))
-            probability = best_probability(detailed.logits)
+        # Fifty classes a box are only looked at here: of the competition's size they are kept of one fold at a time.
+        tables = [(table.top(1), best_probability(table.logits)) for table in held_out_tables(collected, kind)]
+        if tables:
+            detailed = concat_detailed([table for table, _ in tables], [kind] * len(tables))
+            probability = np.concatenate([values for _, values in tables])
             readings.append(_held_out(kind, detailed, probability, collected, root, train))
     second_level = read_second_level(collected)
     if second_level is not None:
@@ -94,10 +95,11 @@ def held_out_readings(collected: Collected, root: DataRoot, train: PageLabels) -
     return readings
 
 
-def held_out_tables(collected: Collected, kind: str) -> list[Detailed]:
-    """Return the tables of held-out pages of a kind's folds, those that are there."""
-    paths = [run.folder / DETAILED for run in collected.of_kind(kind)]
-    return [read_detailed(path) for path in paths if path.exists()]
+def held_out_tables(collected: Collected, kind: str) -> Iterator[Detailed]:
+    """Yield the tables of held-out pages of a kind's folds, those that are there; none of detectors."""
+    for run in collected.of_kind(kind):
+        if run.kind != SEGMENT and (run.folder / DETAILED).exists():
+            yield read_detailed(run.folder / DETAILED)
 
 
 def read_second_level(collected: Collected) -> Detailed | None:

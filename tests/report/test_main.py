@@ -1,11 +1,18 @@
+import json
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kuzushiji.artifacts import write_detailed
+from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
 from kuzushiji.report.__main__ import main
+from tests.report.conftest import certain
 
 REMOTE = re.compile(r"""(?:src|href)="(?!data:|#)""")
 
@@ -60,12 +67,111 @@ def test_without_truth_or_results_it_says_what_there_is(
     assert "report:" in capsys.readouterr().out
 
 
+def test_everything_that_can_be_known_is_on_the_page(runs: Path, tiny_root: Path) -> None:
+    assert main([str(runs), "--data-root", str(tiny_root), "--compare"]) == 0
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    for title in ("Stage by stage", "Beside the reference", "Errors", "Worst and best pages", "Page viewer"):
+        assert f">{title}</h2>" in html
+    for title in ("Errors by kind", "F1 by frequency", "Calibration", "F1 by book", "Learning curves of clf"):
+        assert f'alt="{title}' in html
+    assert "What is not there" not in html
+
+
+def test_pages_pairs_and_viewer_can_be_left_out(runs: Path, tiny_root: Path) -> None:
+    nothing = ["--pages", "0", "--viewer-pages", "0", "--pairs", "0"]
+    assert main([str(runs), "--data-root", str(tiny_root), *nothing]) == 0
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    assert 'id="pages"' not in html and 'id="viewer"' not in html and 'id="pairs"' not in html
+
+
+def test_confused_characters_have_pictures(runs: Path, tiny_root: Path) -> None:
+    train = read_page_labels(tiny_root / "train.csv")
+    # All true あ of fold 0 are read as い.
+    found = train.of_pages(train.image_ids[::2])
+    table = certain(found)
+    is_a = (table.boxes["true"] == "U+3042").to_numpy()
+    classes = np.where(is_a[:, None] & (table.classes < 2), 1 - table.classes, table.classes)
+    write_detailed(runs / "clf-fold0" / "detailed.parquet", replace(table, classes=classes.astype(np.int32)))
+    assert main([str(runs), "--data-root", str(tiny_root)]) == 0
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    assert f"あ read as い</span>: {is_a.sum()}<img src=" in html
+
+
+def test_the_competition_has_no_truth_of_test_pages(
+    runs: Path, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(tiny_root, root)
+    (root / "solution.csv").unlink()
+    assert main([str(runs), "--data-root", str(root), "--viewer-pages", "2"]) == 0
+    assert re.search(r"^second level +boosters +all( +-)+$", capsys.readouterr().out, re.MULTILINE)
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    assert "the truth of the test pages is not known" in html
+    # Held-out pages, whose truth is known, and then as many test pages, where it is not.
+    options = re.findall(r'<option value="\d+">(\S+) ?(.*)</option>', html)
+    assert [name.startswith("test_") for name, _ in options] == [False, False, True, True]
+    assert [bool(note) for _, note in options] == [True, True, False, False]
+
+
+def test_a_chain_that_has_come_to_the_detectors(
+    runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in [*runs.glob("clf-*"), *runs.glob("blend-*"), *runs.glob("submission*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert main([str(runs), "--data-root", str(tiny_root)]) == 0
+    out = capsys.readouterr().out
+    assert "boxes fused" in out and "submission:" not in out
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    assert "no classifiers yet" in html and "Learning curves of segment" in html and 'id="viewer"' not in html
+
+
+def test_no_runs(tmp_path: Path, tiny_root: Path) -> None:
+    assert main([str(tmp_path), "--data-root", str(tiny_root), "--compare"]) == 0
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "holds no runs: no folder named segment-fold0" in html
+
+
+def test_what_comes_from_data_is_escaped(runs: Path, tiny_root: Path, tmp_path: Path) -> None:
+    root, evil = tmp_path / "root", "<script>alert(1)</script>"
+    shutil.copytree(tiny_root, root)
+    table = (root / "unicode_translation.csv").read_text(encoding="utf-8")
+    (root / "unicode_translation.csv").write_text(table.replace("あ", evil), encoding="utf-8")
+    shutil.move(runs / "clf-fold0", runs / "clf-fold0-<b>")
+    assert main([str(runs), "--data-root", str(root)]) == 0
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    assert evil not in html and "clf-<b>" not in html and "clf-&lt;b&gt;" in html
+
+
+def test_the_comparison_stands_below_the_table(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(runs), "--data-root", str(tiny_root), "--compare", "--seeds", str(runs)]
+    assert main(arguments) == 0
+    table, comparison = capsys.readouterr().out.split("\n\n")[:2]
+    assert table.startswith("stage ") and comparison.startswith("model ")
+    assert re.search(r"^clf +0 +0\.7500 +0\.9303 +-0\.1803 +0\.5000 .* below$", comparison, re.MULTILINE)
+    assert "of seeds 0.0000" in comparison
+
+
+def test_for_machines(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(runs), "--data-root", str(tiny_root), "--json", "--compare"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["table"]) == 8 and result["table"][-1]["test"]["precision"] == 1.0
+    assert result["submission"] == str(runs / "submission.csv") and result["report"] == str(runs / "report.html")
+    assert {row["mark"] for row in result["compared"]} == {"below", "not there"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["{tmp}/none", "--data-root", "{root}"], "none: expected a run folder, got none"),
         (["{tmp}", "--data-root", "{tmp}/none"], "expected a folder with train.csv"),
         (["{tmp}", "--data-root", "{root}", "--solution", "{tmp}/none.csv"], "none.csv"),
+        (["{tmp}", "--data-root", "{root}", "--seeds", "{tmp}"], "--seeds goes with --compare"),
+        (
+            ["{tmp}", "--data-root", "{root}", "--compare", "--seeds", "{tmp}/none"],
+            "none: expected a run folder, got none",
+        ),
+        (["{tmp}", "--data-root", "{root}", "--reference", "{tmp}"], "results.csv: expected the reference's results"),
+        (["{tmp}", "--data-root", "{root}", "--output", "{root}/train.csv/report.html"], "report.html: cannot write"),
     ],
 )
 def test_bad_input(tmp_path: Path, tiny_root: Path, arguments: list[str], message: str) -> None:
