@@ -1,0 +1,300 @@
+"""The chain killed at random moments, again and again, against an undisturbed run of it.
+
+    PYTHONPATH=. python benchmarks/kill_test.py --kills 100 [--minutes 8] [--folder DIR]
+
+Runs the profile `tiny` once undisturbed. Then runs it again at the same place, kills it, gives the same command again,
+and so on until it is through; then compares every table, submission, model and booster with those of the undisturbed
+run, and begins anew. With --folder what is done is kept: the same command goes on until all kills are done. Prints JSON
+(kept in benchmarks/results/kill_test.json).
+
+The ways to die take turns:
+    power    SIGKILL to every process, at a random moment
+    write    the same, as soon as some temporary file is seen half written
+    script   SIGKILL to the script alone: its jobs must end by themselves
+    worker   SIGKILL to one random process of a stage: the script must end with 1
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from measure import ROOT, machine
+
+WAYS = ("power", "write", "script", "worker")
+COMPARED = ("*.csv", "*.csv.gz", "*.parquet", "*.jpg", "*.txt", "*.xgb.json", "level2.json", "vocabulary.json", "*.pth")
+PATIENCE = 120.0
+"""Seconds after which a chain that lost its script or a process must have ended."""
+
+
+@dataclass
+class Soak:
+    """A chain's place, and what happened there so far.
+
+    Attributes:
+        folder: Holds `runs` (the chain at work), `undisturbed` (what it is compared with) and the state.
+        commands: What is run, one after the other, as arguments of run-all.sh.
+        random: Chooses moments and victims.
+        environment: Variables that the profile reads.
+    """
+
+    folder: Path
+    commands: Sequence[Sequence[str]]
+    random: random.Random
+    environment: dict[str, str]
+    kills: Counter[str] = field(default_factory=Counter)
+    facts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def runs(self) -> Path:
+        """The run folder: always the same, since some tables name the files they were made of."""
+        return self.folder / "runs"
+
+    @property
+    def undisturbed(self) -> Path:
+        """The run to compare with."""
+        return self.folder / "undisturbed"
+
+    def prepare(self) -> float:
+        """Make the undisturbed run, unless it is there; return the seconds it takes."""
+        if not self.undisturbed.exists():
+            shutil.rmtree(self.runs, ignore_errors=True)
+            started = time.monotonic()
+            for command in self.commands:
+                chain = Chain(command, self.runs, self.environment)
+                if chain.process.wait():
+                    raise SystemExit(f"the undisturbed chain failed: {chain.output()}")
+            (self.folder / "seconds").write_text(str(time.monotonic() - started))
+            self.runs.rename(self.undisturbed)
+        return float((self.folder / "seconds").read_text())
+
+    def round(self, wanted: int, seconds: float, over: Callable[[], bool]) -> None:
+        """Run the chain to its end, killed on the way as long as fewer than `wanted` kills are done, and compare."""
+        number = 0
+        while number < len(self.commands) and not over():
+            chain = Chain(self.commands[number], self.runs, self.environment)
+            if self.kills.total() < wanted:
+                way = WAYS[self.kills.total() % len(WAYS)]
+                if self.kill(chain, way, self.random.uniform(0.3, min(seconds / len(self.commands) / 2, 20))):
+                    self.kills[way] += 1
+                    continue
+            code = chain.process.wait()
+            if code:
+                raise SystemExit(f"the chain failed with {code} after {self.kills.total()} kills: {chain.output()}")
+            number += 1
+        if number == len(self.commands):
+            self.compare()
+            shutil.rmtree(self.runs)
+
+    def kill(self, chain: "Chain", way: str, delay: float) -> bool:
+        """Kill the chain in this way after so many seconds; return whether it still lived then."""
+        with suppress(subprocess.TimeoutExpired):
+            chain.process.wait(delay)
+        if way == "write":
+            end = time.monotonic() + 20
+            while time.monotonic() < end and chain.is_alive() and not self.half_written():
+                time.sleep(0.002)
+        if not chain.is_alive():
+            return False
+        self.facts["started again"] += 1
+        if way in ("power", "write"):
+            chain.kill_all()
+            self.facts["killed while a file was half written"] += bool(self.half_written())
+        elif way == "script":
+            chain.process.kill()
+            chain.process.wait()
+            self.facts["processes that ended by themselves"] += len(chain.alive())
+            chain.wait_for_all()
+        elif not chain.kill_one(self.random):
+            return False
+        return True
+
+    def half_written(self) -> list[Path]:
+        """Return the temporary files that are there."""
+        with suppress(OSError):  # folders come and go meanwhile
+            return list(self.runs.rglob(".*.tmp-*"))
+        return []
+
+    def compare(self) -> None:
+        """Compare the run with the undisturbed one, file by file.
+
+        Raises:
+            SystemExit: they differ.
+        """
+        expected, got = files_of(self.undisturbed), files_of(self.runs)
+        different = [
+            name for name in sorted(expected.keys() | got.keys()) if not same(expected.get(name), got.get(name))
+        ]
+        if different:
+            raise SystemExit(f"after {self.kills.total()} kills these differ: {', '.join(different)}")
+        if self.half_written():
+            raise SystemExit(f"left over: {', '.join(map(str, self.half_written()))}")
+        self.facts["runs that came through identical"] += 1
+        self.facts["files compared"] += len(got)
+
+    def state(self) -> dict[str, Any]:
+        """Return what happened, as JSON values."""
+        return {"kills": self.kills.total(), "by_way": dict(self.kills), **self.facts}
+
+    def load(self) -> None:
+        """Take over what happened in earlier calls."""
+        path = self.folder / "state.json"
+        if path.exists():
+            state = json.loads(path.read_text())
+            state.pop("kills")
+            self.kills, self.facts = Counter(state.pop("by_way")), Counter(state)
+
+    def save(self) -> None:
+        """Keep what happened."""
+        (self.folder / "state.json").write_text(json.dumps(self.state()))
+
+
+class Chain:
+    """A chain at work: all its processes are one session."""
+
+    def __init__(self, command: Sequence[str], runs: Path, environment: dict[str, str]) -> None:
+        runs.mkdir(parents=True, exist_ok=True)
+        self._output = runs.with_name("output.txt")
+        environment = {
+            **os.environ,
+            "VIRTUAL_ENV": sys.prefix,
+            "CUDA_VISIBLE_DEVICES": "",
+            "RUNS": str(runs),
+            **environment,
+        }
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                ["bash", str(ROOT / "run-all.sh"), *command], env=environment, stdout=output, stderr=output,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+
+    def output(self) -> str:
+        """Return the end of what it printed."""
+        return self._output.read_text()[-3000:]
+
+    def is_alive(self) -> bool:
+        """Return whether the script runs."""
+        return self.process.poll() is None
+
+    def alive(self) -> list[int]:
+        """Return the processes of the session, zombies aside."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found.append(int(entry.name))
+        return found
+
+    def kill_all(self) -> None:
+        """Kill every process at once, as a power cut does."""
+        while pids := self.alive():
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def kill_one(self, chosen_by: random.Random) -> bool:
+        """Kill one process that runs Python; the script must end with 1. Return whether there was one."""
+        pythons = [pid for pid in self.alive() if is_python(pid)]
+        if not pythons:
+            self.kill_all()
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(chosen_by.choice(pythons), signal.SIGKILL)
+        code = self.process.wait(PATIENCE)
+        self.wait_for_all()
+        if code not in (0, 1):
+            raise SystemExit(f"one process was killed: expected the script to end with 1, got {code}: {self.output()}")
+        return code == 1
+
+    def wait_for_all(self) -> None:
+        """Wait until the session is over.
+
+        Raises:
+            SystemExit: some process does not end.
+        """
+        end = time.monotonic() + PATIENCE
+        while pids := self.alive():
+            if time.monotonic() > end:
+                raise SystemExit(f"these processes do not end: {pids}")
+            time.sleep(0.1)
+
+
+def is_python(pid: int) -> bool:
+    """Return whether a process is a stage, or a worker of one."""
+    try:
+        return b"kuzushiji" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0", 4)[2]
+    except (OSError, IndexError):
+        return False
+
+
+def files_of(runs: Path) -> dict[str, Path]:
+    """Return the files that must not depend on what happened, by their names below the run folder."""
+    paths = (path for pattern in COMPARED for path in runs.rglob(pattern))
+    return {str(path.relative_to(runs)): path for path in paths if path.name != "checkpoint.pth"}
+
+
+def same(one: Path | None, other: Path | None) -> bool:
+    """Return whether two files hold the same; of checkpoints the weights count, beside them stand times."""
+    if one is None or other is None:
+        return False
+    if one.suffix != ".pth":
+        return one.read_bytes() == other.read_bytes()
+    import torch
+
+    first, second = (torch.load(path, weights_only=True)["model"] for path in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description="Kill the chain at random moments until it is through.")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end after so long")
+    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder without it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--stages", nargs="*", default=[], help="only these stages, one after the other")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="of the data loaders")
+    return parser
+
+
+def main() -> None:
+    """Kill, compare, print."""
+    arguments = get_parser().parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        soak = Soak(
+            folder.resolve(),
+            [["tiny", "--stage", stage] for stage in arguments.stages] or [["tiny"]],
+            random.Random(f"{arguments.seed} {time.time_ns() if arguments.folder else 0}"),
+            {"EPOCHS": str(arguments.epochs), "WORKERS": str(arguments.workers)},
+        )
+        soak.load()
+        over = lambda: time.monotonic() - started > 60 * arguments.minutes  # noqa: E731
+        seconds = soak.prepare()
+        try:
+            while soak.kills.total() < arguments.kills and not over():
+                soak.round(arguments.kills, seconds, over)
+        finally:
+            soak.save()
+        print(json.dumps({**soak.state(), "seconds_undisturbed": round(seconds, 1), "machine": machine()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
