@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from kuzushiji.errors import InputError
+from kuzushiji.errors import InputError, UsageError
 from kuzushiji.terminal import paint
 
 logger = logging.getLogger("kuzushiji.cli")
@@ -138,7 +138,7 @@ class ArgumentParser(argparse.ArgumentParser):
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
     """Run an entry point and leave the process with its exit code.
 
-    A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage, by the parser), Ctrl-C
+    A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C
     in 130, SIGTERM while training in 143. Anything else is a fault of the program and keeps its traceback.
     """
     words = sys.argv[1:] if argv is None else argv
@@ -150,7 +150,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     except InputError as error:
         logger.debug("the error came from here", exc_info=True)
         print(f"{paint('error:', 'bold', 'red', stream=sys.stderr)} {_one_line(error)}", file=sys.stderr)
-        code = EXIT_FAILED
+        code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except BrokenPipeError:
         code = EXIT_FAILED
     except KeyboardInterrupt as stop:

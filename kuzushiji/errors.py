@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake in the input."""
+"""The exceptions that stand for a mistake in the input."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line that says what was expected, what came, and where (file, page, row). Command-line entry
     points print it and exit with 1; everything else that is raised is a fault of the program and keeps its traceback.
     """
+
+
+class UsageError(InputError):
+    """Options of a command line contradict each other, or a value cannot be one: entry points exit with 2."""

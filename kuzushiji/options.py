@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kuzushiji.cli import bool_flag
+from kuzushiji.errors import InputError, UsageError
 
 Config = TypeVar("Config")
 
@@ -73,9 +74,17 @@ def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
 
 
 def config_from(namespace: argparse.Namespace, config_class: Callable[..., Config]) -> Config:
-    """Return the config with the values of a parsed command line; lists become tuples."""
+    """Return the config with the values of a parsed command line; lists become tuples.
+
+    Raises:
+        UsageError: the config refuses them.
+    """
     values = {item.name: getattr(namespace, item.name) for item in _option_fields(config_class)}
-    return config_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return config_class(**tuples)
+    except InputError as error:
+        raise UsageError(str(error)) from error
 
 
 def given_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
-from kuzushiji.errors import InputError
+from kuzushiji.errors import UsageError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 
@@ -59,7 +59,7 @@ def path_and_weight(text: str) -> tuple[Path, float]:
     """Return the path and the weight in `path` or `path=weight`.
 
     Raises:
-        InputError: the weight is not a finite number above 0.
+        UsageError: the weight is not a finite number above 0.
     """
     path, sign, number = text.rpartition("=")
     if not sign or "/" in number:
@@ -69,7 +69,7 @@ def path_and_weight(text: str) -> tuple[Path, float]:
     except ValueError:
         weight = math.nan
     if not 0 < weight < math.inf:
-        raise InputError(f"{text}: expected a weight above 0 after '=', got {number!r}")
+        raise UsageError(f"{text}: expected a weight above 0 after '=', got {number!r}")
     return Path(path), weight
 
 

@@ -142,7 +142,7 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         ([good, "--scor"], 2, "did you mean --score?"),
         ([good, "--score", "--data-root", tmp_path / "none"], 1, "expected a folder with train.csv"),
         ([tmp_path / "none.parquet", "--score", *root], 1, "expected a detailed table, got no file"),
-        ([f"{good}=x", "--score", *root], 1, "expected a weight above 0"),
+        ([f"{good}=x", "--score", *root], 2, "expected a weight above 0"),
         ([good, tmp_path / "fewer.parquet", "--score", *root], 1, "fewer.parquet, page"),
         ([test, "--score", *root], 1, "expected the training pages of the tables, page test_"),
         ([good, "--output", tmp_path / "s.csv", *root], 1, "pages of the sample, got page"),
