@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from kuzushiji.classify.collate import Crop
@@ -24,12 +26,12 @@ class PageView:
 
     Attributes:
         index: Number of the page in the dataset.
-        images: One (h, w, 3) uint8 picture a size.
+        images: One (h, w, 3) uint8 picture a size, as tensors: workers hand them over in shared memory.
         boxes_xyxy: One (n, 4) float32 array a size: the page's boxes in the pixels of the picture.
     """
 
     index: int
-    images: tuple[Image, ...]
+    images: tuple[Tensor, ...]
     boxes_xyxy: tuple[Boxes, ...]
 
 
@@ -123,7 +125,7 @@ def page_view(index: int, image: Image, boxes_xyxy: Boxes, heights: Sequence[int
     sizes = [(max(round(width * new / height), 1), new) for new in heights]
     return PageView(
         index,
-        tuple(resize(image, *size) for size in sizes),
+        tuple(torch.from_numpy(resize(image, *size)) for size in sizes),
         tuple(boxes_in(boxes, whole, *size) for size in sizes),
     )
 

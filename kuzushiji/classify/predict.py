@@ -67,7 +67,7 @@ class Predictor:
         total: Tensor | None = None
         device = self.precision.device
         for image, boxes_xyxy in zip(view.images, view.boxes_xyxy, strict=True):
-            picture = torch.from_numpy(image)[None].to(device, non_blocking=True)
+            picture = image[None].to(device, non_blocking=True)
             rois = rois_of([torch.from_numpy(boxes_xyxy)]).to(device, non_blocking=True)
             with self.precision.autocast():
                 logits: Tensor = model(picture, rois)

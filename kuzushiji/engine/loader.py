@@ -1,5 +1,8 @@
 """Batches of samples, made by worker processes."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -7,6 +10,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kuzushiji.errors import InputError
+
+_CHECK_SECONDS = 1.0
 
 
 def build_loader(
@@ -79,8 +84,20 @@ def stop_workers(loader: DataLoader[Any]) -> None:
 
 
 def _start_worker(_worker: int) -> None:
-    """Keep a worker to one core: there are as many workers as cores are to be used."""
+    """Keep a worker to one core, since there are as many workers as cores are to be used, and to its parent's life."""
     import cv2
 
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent has ended.
+
+    Torch's own check is made between two samples. A worker whose parent was killed while it handed over a sample waits
+    for ever: somebody must read the pipe, and the pipe stays open, because the workers themselves hold its other end.
+    """
+    while os.getppid() == parent:
+        time.sleep(_CHECK_SECONDS)
+    os._exit(1)

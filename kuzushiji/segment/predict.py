@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from detection.fusion import fuse_boxes
-from kuzushiji.engine.loader import build_loader
+from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.dataset import WholePage, WholePages
@@ -74,8 +74,12 @@ def predict_pages(
     model.eval()
     started = time.monotonic()
     pages = {}
-    for sizes in progress(loader, total=len(image_ids), title=title, unit="page", leave=False):
-        pages[image_ids[sizes[0].number]] = find_boxes(model, sizes, precision, score_threshold)
+    try:
+        for sizes in progress(loader, total=len(image_ids), title=title, unit="page", leave=False):
+            pages[image_ids[sizes[0].number]] = find_boxes(model, sizes, precision, score_threshold)
+    except BaseException:
+        stop_workers(loader)
+        raise
     return Timed(Detections.from_pages(pages), time.monotonic() - started)
 
 

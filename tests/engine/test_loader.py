@@ -1,5 +1,11 @@
 """Batches in order, with any number of workers, without touching the global generator."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
 
@@ -45,3 +51,58 @@ def test_a_sampler_that_skips_makes_an_epoch_shorter():
     whole = list(loader)
     sampler.set_epoch(0, skip=2)
     assert list(loader) == whole[1:]
+
+
+PARENT = """
+import os, sys, time
+import numpy as np, torch
+from kuzushiji.engine.loader import build_loader
+
+class Pictures(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1000
+
+    def __getitem__(self, index):
+        os.write(1, f"{{os.getpid()}}\\n".encode())
+        {sample}
+
+if __name__ == "__main__":
+    for _ in build_loader(Pictures(), 1, collate=list, workers=2):
+        time.sleep(600)
+"""
+
+
+def is_alive(pid):
+    """Return whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are looked up in /proc")
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "return torch.zeros(10)",  # waits for the next question
+        "return np.zeros(1 << 22, np.uint8)",  # in the middle of handing over more than a pipe holds
+        "time.sleep(600) if index > 1 else None; return 0",  # busy
+    ],
+)
+def test_workers_end_when_their_parent_is_killed(sample, tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.format(sample=sample))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    workers = {int(parent.stdout.readline()) for _ in range(4)}
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait(timeout=30)
+    deadline = time.monotonic() + 30
+    while any(map(is_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = [pid for pid in workers if is_alive(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
