@@ -90,8 +90,9 @@ def fold_parts(out: Path, fold: int) -> tuple[pd.DataFrame, np.ndarray]:
 def quality(out: Path, probability: np.ndarray, name: str) -> dict[str, float]:
     """Return log loss of the rows and F1 of fold 0."""
     from kuzushiji.artifacts.features import read_features
+    from kuzushiji.classify.level2_choice import choose
     from kuzushiji.classify.level2_tables import true_classes
-    from kuzushiji.classify.level2_training import choose, target_rows
+    from kuzushiji.classify.level2_training import target_rows
     from kuzushiji.data.labels import PageLabels, read_page_labels
     from kuzushiji.scoring import score_classes
 
@@ -145,9 +146,10 @@ def plain(out: Path) -> dict[str, Any]:
 def ours_on_fold_0(out: Path) -> dict[str, float]:
     """Return the quality of our models of fold 0 on fold 0, which they have not seen."""
     from kuzushiji.artifacts.features import read_features
+    from kuzushiji.classify.level2_choice import mean_probability
     from kuzushiji.classify.level2_columns import source_of
     from kuzushiji.classify.level2_model import load_model
-    from kuzushiji.classify.level2_training import fold_scores, mean_probability
+    from kuzushiji.classify.level2_training import fold_scores
 
     model = load_model(out / "model")
     features = read_features(out / "features0.parquet")

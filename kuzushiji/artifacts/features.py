@@ -1,7 +1,7 @@
 """Features of the second level: what each group of models thinks of each box, and the box's candidates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Features:
         pages: Every page that was looked at.
         groups: The files of each group.
         sources: SHA-256 of each of these files.
+        extra: (m,) float32 by name, columns of optional stages; not part of the file.
     """
 
     boxes: pd.DataFrame
@@ -53,6 +54,7 @@ class Features:
     pages: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     sources: dict[str, str]
+    extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -66,6 +68,11 @@ class Features:
     def n_groups(self) -> int:
         """Groups of models."""
         return int(self.top_classes.shape[1])
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """Names of the columns of optional stages."""
+        return tuple(self.extra)
 
     @property
     def box_of_candidate(self) -> NDArray[np.int64]:
@@ -85,6 +92,18 @@ class Features:
             offsets=offsets_of(np.diff(self.offsets)[rows]),
             candidates=self.candidates[chosen],
             candidate_logits=self.candidate_logits[chosen],
+            extra={name: values[chosen] for name, values in self.extra.items()},
+        )
+
+    def keep(self, kept: NDArray[np.bool_]) -> "Features":
+        """Return the features of the same boxes with those candidates (m,) only; `seg_fp` of each box must stay."""
+        counts = np.add.reduceat(kept, self.offsets[:-1], dtype=np.int64) if len(self) else np.zeros(0, np.int64)
+        return replace(
+            self,
+            offsets=offsets_of(counts),
+            candidates=self.candidates[kept],
+            candidate_logits=self.candidate_logits[kept],
+            extra={name: values[kept] for name, values in self.extra.items()},
         )
 
 
@@ -92,14 +111,15 @@ def concat_features(parts: Sequence[Features], names: Sequence[str]) -> Features
     """Return the features of the boxes of several tables of different pages, such as the folds.
 
     Raises:
-        InputError: no tables, a page in two of them, or other candidates: another top k, groups or vocabulary.
+        InputError: no tables, a page in two of them, or other candidates or columns: another top k, groups, vocabulary
+            or extra columns.
     """
     if not parts:
         raise InputError("expected at least one table of features, got none")
     first = parts[0]
     seen: dict[str, str] = {}
     for part, name in zip(parts, names, strict=True):
-        for what in ("top_k", "n_groups", "vocabulary"):
+        for what in ("top_k", "n_groups", "vocabulary", "extra_columns"):
             if getattr(part, what) != getattr(first, what):
                 expected, got = (_short(getattr(table, what)) for table in (first, part))
                 raise InputError(f"{name}: expected features with {what} {expected} as {names[0]}, got {got}")
@@ -108,13 +128,14 @@ def concat_features(parts: Sequence[Features], names: Sequence[str]) -> Features
             raise InputError(f"{name}, page {doubled}: expected pages of its own, got a page that {seen[doubled]} has")
         seen |= dict.fromkeys(part.pages, name)
 
-    arrays: dict[str, Any] = {field: np.concatenate([getattr(part, field) for part in parts]) for field in _ARRAYS}
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
     return replace(
         first,
         boxes=pd.concat([part.boxes for part in parts], ignore_index=True),
         offsets=offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
         pages=tuple(seen),
         sources={name: digest for part in parts for name, digest in part.sources.items()},
+        extra={name: np.concatenate([part.extra[name] for part in parts]) for name in first.extra},
         **arrays,
     )
 

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
+from kuzushiji.classify.ngrams import N_NEIGHBOURS
 from kuzushiji.classify.segments import best_of_group
 from kuzushiji.reading_order import ReadingOrder, reading_order
 
@@ -25,9 +26,9 @@ class Context:
             heights and widths of the page; NaN where there is no neighbour.
         page: (n,) int64, number of each box's page.
         order: (n,) int64, positions of the boxes page by page, each page in reading order.
-        before: (n, 2) int32, best classes of the two characters read before, the nearest first; `edge` past the
+        before: (n, N_NEIGHBOURS) int32, best classes of the characters read before, the nearest first; `edge` past the
             page's first. Text runs on from the foot of a column to the head of the next.
-        after: (n, 2) int32, the same of the two characters read after.
+        after: (n, N_NEIGHBOURS) int32, the same of the characters read after.
         on_page: (m,) float32, share of the page's other boxes whose best class is the candidate.
         edge: The number that stands for the end of a page: the number of classes.
     """
@@ -54,6 +55,10 @@ class Context:
             after=self.after[rows],
             on_page=self.on_page[members(offsets, rows)],
         )
+
+    def keep(self, kept: NDArray[np.bool_]) -> "Context":
+        """Return the context of the same boxes with those of their candidates (m,) only."""
+        return replace(self, on_page=self.on_page[kept])
 
     def read_as(self, features: Features, best: NDArray[np.int32]) -> "Context":
         """Return the context of the same boxes, whole pages, when these are the best classes (n,)."""
@@ -87,7 +92,7 @@ def context_of(features: Features) -> Context:
         reading = reading_order(boxes_xywh[part])
         geometry[part] = _geometry(boxes_xywh[part], reading)
         parts[i] = part[reading.order]
-    nobody = np.full((n, 2), edge, np.int32)
+    nobody = np.full((n, N_NEIGHBOURS), edge, np.int32)
     context = Context(
         geometry=geometry,
         page=page.astype(np.int64),
@@ -103,15 +108,16 @@ def context_of(features: Features) -> Context:
 def _neighbours(
     page: NDArray[np.int64], best: NDArray[np.int32], seg_fp: int, edge: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the classes before and after each box, (n, 2) each; boxes page by page in reading order.
+    """Return the classes before and after each box, (n, N_NEIGHBOURS) each; boxes page by page in reading order.
 
     Boxes that are read as no character do not part their neighbours.
     """
     real = best != seg_fp
     behind = np.cumsum(real) - real
     classes, pages = best[real], page[real]
-    before, after = np.full((len(best), 2), edge, np.int32), np.full((len(best), 2), edge, np.int32)
-    for k in range(2):
+    before = np.full((len(best), N_NEIGHBOURS), edge, np.int32)
+    after = before.copy()
+    for k in range(N_NEIGHBOURS):
         for neighbours, position in ((before, behind - 1 - k), (after, behind + real + k)):
             inside = (position >= 0) & (position < len(classes))
             inside[inside] = pages[position[inside]] == page[inside]

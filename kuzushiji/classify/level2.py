@@ -57,9 +57,9 @@ class Config:
 
     tables: tuple[Path, ...] = option(
         dataclasses.MISSING,
-        "Detailed tables, which say what is true, and features of the same boxes, in any order: each file says itself "
-        "which of the two it is. Several features of the same test pages, such as one of each fold's models, are views "
-        "whose probabilities are averaged.",
+        "Detailed tables, which say what is true, features of the same boxes, and extra columns made for these "
+        "features, in any order: each file says itself which it is. Several features of the same test pages, such as one "
+        "of each fold's models, are views whose probabilities are averaged.",
         positional=True, nargs="+", metavar="DETAILED|FEATURES", type=Path,
     )  # fmt: skip
     save_model: Path | None = option(
@@ -265,7 +265,7 @@ def seg_fp_adjustments(config: Config, boxes: Boxes, results: "Sequence[FoldResu
 
     `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
     """
-    from kuzushiji.classify.level2_training import mean_probability, tune_seg_fp
+    from kuzushiji.classify.level2_choice import mean_probability, tune_seg_fp
 
     wanted = [*boxes.features, EVERY_FOLD]
     if config.seg_fp_adjust != AUTO:
@@ -309,6 +309,7 @@ def save(
         objective=config.objective,
         top_k=first.top_k,
         n_groups=first.n_groups,
+        extra=first.extra_columns,
         vocabulary=first.vocabulary,
         language=boxes.language,
         seg_fp_adjust=adjust,

@@ -56,6 +56,11 @@ class Source:
         context = None if self.context is None else self.context.take(self.features.offsets, rows)
         return replace(self, features=self.features.take(rows), context=context)
 
+    def keep(self, kept: NDArray[np.bool_]) -> "Source":
+        """Return the source of the same boxes with those candidates (m,) only."""
+        context = None if self.context is None else self.context.keep(kept)
+        return replace(self, features=self.features.keep(kept), context=context)
+
     def table(self, leave_out: Collection[int] = ()) -> Table:
         """Return the rows of all boxes.
 
@@ -69,6 +74,7 @@ class Source:
         _add_blend(columns, self.features)
         _add_geometry(columns, self.features, self.context)
         self._add_page_and_language(columns, self.context, leave_out)
+        _add_extra(columns, self.features)
         return columns.table(self.features.offsets)
 
     def linear_table(self, leave_out: Collection[int] = ()) -> Table:
@@ -118,6 +124,7 @@ def reference_table(features: Features) -> Table:
             columns.add(f"group{g}_top{k}_logit", features.top_logits[box, g, k])
             columns.add(f"group{g}_top{k}_is_candidate", classes[box] == features.candidates)
     columns.add("box_overlap", features.overlap[box])
+    _add_extra(columns, features)
     return columns.table(features.offsets)
 
 
@@ -198,6 +205,13 @@ def _add_language(
     values[features.candidates == features.vocabulary.seg_fp] = np.nan
     for k, name in enumerate(ngrams.FEATURES):
         columns.add(name, values[:, k])
-    both = np.nan_to_num(values[:, 2] + values[:, 4])
+    after, before = (ngrams.FEATURES.index(f"log_{side}_three") for side in ("after", "before"))
+    both = np.nan_to_num(values[:, after] + values[:, before])
     best = spread(group_max(both, features.offsets), features.offsets)
     columns.add("language_lead", np.where(np.isnan(values[:, 0]), np.nan, both - best))
+
+
+def _add_extra(columns: _Columns, features: Features) -> None:
+    """Add what optional stages say of the candidate."""
+    for name, values in features.extra.items():
+        columns.add(name, values)

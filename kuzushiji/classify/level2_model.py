@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.boosters import SUFFIXES, load_trees
+from kuzushiji.classify.level2_choice import Choice, choose, mean_probability
 from kuzushiji.classify.level2_columns import source_of
-from kuzushiji.classify.level2_training import Choice, FoldModel, choose, fold_scores, mean_probability
+from kuzushiji.classify.level2_training import FoldModel, fold_scores
 from kuzushiji.classify.linear_start import LinearStart
-from kuzushiji.classify.ngrams import NGrams
+from kuzushiji.classify.ngrams import ORDER, NGrams
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
 
-FORMAT = 1
+FORMAT = 2
+"""Raised when a model means something else: 2 has several readers."""
 FILE_NAME = "level2.json"
 _CHUNK_BOXES = 100_000
 """Boxes of whole pages that are looked at together: half a gigabyte."""
@@ -43,6 +45,7 @@ class Level2Model:
         objective: Of boosting.
         top_k: Of the features.
         n_groups: Of the features.
+        extra: Names of the columns of optional stages.
         vocabulary: Of the features.
         language: Counts of the training truth; None for the reference's columns.
         seg_fp_adjust: What `choose` adds to the log-odds of `seg_fp`.
@@ -54,6 +57,7 @@ class Level2Model:
     objective: str
     top_k: int
     n_groups: int
+    extra: tuple[str, ...]
     vocabulary: Vocabulary
     language: NGrams | None
     seg_fp_adjust: float
@@ -62,12 +66,13 @@ class Level2Model:
         """Check that features are of the kind the models were trained on.
 
         Raises:
-            InputError: another top k, other groups or another vocabulary.
+            InputError: another top k, other groups, another vocabulary or other extra columns.
         """
         for what, expected, got in (
             ("top-k", self.top_k, features.top_k),
             ("number of groups", self.n_groups, features.n_groups),
             ("vocabulary", self.vocabulary.digest(), features.vocabulary.digest()),
+            ("extra columns", self.extra, features.extra_columns),
         ):
             if expected != got:
                 raise InputError(f"{name}: expected features with the {what} of the model, {expected}, got {got}")
@@ -138,6 +143,7 @@ def save_model(folder: Path, model: Level2Model) -> None:
         "objective": model.objective,
         "top_k": model.top_k,
         "n_groups": model.n_groups,
+        "extra": list(model.extra),
         "seg_fp_adjust": model.seg_fp_adjust,
         "folds": [_fold_facts(fold) for fold in model.folds],
         "vocabulary": list(model.vocabulary.codes),
@@ -166,6 +172,7 @@ def load_model(folder: Path) -> Level2Model:
             objective=facts["objective"],
             top_k=facts["top_k"],
             n_groups=facts["n_groups"],
+            extra=tuple(facts["extra"]),
             vocabulary=Vocabulary.from_codes(facts["vocabulary"]),
             language=_read_language(folder / _LANGUAGE) if _LANGUAGE in facts["files"] else None,
             seg_fp_adjust=float(facts["seg_fp_adjust"]),
@@ -178,24 +185,24 @@ def _fold_facts(fold: FoldModel) -> dict[str, Any]:
     return {
         "fold": fold.fold,
         "rounds": fold.rounds,
-        "reader": _linear_facts(fold.reader),
-        "start": _linear_facts(fold.start),
+        "readers": [_linear_facts(reader) for reader in fold.readers],
+        "start": None if fold.start is None else _linear_facts(fold.start),
     }
 
 
-def _linear_facts(linear: LinearStart | None) -> dict[str, Any] | None:
-    return None if linear is None else {"names": list(linear.names), "weights": linear.weights.tolist()}
+def _linear_facts(linear: LinearStart) -> dict[str, Any]:
+    return {"names": list(linear.names), "weights": linear.weights.tolist()}
 
 
-def _read_linear(facts: dict[str, Any] | None) -> LinearStart | None:
-    return None if facts is None else LinearStart(tuple(facts["names"]), np.asarray(facts["weights"], np.float64))
+def _read_linear(facts: dict[str, Any]) -> LinearStart:
+    return LinearStart(tuple(facts["names"]), np.asarray(facts["weights"], np.float64))
 
 
 def _read_fold(folder: Path, facts: dict[str, Any]) -> FoldModel:
     return FoldModel(
         fold=int(facts["fold"]),
-        reader=_read_linear(facts["reader"]),
-        start=_read_linear(facts["start"]),
+        readers=tuple(map(_read_linear, facts["readers"])),
+        start=None if facts["start"] is None else _read_linear(facts["start"]),
         trees={kind: load_trees(kind, folder / f"fold{facts['fold']}.{SUFFIXES[kind]}") for kind in facts["rounds"]},
         rounds={kind: int(rounds) for kind, rounds in facts["rounds"].items()},
     )
@@ -206,13 +213,12 @@ def _write_language(path: Path, language: NGrams) -> None:
 
     from kuzushiji.artifacts.parquet import write_table
 
-    n_folds = language.counts[0].shape[1]
-    columns: dict[str, Any] = {"n": np.repeat([1, 2, 3], [len(keys) for keys in language.keys]).astype(np.int8)}
-    columns["key"] = np.concatenate(language.keys)
+    lengths = np.repeat(np.arange(1, len(language.keys) + 1), [len(keys) for keys in language.keys])
+    columns: dict[str, Any] = {"n": lengths.astype(np.int8), "key": np.concatenate(language.keys)}
     counts = np.concatenate(language.counts)
-    columns |= {f"fold{fold}": counts[:, fold] for fold in range(n_folds)}
+    columns |= {f"fold{fold}": counts[:, fold] for fold in range(language.n_folds)}
     with atomic_path(path) as temporary:
-        meta = {"edge": language.edge, "n_folds": n_folds}
+        meta = {"edge": language.edge, "n_folds": language.n_folds}
         write_table(temporary, pa.table(columns), _LANGUAGE_KIND, meta, use_dictionary=[], split=[])
 
 
@@ -222,7 +228,5 @@ def _read_language(path: Path) -> NGrams:
     table, meta = read_table(path, _LANGUAGE_KIND)
     n, keys = table["n"].to_numpy(), table["key"].to_numpy()
     counts = np.stack([table[f"fold{fold}"].to_numpy() for fold in range(meta["n_folds"])], axis=1)
-    parts = [n == size for size in (1, 2, 3)]
-    one, two, three = (keys[part] for part in parts)
-    counts_one, counts_two, counts_three = (counts[part] for part in parts)
-    return NGrams(meta["edge"], (one, two, three), (counts_one, counts_two, counts_three))
+    parts = [n == size for size in range(1, ORDER + 1)]
+    return NGrams(meta["edge"], tuple(keys[part] for part in parts), tuple(counts[part] for part in parts))

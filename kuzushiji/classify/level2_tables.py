@@ -1,6 +1,7 @@
 """The input of the second level: detailed tables and features of the same boxes, split into folds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, rows_in_order_of
 from kuzushiji.artifacts.detailed import is_text
+from kuzushiji.artifacts.extra import KIND as EXTRA
+from kuzushiji.artifacts.extra import read_extra
 from kuzushiji.artifacts.features import KIND, Features, concat_features, read_features
 from kuzushiji.artifacts.parquet import kind_of
 from kuzushiji.classify.blending import blend_tables
@@ -18,42 +21,65 @@ from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
+from kuzushiji.files import sha256_of_file
 
 
-def is_features(path: Path) -> bool:
-    """Return whether a file holds features; otherwise it should be a detailed table.
+def kind_of_table(path: Path) -> str:
+    """Return what a file holds: the kind of features or of extra columns, or anything else for a detailed table.
 
     Raises:
         InputError: no such file, or neither text nor Parquet.
     """
     if not path.is_file():
         raise InputError(f"{path}: expected a detailed table or features, got no file")
-    return not is_text(path) and kind_of(path) == KIND
+    return "" if is_text(path) else kind_of(path)
 
 
 def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[list[Features], tuple[str, ...]]:
     """Return the features of all boxes, once or several times, and all pages looked at.
 
     Features of other pages are joined. Those of the same pages are several views of the same boxes, such as what the
-    models of each fold say of the test pages.
+    models of each fold say of the test pages. Extra columns become part of the features that they were made for.
 
     Raises:
         InputError: one kind of table is missing, or the tables do not match.
     """
-    told_apart = [(path, is_features(path)) for path in paths]
-    of_features = [path for path, yes in told_apart if yes]
-    of_boxes = [path for path, yes in told_apart if not yes]
+    kinds = [kind_of_table(path) for path in paths]
+    of_features = [path for path, kind in zip(paths, kinds, strict=True) if kind == KIND]
+    of_extra = [path for path, kind in zip(paths, kinds, strict=True) if kind == EXTRA]
+    of_boxes = [path for path, kind in zip(paths, kinds, strict=True) if kind not in {KIND, EXTRA}]
     if not of_features or not of_boxes:
         missing = "features (of level2_features)" if of_boxes else "detailed table"
         raise InputError(f"{paths[0]}: expected detailed tables and features, got no {missing}")
     detailed = blend_tables(read_tables(of_boxes, root, top_k=1), list(map(str, of_boxes)))
-    views = _views([read_features(path) for path in of_features], list(map(str, of_features)))
+    views = _views(_read_features(of_features, of_extra), list(map(str, of_features)))
     in_order = []
     for view, names in views:
         rows = rows_of(detailed, view, str(of_boxes[0]), ", ".join(names))
         in_order.append(view if rows is None else view.take(rows))
     of_views = (page for view in in_order for page in view.pages)
     return in_order, tuple(dict.fromkeys((*detailed.pages, *of_views)))
+
+
+def _read_features(paths: Sequence[Path], extra_paths: Sequence[Path]) -> list[Features]:
+    """Return the features of each file, with the extra columns that were made for it."""
+    features = [read_features(path) for path in paths]
+    if not extra_paths:
+        return features
+    digests = [sha256_of_file(path) for path in paths]
+    for path in extra_paths:
+        extra = read_extra(path)
+        if extra.features not in digests:
+            raise InputError(f"{path}: expected extra columns of one of the tables of features, got those of another")
+        number = digests.index(extra.features)
+        part = features[number]
+        doubled = next((name for name in extra.columns if name in part.extra), None)
+        if doubled is not None:
+            raise InputError(f"{path}: expected each extra column once for {paths[number]}, got {doubled} twice")
+        if any(len(values) != len(part.candidates) for values in extra.columns.values()):
+            raise InputError(f"{path}: expected {len(part.candidates)} rows, one a candidate, got another number")
+        features[number] = replace(part, extra=part.extra | extra.columns)
+    return features
 
 
 def _views(parts: Sequence[Features], names: Sequence[str]) -> list[tuple[Features, list[str]]]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import Features, members, offsets_of
+from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.boosters import TRAINERS
-from kuzushiji.classify.boosting import Boosting, Course, Recipe, Rows, Scores, Trees, probabilities
+from kuzushiji.classify.boosting import Boosting, Course, Recipe, Rows, Scores, Trees
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2_columns import Source, Table
+from kuzushiji.classify.level2_reading import Reading, fit_readers, joined, one_of_each, read, unread
 from kuzushiji.classify.linear_start import LinearStart, fit_linear_start
 from kuzushiji.classify.parallel import in_parallel
-from kuzushiji.classify.segments import best_of_group, group_sum, softmax
+from kuzushiji.classify.segments import softmax
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ _EASY = 0.98
 """Probability of the true candidate, by the blend, from which a box teaches little and may stand for several."""
 
 _LEAST_EASY = 0.05
-_ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,15 @@ class FoldModel:
 
     Attributes:
         fold: The fold that was left out.
-        reader: What reads the neighbours of each box before anything else looks at them; None where the blend does.
+        readers: What picks the likely candidates and reads the neighbours before anything else looks at them, one a
+            reading; none where the blend's reading is taken.
         start: What boosting starts from; None for 0.
         trees: By library.
         rounds: How many of its trees are used, by library: chosen without a look at the left-out fold.
     """
 
     fold: int
-    reader: LinearStart | None
+    readers: tuple[LinearStart, ...]
     start: LinearStart | None
     trees: dict[str, Trees]
     rounds: dict[str, int]
@@ -52,7 +53,7 @@ class FoldResult:
     Attributes:
         model: The models.
         courses: What was seen during training, by library; `best` and `last` in it looked at the fold.
-        scores: (m,) of each library, after `model.rounds` rounds.
+        scores: (m,) of each library, after `model.rounds` rounds; -inf for candidates that the readers ruled out.
     """
 
     model: FoldModel
@@ -94,9 +95,7 @@ def target_rows(features: Features, true_classes: NDArray[np.int32]) -> NDArray[
         true_classes: (n,) class numbers.
     """
     right: NDArray[np.bool_] = features.candidates == np.repeat(true_classes, np.diff(features.offsets))
-    missed = ~np.logical_or.reduceat(right, features.offsets[:-1]) if len(features) else np.zeros(0, np.bool_)
-    right[features.offsets[1:][missed] - 1] = True
-    return right
+    return one_of_each(right, features.offsets)
 
 
 def train_across_folds(
@@ -114,15 +113,17 @@ def train_across_folds(
     """
     trained = [_train_fold(fold, sources, targets, training) for fold in sources]
     results = []
-    for number, (model, boostings) in enumerate(trained):
-        courses = {kind: boosting.course for kind, boosting in boostings.items()}
+    for number, (model, boostings, watched) in enumerate(trained):
         rounds = {}
         for kind, boosting in boostings.items():
-            best = [others[kind].course.best_rounds for _, others in trained]
-            rounds[kind] = rounds_without(best, number)
+            rounds[kind] = rounds_without([others[kind].course.best_rounds for _, others, _ in trained], number)
             boosting.go_on(rounds[kind])
+        courses = {
+            kind: Course(course.losses, watched.spread(course.best), watched.spread(course.last))
+            for kind, course in ((kind, boosting.course) for kind, boosting in boostings.items())
+        }
         model = replace(model, rounds=rounds)
-        results.append(FoldResult(model, courses, fold_scores(model, sources[model.fold], {model.fold})))
+        results.append(FoldResult(model, courses, _scores_of(model, watched, {model.fold})))
     return results
 
 
@@ -140,86 +141,58 @@ def fold_scores(model: FoldModel, source: Source, leave_out: Collection[int]) ->
         source: The boxes.
         leave_out: Folds whose truth is not looked at for the language's columns: the fold of the boxes.
     """
-    table = _read_by(model.reader, source, leave_out).table(leave_out)
+    return _scores_of(model, read(source, model.readers, leave_out), leave_out)
+
+
+def _scores_of(model: FoldModel, reading: Reading, leave_out: Collection[int]) -> dict[str, Scores]:
+    table = reading.source.table(leave_out)
     start = np.zeros(len(table.values), np.float32) if model.start is None else model.start.scores(table)
     kinds = list(model.trees)
     added = in_parallel(lambda kind: model.trees[kind].predict(table.values, model.rounds[kind]), kinds)
-    return {kind: start + scores for kind, scores in zip(kinds, added, strict=True)}
-
-
-def mean_probability(scores: Sequence[Scores], offsets: NDArray[np.int64], objective: str) -> NDArray[np.float32]:
-    """Return the mean over models of the probability (m,) of each candidate."""
-    total = sum(probabilities(score, offsets, objective) for score in scores)
-    mean: NDArray[np.float32] = (np.asarray(total) / len(scores)).astype(np.float32)
-    return mean
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is read in each of n boxes.
-
-    Attributes:
-        classes: (n,) int32 the most probable candidate.
-        probability: (n,) float32, that it is right.
-    """
-
-    classes: NDArray[np.int32]
-    probability: NDArray[np.float32]
-
-
-def choose(
-    candidates: NDArray[np.int32],
-    offsets: NDArray[np.int64],
-    probability: NDArray[np.float32],
-    seg_fp_adjust: float = 0.0,
-) -> Choice:
-    """Return the best candidate of each box.
-
-    Args:
-        candidates: (m,) class numbers, each box's in ascending order, `seg_fp` the last.
-        offsets: (n + 1,) where each box's candidates begin.
-        probability: (m,) of each candidate.
-        seg_fp_adjust: Added to the log-odds of `seg_fp` before the best is taken.
-    """
-    adjusted = probability.astype(np.float64)
-    if seg_fp_adjust:
-        last = offsets[1:] - 1
-        odds = np.exp(seg_fp_adjust) * adjusted[last] / np.maximum(1 - adjusted[last], 1e-9)
-        adjusted[last] = odds / (1 + odds)
-    best = best_of_group(adjusted, offsets)
-    share = adjusted[best] / np.maximum(group_sum(adjusted, offsets), 1e-9)
-    return Choice(candidates[best], share.astype(np.float32))
+    return {kind: reading.spread(start + scores) for kind, scores in zip(kinds, added, strict=True)}
 
 
 def _train_fold(
     fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
-) -> tuple[FoldModel, dict[str, Boosting]]:
-    """Train on all folds but one, each library until it stops; the rounds to use are still open."""
-    others = [number for number in sources if number != fold]
-    reader, start = None, None
+) -> tuple[FoldModel, dict[str, Boosting], Reading]:
+    """Train on all folds but one, each library until it stops; the rounds to use are still open.
+
+    Returns:
+        The models, their trainings, and the left-out fold as the readers read it.
+    """
+    others = {number: source for number, source in sources.items() if number != fold}
+    leave_out = {number: {fold, number} for number in others}
+    readers: tuple[LinearStart, ...] = ()
+    readings = {number: unread(source) for number, source in others.items()}
     if training.linear:
-        first = {number: sources[number].linear_table({fold, number}) for number in others}
-        reader = fit_linear_start(*_joined(first, targets))
-        sources = {
-            number: _read_by(reader, source, {fold, number}, first.get(number)) for number, source in sources.items()
-        }
-    tables, rights, weights = {}, {}, []
-    n_rows = sum(len(targets[number]) for number in others)
-    for number in others:
-        features = sources[number].features
-        chosen, weight = _sample(features, targets[number], training.max_rows / max(n_rows, 1), training.seed + number)
-        tables[number] = sources[number].take(chosen).table({fold, number})
-        rights[number] = targets[number][members(features.offsets, chosen)]
-        weights.append(weight)
-    table, target = _joined(tables, rights)
-    del tables
-    if training.linear:
-        start = fit_linear_start(table, target, np.concatenate(weights))
-    rows = _rows(table, target, start, np.concatenate(weights))
-    watched = _rows(sources[fold].table({fold}), targets[fold], start, np.ones(len(sources[fold].features), np.float32))
-    boostings = _boost(fold, rows, watched, training)
+        readers, readings = fit_readers(others, targets, leave_out)
+    table, target, weight = _sampled_rows(readings, targets, leave_out, training)
+    del readings
+    start = fit_linear_start(table, target, weight) if training.linear else None
+    watched = read(sources[fold], readers, {fold})
+    every = np.ones(len(watched.source.features), np.float32)
+    left_out = _rows(watched.source.table({fold}), watched.target(targets[fold]), start, every)
+    boostings = _boost(fold, _rows(table, target, start, weight), left_out, training)
     trees = {kind: boosting.trees for kind, boosting in boostings.items()}
-    return FoldModel(fold, reader, start, trees, {}), boostings
+    return FoldModel(fold, readers, start, trees, {}), boostings, watched
+
+
+def _sampled_rows(
+    readings: Mapping[int, Reading],
+    targets: Mapping[int, NDArray[np.bool_]],
+    leave_out: Mapping[int, Collection[int]],
+    training: Training,
+) -> tuple[Table, NDArray[np.bool_], NDArray[np.float32]]:
+    """Return about `max_rows` rows of some folds, which of them are right, and for how many boxes each box stands."""
+    share = training.max_rows / max(sum(len(reading.source.features.candidates) for reading in readings.values()), 1)
+    tables, rights, weights = {}, {}, []
+    for number, reading in readings.items():
+        features, target = reading.source.features, reading.target(targets[number])
+        chosen, weight = _sample(features, target, share, training.seed + number)
+        tables[number] = reading.source.take(chosen).table(leave_out[number])
+        rights[number] = target[members(features.offsets, chosen)]
+        weights.append(weight)
+    return *joined(tables, rights), np.concatenate(weights)
 
 
 def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str, Boosting]:
@@ -244,25 +217,6 @@ def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str
     return boostings
 
 
-def _read_by(
-    reader: LinearStart | None, source: Source, leave_out: Collection[int], table: Table | None = None
-) -> Source:
-    """Return the source with its neighbours as the reader reads them; `table` is its linear table if that is known."""
-    if reader is None:
-        return source
-    return source.read_as(reader.scores(source.linear_table(leave_out) if table is None else table))
-
-
-def _joined(tables: Mapping[int, Table], targets: Mapping[int, NDArray[np.bool_]]) -> tuple[Table, NDArray[np.bool_]]:
-    """Return the rows of several folds as one table, and which of them are right."""
-    table = Table(
-        next(iter(tables.values())).names,
-        np.concatenate([part.values for part in tables.values()]),
-        offsets_of(np.concatenate([np.diff(part.offsets) for part in tables.values()])),
-    )
-    return table, np.concatenate([targets[number] for number in tables])
-
-
 def _rows(table: Table, target: NDArray[np.bool_], start: LinearStart | None, weight: NDArray[np.float32]) -> Rows:
     scores = np.zeros(len(table.values), np.float32) if start is None else start.scores(table)
     return Rows(table.values, table.names, table.offsets, target, scores, weight)
@@ -285,26 +239,3 @@ def _sample(
     kept = ~easy | (np.random.default_rng(seed).random(n) < rate)
     weight = np.where(easy, np.float32(1 / rate), np.float32(1))
     return np.flatnonzero(kept), weight[kept]
-
-
-def tune_seg_fp(
-    features: Sequence[Features], probability: Sequence[NDArray[np.float32]], true_classes: Sequence[NDArray[np.int32]]
-) -> float:
-    """Return the value of `choose`'s `seg_fp_adjust` with the best F1 on some folds' boxes.
-
-    What the boxes missed is missed whatever the value, so boxes are all that need counting.
-    """
-    best, best_value = -1.0, 0.0
-    for value in sorted(_ADJUSTMENTS, key=abs):
-        right = wrong = missed = 0
-        for part, p, truth in zip(features, probability, true_classes, strict=True):
-            seg_fp = part.vocabulary.seg_fp
-            chosen = choose(part.candidates, part.offsets, p, value).classes
-            hit = int(((chosen == truth) & (truth != seg_fp)).sum())
-            right += hit
-            wrong += int((chosen != seg_fp).sum()) - hit
-            missed += int((truth != seg_fp).sum()) - hit
-        f1 = 2 * right / max(2 * right + wrong + missed, 1)
-        if f1 > best:
-            best, best_value = f1, value
-    return best_value

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import members, offsets_of
 from kuzushiji.classify.level2_columns import Table
+from kuzushiji.classify.ngrams import FEATURES as LANGUAGE
 from kuzushiji.classify.segments import softmax
 
 _PRIOR_BOXES = 3.0
 """Boxes that the belief in the blend counts as, for each column of standard deviation 1."""
 
-_ENOUGH_BOXES = 20_000
+ENOUGH_BOXES = 10_000
 """More teach a dozen weights little: of more boxes, every so many are taken."""
 
 _RARE = np.float32(0.01)
@@ -28,8 +29,6 @@ _HALVINGS = 10
 _TOLERANCE = 1e-8
 _STEADY = 1e-9
 """Keeps the Hessian of columns that never differ within a box invertible."""
-
-_LANGUAGE = ("log_frequency", "log_after_one", "log_after_two", "log_before_one", "log_before_two")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return the names and values (m, p) of the columns of the linear model."""
     known = set(table.names)
     columns = {name: table.column(name) for name in table.names if _is_logit(name)}
-    columns |= {name: table.column(name) for name in ("votes", "is_seg_fp", *_LANGUAGE) if name in known}
+    columns |= {name: table.column(name) for name in ("votes", "is_seg_fp", *LANGUAGE) if name in known}
     seg_fp = table.column("is_seg_fp")
     columns["seg_fp_overlap"] = seg_fp * table.column("box_overlap")
     if "on_page" in known:
@@ -77,7 +76,7 @@ def fit_linear_start(
         weight: (n,) of each box; all the same by default.
     """
     weight = np.ones(len(table.offsets) - 1) if weight is None else weight
-    chosen = np.arange(0, len(weight), -(-len(weight) // _ENOUGH_BOXES))
+    chosen = np.arange(0, len(weight), -(-len(weight) // ENOUGH_BOXES))
     rows = members(table.offsets, chosen)
     table = Table(table.names, table.values[rows], offsets_of(np.diff(table.offsets)[chosen]))
     target, weight = target[rows], weight[chosen]

@@ -10,7 +10,12 @@ from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.reading_order import reading_order
 
-FEATURES = ("log_frequency", "log_after_one", "log_after_two", "log_before_one", "log_before_two")
+ORDER = 4
+"""Characters of the longest n-grams. On the demo's pages four told more than three, and five no more than four."""
+
+N_NEIGHBOURS = ORDER - 1
+_LENGTHS = ("one", "two", "three")
+FEATURES = ("log_frequency", *(f"log_after_{n}" for n in _LENGTHS), *(f"log_before_{n}" for n in _LENGTHS))
 
 _PRIOR = 4.0
 """Characters that the next shorter context counts as: one seen once or twice hardly changes the estimate."""
@@ -20,56 +25,67 @@ Keys = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NGrams:
-    """Counts of single characters, pairs and triples in reading order, of each fold.
+    """Counts of n-grams of 1 to `ORDER` characters in reading order, of each fold.
 
     Attributes:
         edge: The number that stands for the end of a page: the number of classes.
-        keys: For n = 1, 2, 3 the sorted distinct n-grams, one whole number each, digits to the base `edge + 1`.
-        counts: For n = 1, 2, 3 int32 (len(keys), folds).
+        keys: For each n the sorted distinct n-grams, one whole number each, digits to the base `edge + 1`.
+        counts: For each n int32 (len(keys), folds).
     """
 
     edge: int
-    keys: tuple[Keys, Keys, Keys]
-    counts: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+    keys: tuple[Keys, ...]
+    counts: tuple[NDArray[np.int32], ...]
+
+    @property
+    def n_folds(self) -> int:
+        """Folds whose characters are counted."""
+        return int(self.counts[0].shape[1])
 
     def log_probabilities(
         self,
         candidates: NDArray[np.int32],
         box: NDArray[np.int64],
-        before: NDArray[np.int32],
-        after: NDArray[np.int32],
+        before: NDArray[np.signedinteger],
+        after: NDArray[np.signedinteger],
         leave_out: Collection[int],
     ) -> NDArray[np.float32]:
         """Return what the language says of each candidate, (m, len(FEATURES)).
 
-        The log of the candidate's frequency, and by how much its log probability grows when the one or two characters
-        before it are known, and the same for those after it. Longer contexts are drawn towards the shorter ones.
+        The log of the candidate's frequency, and by how much its log probability grows when the one, two or three
+        characters before it are known, and the same for those after it. Longer contexts are drawn towards the shorter.
 
         Args:
             candidates: (m,) class numbers.
             box: (m,) the box of each candidate.
-            before: (n, 2) the characters read before each box, the nearest first.
-            after: (n, 2) the characters read after it.
+            before: (n, N_NEIGHBOURS) the characters read before each box, the nearest first.
+            after: (n, N_NEIGHBOURS) the characters read after it.
             leave_out: Folds whose truth is not used.
         """
-        kept = [fold for fold in range(self.counts[0].shape[1]) if fold not in leave_out]
-        totals = [counts[:, kept].sum(axis=1, dtype=np.int64) for counts in self.counts]
+        totals = self.totals(leave_out)
         base, of = self.edge + 1, candidates.astype(np.int64)
-        a1, a2 = before.astype(np.int64).T
-        b1, b2 = after.astype(np.int64).T
-        # How often a context occurs is looked up for each box, and not for each of its candidates.
-        contexts = [
-            self._count(totals, n, keys) for n, keys in ((1, a1), (2, a2 * base + a1), (1, b1), (2, b1 * base + b2))
-        ]
-        one_before, two_before, one_after, two_after = (counts[box] for counts in contexts)
+        before, after = before.astype(np.int64), after.astype(np.int64)
         single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * base)
-        after_one = self._given(totals, 2, (a1 * base)[box] + of, one_before, single)
-        after_two = self._given(totals, 3, ((a2 * base + a1) * base)[box] + of, two_before, after_one)
-        before_one = self._given(totals, 2, of * base + b1[box], one_after, single)
-        before_two = self._given(totals, 3, of * base**2 + (b1 * base + b2)[box], two_after, before_one)
-        gains = [np.log(part / single) for part in (after_one, after_two, before_one, before_two)]
-        columns: NDArray[np.float32] = np.stack([np.log(single), *gains]).astype(np.float32).T
+        columns = np.empty((len(of), len(FEATURES)), np.float32, order="F")
+        columns[:, 0] = np.log(single)
+        left, right = np.zeros((2, len(before)), np.int64)
+        after_them, before_them = single, single
+        for n in range(1, ORDER):
+            # How often a context occurs is looked up for each box, and not for each of its candidates.
+            left = before[:, n - 1] * base ** (n - 1) + left
+            right = right * base + after[:, n - 1]
+            keys = left[box] * base + of
+            after_them = self._given(totals, n + 1, keys, self._count(totals, n, left)[box], after_them)
+            keys = of * base**n + right[box]
+            before_them = self._given(totals, n + 1, keys, self._count(totals, n, right)[box], before_them)
+            columns[:, n] = np.log(after_them / single)
+            columns[:, N_NEIGHBOURS + n] = np.log(before_them / single)
         return columns
+
+    def totals(self, leave_out: Collection[int]) -> list[Keys]:
+        """Return for each n how often the n-grams occur in the folds that are not left out."""
+        kept = [fold for fold in range(self.n_folds) if fold not in leave_out]
+        return [counts[:, kept].sum(axis=1, dtype=np.int64) for counts in self.counts]
 
     def _given(
         self, totals: list[Keys], n: int, whole: Keys, context: NDArray[np.float64], shorter: NDArray[np.float64]
@@ -105,16 +121,16 @@ def count_ngrams(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, voca
     edge = len(vocabulary)
     classes = vocabulary.encode(truth.boxes["code"], "train.csv").astype(np.int64)
     streams = [_stream(truth, classes, folds == fold, edge) for fold in range(n_folds)]
-    keys, counts = zip(*(_count_all(streams, n, edge + 1) for n in (1, 2, 3)), strict=True)
+    keys, counts = zip(*(_count_all(streams, n, edge + 1) for n in range(1, ORDER + 1)), strict=True)
     return NGrams(edge, keys, counts)
 
 
 def _stream(truth: PageLabels, classes: Keys, chosen: NDArray[np.bool_], edge: int) -> Keys:
-    """Return the characters of the chosen pages in reading order, two `edge` between pages."""
+    """Return the characters of the chosen pages in reading order, `N_NEIGHBOURS` times `edge` between pages."""
     order = np.argsort(truth.page, kind="stable")
     starts = np.searchsorted(truth.page[order], np.arange(len(truth.image_ids) + 1))
     boxes_xywh = truth.boxes_xywh
-    ends = np.array([edge, edge], np.int64)
+    ends = np.full(N_NEIGHBOURS, edge, np.int64)
     parts = [ends]
     for page in np.flatnonzero(chosen).tolist():
         rows = order[starts[page] : starts[page + 1]]

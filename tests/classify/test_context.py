@@ -29,9 +29,9 @@ PAGE = [(50, 0, 10, 10), (50, 20, 10, 10), (50, 40, 10, 20), (10, 0, 20, 10)]
 
 def test_neighbours_in_reading_order():
     context = context_of(features_of(["A", "seg_fp", "B", "C"], PAGE))
-    assert context.before.tolist() == [[EDGE, EDGE], [A, EDGE], [A, EDGE], [B, A]]
+    assert context.before.tolist() == [[EDGE, EDGE, EDGE], [A, EDGE, EDGE], [A, EDGE, EDGE], [B, A, EDGE]]
     # seg_fp stands between its neighbours and does not part them; text runs on in the next column.
-    assert context.after.tolist() == [[B, C], [B, C], [C, EDGE], [EDGE, EDGE]]
+    assert context.after.tolist() == [[B, C, EDGE], [B, C, EDGE], [C, EDGE, EDGE], [EDGE, EDGE, EDGE]]
 
 
 def test_sizes_and_places():
@@ -62,14 +62,14 @@ def test_frequency_on_the_page():
 def test_read_in_another_way():
     features = features_of(["A", "seg_fp", "B", "C"], PAGE)
     context = context_of(features).read_as(features, np.array([C, A, SEG_FP, B], np.int32))
-    assert context.before.tolist() == [[EDGE, EDGE], [C, EDGE], [A, C], [A, C]]
-    assert context.after.tolist() == [[A, B], [B, EDGE], [B, EDGE], [EDGE, EDGE]]
+    assert context.before.tolist() == [[EDGE, EDGE, EDGE], [C, EDGE, EDGE], [A, C, EDGE], [A, C, EDGE]]
+    assert context.after.tolist() == [[A, B, EDGE], [B, EDGE, EDGE], [B, EDGE, EDGE], [EDGE, EDGE, EDGE]]
 
 
 def test_pages_are_not_neighbours():
     features = features_of(["A", "B", "C", "A"], PAGE, ["p_1", "p_2", "p_1", "p_2"])
     context = context_of(features)
-    assert context.before.tolist() == [[EDGE, EDGE], [EDGE, EDGE], [A, EDGE], [B, EDGE]]
+    assert context.before.tolist() == [[EDGE, EDGE, EDGE], [EDGE, EDGE, EDGE], [A, EDGE, EDGE], [B, EDGE, EDGE]]
 
 
 def test_taking_boxes():
@@ -84,5 +84,5 @@ def test_taking_boxes():
 def test_without_boxes():
     features = build_features([random_detailed(np.random.default_rng(0))], [["a"]], {}, 2).take(np.zeros(0, np.int64))
     context = context_of(features)
-    assert context.before.shape == (0, 2)
+    assert context.before.shape == (0, 3)
     assert context.on_page.tolist() == []

@@ -12,8 +12,9 @@ from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2 import AUTO, main, parse_args
+from kuzushiji.classify.level2_choice import choose, tune_seg_fp
 from kuzushiji.classify.level2_model import load_model
-from kuzushiji.classify.level2_training import choose, rounds_without, target_rows, tune_seg_fp
+from kuzushiji.classify.level2_training import rounds_without, target_rows
 from kuzushiji.data.labels import read_page_points
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
@@ -340,10 +341,10 @@ def test_bad_input_of_submission(wrong, trained, test_tables, runs, tiny_root, t
 
 # A file of the model, its new content, and what the message says.
 DAMAGED = [
-    ("level2.json", "{}", "expected a second level of format 1, got something else"),
+    ("level2.json", "{}", "expected a second level of format 2, got something else"),
     ("level2.json", "no json", "expected JSON, got something else"),
-    ("level2.json", '{"format": 1, "files": {}}', "expected a second level, got a damaged one"),
-    ("level2.json", '{"format": 1, "files": {"../x": ""}}', "expected the file that was saved with level2.json"),
+    ("level2.json", '{"format": 2, "files": {}}', "expected a second level, got a damaged one"),
+    ("level2.json", '{"format": 2, "files": {"../x": ""}}', "expected the file that was saved with level2.json"),
     ("fold1.lgb.txt", "tree\n", "expected the file that was saved with level2.json, got another"),
     ("fold1.xgb.json", None, "expected the file that was saved with level2.json, got another"),
     ("language.parquet", "x", "expected the file that was saved with level2.json, got another"),

@@ -6,7 +6,7 @@ import pytest
 from kuzushiji.artifacts.features import members
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2_columns import EXTENDED, REFERENCE, source_of
-from kuzushiji.classify.ngrams import count_ngrams
+from kuzushiji.classify.ngrams import FEATURES, count_ngrams
 from tests.tables import make_detailed, random_detailed
 
 
@@ -63,7 +63,7 @@ def test_language_says_nothing_of_seg_fp(source):
 
 def test_left_out_folds_change_the_language_only(source):
     all_of_them, without = source.table(), source.table({0})
-    language = {"log_frequency", "log_after_one", "log_after_two", "log_before_one", "log_before_two", "language_lead"}
+    language = {*FEATURES, "language_lead"}
     for name in all_of_them.names:
         assert np.array_equal(all_of_them.column(name), without.column(name), equal_nan=True) == (name not in language)
 
@@ -87,6 +87,16 @@ def test_read_in_another_way(source):
     again = source.read_as(scores)
     assert not np.array_equal(again.context.before, source.context.before)
     assert again.context.geometry is source.context.geometry
+
+
+def test_fewer_candidates(source):
+    kept = np.random.default_rng(1).random(len(source.features.candidates)) < 0.5
+    kept[source.features.offsets[1:] - 1] = True
+    fewer = source.keep(kept)
+    assert fewer.features.candidates.tolist() == source.features.candidates[kept].tolist()
+    assert np.diff(fewer.features.offsets).sum() == kept.sum()
+    for name in ("group0_log_probability", "votes", "on_page", "log_after_one", "box_overlap"):
+        np.testing.assert_array_equal(fewer.table().column(name), source.table().column(name)[kept])
 
 
 def test_many_columns_fit(source):

@@ -42,9 +42,11 @@ def test_counts_by_fold(ngrams):
     assert counted(ngrams, 3, [EDGE, EDGE, A]) == [[1, 1]]
     assert counted(ngrams, 2, [B, EDGE]) == [[1, 0]]
     assert counted(ngrams, 2, [C, A]) == []
+    assert counted(ngrams, 4, [A, B, A, B]) == [[1, 0]]
+    assert counted(ngrams, 4, [EDGE, EDGE, EDGE, A]) == [[1, 1]]
 
 
-def say(ngrams, leave_out=(), before=(A, EDGE), after=(EDGE, EDGE)):
+def say(ngrams, leave_out=(), before=(A, EDGE, EDGE), after=(EDGE, EDGE, EDGE)):
     candidates = np.array([A, B, C], np.int32)
     values = ngrams.log_probabilities(candidates, np.zeros(3, int), np.array([before]), np.array([after]), leave_out)
     return dict(zip(FEATURES, values.T, strict=True))
@@ -59,7 +61,7 @@ def test_after_a_comes_b(ngrams):
 
 def test_probabilities_by_hand(ngrams):
     told = say(ngrams)
-    # 6 characters and 10 ends of pages (2 at each end, shared within a fold: 2 + 2 and 2 + 2), 5 signs.
+    # 6 characters and 12 ends of pages (3 at each end of both pages with text), 5 signs.
     total = sum(int(counts[:, :].sum()) for counts in ngrams.counts[:1])
     frequency = (3 + 0.5) / (total + 0.5 * 5)
     assert told["log_frequency"][A] == pytest.approx(np.log(frequency), rel=1e-5)

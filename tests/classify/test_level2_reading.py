@@ -1,0 +1,85 @@
+"""Reading before boosting: what is ruled out, what stays, and what becomes of the truth."""
+
+import numpy as np
+import pytest
+
+from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.level2_columns import EXTENDED, source_of
+from kuzushiji.classify.level2_reading import N_READINGS, fit_readers, one_of_each, read, unread
+from kuzushiji.classify.level2_tables import true_classes
+from kuzushiji.classify.level2_training import target_rows
+from kuzushiji.classify.ngrams import count_ngrams
+from tests.tables import make_detailed, random_detailed
+
+
+def sources_and_targets(n_folds=3):
+    tables = [random_detailed(np.random.default_rng(fold), n_pages=8) for fold in range(n_folds)]
+    labels = tables[0].labels(tables[0].boxes["true"].to_numpy(object))
+    language = count_ngrams(labels, np.zeros(len(labels.image_ids), np.int32), n_folds, tables[0].vocabulary)
+    features = [build_features([table, table.top(4)], [["a"], ["b"]], {}, 4) for table in tables]
+    sources = {fold: source_of(part, EXTENDED, language) for fold, part in enumerate(features)}
+    targets = {fold: target_rows(part, true_classes(part)) for fold, part in enumerate(features)}
+    return sources, targets
+
+
+# Candidates of two boxes, the last of each seg_fp; which is right; what comes of it.
+RIGHT = [
+    ([False, True, False, False, True], [False, True, False, False, True]),
+    ([False, False, False, True, False], [False, False, True, True, False]),
+    ([False] * 5, [False, False, True, False, True]),
+]
+
+
+@pytest.mark.parametrize(("right", "whole"), RIGHT)
+def test_a_box_without_its_truth_is_no_character(right, whole):
+    assert one_of_each(np.array(right), np.array([0, 3, 5])).tolist() == whole
+
+
+def test_without_boxes():
+    assert one_of_each(np.zeros(0, bool), np.zeros(1, np.int64)).tolist() == []
+
+
+def test_what_the_blend_rules_out_is_left_out():
+    rows = [("p", i, "A", [("A", 20.0), ("B", 19.0), ("C", 1.0)]) for i in range(9)]
+    features = build_features([make_detailed(rows)], [["a"]], {}, 3)
+    source = source_of(features, EXTENDED, None)
+    targets = {0: target_rows(features, true_classes(features))}
+    readers, readings = fit_readers({0: source}, targets, {0: ()})
+    assert len(readers) == N_READINGS
+    left = features.vocabulary.decode(readings[0].source.features.candidates).tolist()
+    assert "C" not in left
+    assert left.count("A") == left.count("seg_fp") == 9
+
+
+def test_readers_read_other_boxes_as_those_they_were_fitted_to():
+    sources, targets = sources_and_targets()
+    readers, readings = fit_readers(sources, targets, dict.fromkeys(sources, ()))
+    for fold, source in sources.items():
+        again = read(source, readers, ())
+        np.testing.assert_array_equal(again.kept, readings[fold].kept)
+        np.testing.assert_array_equal(again.source.context.before, readings[fold].source.context.before)
+
+
+def test_every_box_keeps_seg_fp_and_one_right_candidate():
+    sources, targets = sources_and_targets()
+    readers, readings = fit_readers(sources, targets, dict.fromkeys(sources, ()))
+    for fold, reading in readings.items():
+        features = reading.source.features
+        last = features.offsets[1:] - 1
+        assert (features.candidates[last] == features.vocabulary.seg_fp).all()
+        assert (np.add.reduceat(reading.target(targets[fold]), features.offsets[:-1], dtype=int) == 1).all()
+
+
+def test_scores_of_all_candidates():
+    sources, _ = sources_and_targets(1)
+    reading = unread(sources[0]).keep(np.arange(len(sources[0].features.candidates)) % 2 == 0)
+    every = reading.spread(np.ones(reading.kept.sum(), np.float32))
+    assert (every[::2] == 1).all()
+    assert (every[1::2] == -np.inf).all()
+
+
+def test_no_readers_change_nothing():
+    sources, _ = sources_and_targets(1)
+    reading = read(sources[0], (), ())
+    assert reading.source is sources[0]
+    assert reading.kept.all()
