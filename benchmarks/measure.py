@@ -19,9 +19,9 @@ def measured(words: Sequence[str], rows: int | None = None, **environment: str) 
     for a number of rows, rows a second.
     """
     started = time.perf_counter()
-    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": paths, **environment}
-    process = subprocess.Popen([sys.executable, *words], env=environment, stdout=sys.stderr)
+    process = subprocess.Popen(
+        [sys.executable, *words], env={**child_environment(), **environment}, stdout=sys.stderr
+    )  # fmt: skip
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if status:
@@ -32,6 +32,12 @@ def measured(words: Sequence[str], rows: int | None = None, **environment: str) 
         "peak_gb": round(usage.ru_maxrss / 2**20, 2),
     }
     return result if rows is None else {**result, "rows_per_second": round(rows / seconds)}
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a process that is to find the packages here."""
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": paths}
 
 
 def machine() -> str:

@@ -45,14 +45,18 @@ class Losses:
         values = torch.stack([value.detach().float() for value in (output.loss, *output.metrics.values())])
         self._waiting.append(_Waiting(update, rate, names, values, output.weight, output.samples))
 
+    def values(self) -> list[float]:
+        """Return the losses that have not been counted, of this process; waits for the device."""
+        losses: list[float] = self._rows()[:, 0].tolist()
+        return losses
+
     def check(self) -> None:
         """Look at the losses of this process without counting them.
 
         Raises:
             InputError: one is not finite; names the first such step, its rate and its pages.
         """
-        losses = self._rows()[:, 0].tolist()
-        for batch, loss in zip(self._waiting, losses, strict=True):
+        for batch, loss in zip(self._waiting, self.values(), strict=True):
             if not math.isfinite(loss):
                 samples = f", samples {', '.join(batch.samples)}" if batch.samples else ""
                 raise InputError(

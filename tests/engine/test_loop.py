@@ -344,6 +344,48 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_best_weights(tmp_path):
     assert (tmp_path / MODEL_BEST).read_bytes() == best
 
 
+def test_a_loss_that_is_not_finite_is_found_before_anything_is_written(tmp_path):
+    """Losses are looked at every 50 updates here, and at the end of an epoch: before its evaluation."""
+    training = make_training(tmp_path, log_every=50)
+    bad = dataclasses.replace(training, step=nan_at(training.step, 3))
+    with pytest.raises(InputError, match=r"finite loss, got nan in epoch 1, step 0 .* samples page_3\)"):
+        fit(bad)
+    assert not (tmp_path / MODEL_BEST).exists() and not (tmp_path / CHECKPOINT).exists()
+
+
+def test_what_a_loss_that_is_not_finite_breaks_is_not_what_is_reported(tmp_path):
+    """A detector may fail on what weights without a value propose, before the loss is looked at."""
+    training = make_training(tmp_path, log_every=50)
+    step = raising_after(nan_at(training.step, 3), 5, RuntimeError("boxes without a size"))
+    with pytest.raises(InputError, match="finite loss, got nan in epoch 1"):
+        fit(dataclasses.replace(training, step=step))
+
+
+def nan_at(step, calls: int):
+    """Return `step`, but its call number `calls` has a loss that is not finite."""
+    count = 0
+
+    def wrapped(batch):
+        nonlocal count
+        count += 1
+        output = step(batch)
+        return (
+            dataclasses.replace(output, loss=output.loss * math.nan, samples=["page_3"]) if count == calls else output
+        )
+
+    return wrapped
+
+
+@pytest.mark.parametrize("log_every", [1, 3, 100])
+def test_when_losses_are_looked_at_changes_nothing(tmp_path, undisturbed, log_every):
+    fit(make_training(tmp_path, log_every=log_every))
+    own, other = (load_checkpoint(folder / CHECKPOINT) for folder in (tmp_path, undisturbed))
+    assert_equal(own["model"], other["model"], "model")
+    epochs = [[event for event in events_without_seconds(folder) if event["kind"] == "epoch"]
+              for folder in (tmp_path, undisturbed)]  # fmt: skip
+    assert epochs[0] == epochs[1]
+
+
 def test_too_little_memory_says_what_to_lower(tmp_path):
     training = make_training(tmp_path)
     with pytest.raises(InputError, match="toy.train: the memory of the device does not suffice: lower --batch"):

@@ -32,6 +32,13 @@ def test_frozen_parameters_are_left_out():
     assert not any(p is q for q in model[2].parameters() for g in optimizer.param_groups for p in g["params"])
 
 
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_all_weights_are_updated_by_one_kernel_where_the_device_has_one(name):
+    assert build_optimizer(net().parameters(), name, 0.1).defaults["fused"] is True
+    on_meta = net().to("meta")  # stands for a device that has none
+    assert build_optimizer(on_meta.parameters(), name, 0.1).defaults["fused"] is False
+
+
 def test_unknown_name():
     with pytest.raises(InputError, match="--optimizer: expected one of sgd, adamw, got 'adam'"):
         build_optimizer(net().parameters(), "adam", 0.1)

@@ -29,6 +29,22 @@ def test_float16_with_a_scaler_where_the_device_only_emulates_bfloat16(monkeypat
     assert precision.scaler.is_enabled() == (dtype == torch.float16)
 
 
+def test_a_gpu_that_does_not_compute_in_half_precision(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (3, 5))
+    with pytest.raises(InputError, match="--opt-level O1: cuda does not compute in half precision, expected --opt-le"):
+        Precision.from_level("O1", torch.device("cuda"))
+
+
+def test_a_device_without_autocast():
+    with pytest.raises(InputError, match="--opt-level O1: meta does not compute in half precision"):
+        Precision.from_level("O1", torch.device("meta"))
+
+
+@pytest.mark.parametrize(("level", "dtype"), [("O0", torch.float32), ("O1", torch.bfloat16), ("O3", torch.bfloat16)])
+def test_models_of_apex_are_applied_under_autocast(level, dtype):
+    assert Precision.for_inference(level, CPU).dtype == dtype
+
+
 @pytest.mark.parametrize("level", ["O4", "o1", ""])
 def test_unknown_levels(level):
     with pytest.raises(InputError, match="--opt-level: expected one of O0, O1"):

@@ -1,0 +1,31 @@
+"""Too little memory: which errors are meant."""
+
+import pytest
+import torch
+
+from kuzushiji.engine.memory import enough_memory
+from kuzushiji.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("error", "of"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "device"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"), "machine"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"), "machine"),
+    ],
+)
+def test_one_line_that_says_what_to_lower(error, of):
+    expected = f"^pages: the memory of the {of} does not suffice: lower it$"
+    with pytest.raises(InputError, match=expected), enough_memory("pages", "lower it"):
+        raise error
+
+
+def test_the_real_allocator():
+    with pytest.raises(InputError, match="does not suffice"), enough_memory("pages", "lower it"):
+        torch.empty(1 << 52, dtype=torch.uint8)
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shapes"), enough_memory("pages", "lower it"):
+        raise RuntimeError("shapes do not fit")
