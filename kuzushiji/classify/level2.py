@@ -58,8 +58,8 @@ class Config:
     tables: tuple[Path, ...] = option(
         dataclasses.MISSING,
         "Detailed tables, which say what is true, features of the same boxes, and extra columns made for these "
-        "features, in any order: each file says itself which it is. Several features of the same test pages, such as one "
-        "of each fold's models, are views whose probabilities are averaged.",
+        "features, in any order: each file says itself which it is. Several features of the same test pages, such as "
+        "one of each fold's models, are views whose probabilities are averaged.",
         positional=True, nargs="+", metavar="DETAILED|FEATURES", type=Path,
     )  # fmt: skip
     save_model: Path | None = option(
