@@ -39,6 +39,7 @@ def learning_curves(runs: Sequence[Run]) -> str:
     """
     if not any(run.events for run in runs):
         return ""
+    last_step = max((event["step"] for run in runs for event in run.events), default=0)
     figure = _figure(_ROW)
     for position, (key, title) in enumerate(_CURVES, start=1):
         axes = figure.add_subplot(1, len(_CURVES), position)
@@ -51,6 +52,7 @@ def learning_curves(runs: Sequence[Run]) -> str:
             if key == "valid_f1" and run.held_out is not None:
                 last = max((event["step"] for event in run.events), default=0)
                 axes.plot(last, run.held_out.f1, "*", markersize=9, color=color)
+        axes.set_xlim(0, 1.03 * max(1, last_step))
         _label(axes, title, "updates")
     if figure.axes[0].lines:
         figure.axes[0].legend(fontsize=7)
