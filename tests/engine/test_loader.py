@@ -95,9 +95,11 @@ def test_workers_end_when_their_parent_is_killed(sample, tmp_path):
     script.write_text(PARENT.format(sample=sample))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
-    workers = {int(parent.stdout.readline()) for _ in range(4)}
+    try:
+        workers = {int(parent.stdout.readline()) for _ in range(4)}
+    finally:
+        parent.kill()
     assert len(workers) == 2
-    parent.kill()
     parent.wait(timeout=30)
     deadline = time.monotonic() + 30
     while any(map(is_alive, workers)) and time.monotonic() < deadline:
