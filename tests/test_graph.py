@@ -1,0 +1,218 @@
+"""Over the whole graph of the chain: what is touched makes run again exactly what depends on it.
+
+The commands are those of run-all.sh, and command lines, records and locks are real; only the work is not done: a stage
+that has to run writes files that depend on its parameters and inputs alone.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kuzushiji.record import StageRecord
+
+ROOT = Path(__file__).parent.parent
+NOT_RECORDED = ("kuzushiji.demo", "kuzushiji.data.check", "kuzushiji.report")
+KINDS = ("", "-resnet10t", "-resnet10t-pseudo-ft", "-resnet10t-pseudo")
+FOLDS = (0, 1)
+TRAIN_KINDS, PSEUDO_KINDS = KINDS[:2], KINDS[2:]
+BLENDS = [f"blend-{name}.csv" for name in (*(f"clf{kind}" for kind in KINDS), "backbones", "all")]
+
+Touch = Callable[[Path], object]
+
+
+class Chain:
+    """The chain in a folder: `run` gives every command once more and returns the stages that ran."""
+
+    def __init__(self, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runs = runs
+        environment = {**os.environ, "RUNS": str(runs)}
+        printed = subprocess.run(
+            ["bash", "run-all.sh", "tiny", "--dry-run"], cwd=ROOT, env=environment, check=True, capture_output=True,
+            text=True,
+        ).stdout  # fmt: skip
+        words = [shlex.split(line)[2:] for line in printed.splitlines() if line.startswith("python -m ")]
+        self.commands = [command for command in words if command[0] not in NOT_RECORDED]
+        self.ran: list[str] = []
+        decide = StageRecord.needs_run
+
+        def needs_run(record: StageRecord, *, force: bool = False) -> bool:
+            if decide(record, force=force):
+                self.ran.append(str(record.path.relative_to(runs)))
+                imitate(record)
+            return False
+
+        monkeypatch.setattr(StageRecord, "needs_run", needs_run)
+
+    def run(self) -> set[str]:
+        """Give all commands."""
+        self.ran = []
+        for module, *words in self.commands:
+            assert importlib.import_module(module).main(words) == 0
+        assert len(set(self.ran)) == len(self.ran)
+        return set(self.ran)
+
+
+def imitate(record: StageRecord) -> None:
+    """Write outputs that depend on what the stage says it depends on, and its record."""
+    content = json.dumps({**record._describe(), "inputs": sorted(record.input_digests().values())}, sort_keys=True)
+    for path in record.outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(hashlib.sha256(f"{path.name} {content}".encode()).hexdigest())
+    record.finish()
+
+
+@pytest.fixture
+def chain(tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """A chain that has been through once."""
+    shutil.copytree(tiny_root, tmp_path / "runs" / "books")
+    chain = Chain(tmp_path / "runs", monkeypatch)
+    chain.all = chain.run()
+    return chain
+
+
+def records(chain: Chain) -> dict[str, dict[str, list[str]]]:
+    """Return inputs and outputs of each stage, by its record."""
+    return {name: json.loads((chain.runs / name).read_text()) for name in chain.all}
+
+
+def after(chain: Chain, touched: set[str]) -> set[str]:
+    """Return the stages that depend on files, over any number of steps."""
+    found: set[str] = set()
+    while True:
+        more = {name for name, record in records(chain).items() if touched & record["inputs"].keys()} - found
+        if not more:
+            return found
+        found |= more
+        touched = {output for name in more for output in records(chain)[name]["outputs"]}
+
+
+def of_folds(place: str) -> set[str]:
+    return {place.format(fold=fold) for fold in FOLDS}
+
+
+def classify(kinds: tuple[str, ...], *parts: str) -> set[str]:
+    return {f"clf-fold{fold}{kind}/record-{part}.json" for fold in FOLDS for kind in kinds for part in parts}
+
+
+SEGMENT = {f"segment-fold{fold}/record-{part}.json" for fold in FOLDS for part in ("train", "oof", "test")}
+AFTER_BLEND = {f"{name}.record.json" for name in BLENDS}
+LEVEL2_FEATURES = of_folds("level2_features_fold{fold}.parquet.record.json")
+LEVEL2_TEST_FEATURES = of_folds("level2_features_test_fold{fold}.parquet.record.json")
+LEVEL2 = {"level2_models/record-level2.json", "submission.csv.record.json"}
+ALL = (
+    SEGMENT
+    | {"segment_clf_gt.csv.record.json", "segment_test_predictions.csv.record.json", "pseudolabels.csv.gz.record.json"}
+    | classify(KINDS, "train", "oof", "test")
+    | AFTER_BLEND | LEVEL2_FEATURES | LEVEL2_TEST_FEATURES | LEVEL2
+)  # fmt: skip
+ONLY_OF_TRAINING_PAGES = (
+    {f"segment-fold{fold}/record-{part}.json" for fold in FOLDS for part in ("train", "oof")}
+    | {"segment_clf_gt.csv.record.json"}
+    | classify(TRAIN_KINDS, "train", "oof")
+)  # fmt: skip
+AFTER_TEST_BOXES = (
+    classify(KINDS, "test") | {"pseudolabels.csv.gz.record.json"} | classify(PSEUDO_KINDS, "train", "oof")
+    | AFTER_BLEND | LEVEL2_FEATURES | LEVEL2_TEST_FEATURES | LEVEL2
+)  # fmt: skip
+
+
+def append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def test_the_graph_has_every_stage_and_only_raw_files_have_no_writer(chain):
+    assert chain.all == ALL
+    written = {name for record in records(chain).values() for name in record["outputs"]}
+    read = {name for record in records(chain).values() for name in record["inputs"]}
+    assert {str(Path(name).relative_to(chain.runs)) for name in read - written} == {
+        "books/train.csv", "books/sample_submission.csv", "books/train_images", "books/test_images",
+    }  # fmt: skip
+
+
+def test_the_same_again_runs_nothing(chain):
+    assert chain.run() == set()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("train.csv", ALL),
+        ("train_images/100000001_00001_1.jpg", ALL),
+        ("test_images/test_100000001_00001_1.jpg", ALL - ONLY_OF_TRAINING_PAGES),
+        (
+            "sample_submission.csv",  # also read by what makes submissions
+            ALL - ONLY_OF_TRAINING_PAGES,
+        ),
+        ("unicode_translation.csv", set()),
+        ("solution.csv", set()),  # the truth of the test pages is nobody's input
+    ],
+)
+def test_touching_a_raw_file(chain, raw, expected):
+    path = chain.runs / "books" / raw
+    before = after(chain, {str(path), str(path.parent)})
+    append(path)
+    ran = chain.run()
+    assert ran == expected
+    assert ran == before
+
+
+def test_touching_any_output_makes_its_own_stage_run_and_nothing_else(chain):
+    """It writes the same again, so that what depends on it is as it was."""
+    outputs = {name: record["outputs"] for name, record in sorted(records(chain).items())}
+    for number in range(max(map(len, outputs.values()))):
+        for half in range(2):  # the other half shows that a touched neighbour does not matter
+            touched = [name for name in list(outputs)[half::2] if number < len(outputs[name])]
+            for name in touched:
+                append(Path(list(outputs[name])[number]))
+            assert chain.run() == set(touched)
+
+
+def test_removing_a_record_makes_its_own_stage_run_and_nothing_else(chain):
+    for half in range(2):
+        removed = sorted(chain.all)[half::2]
+        for name in removed:
+            (chain.runs / name).unlink()
+        assert chain.run() == set(removed)
+
+
+FOLD_0 = {f"segment-fold0/record-{part}.json" for part in ("train", "oof", "test")}
+CLASSIFIER_0 = {f"clf-fold0/record-{part}.json" for part in ("train", "oof", "test")}
+PSEUDOLABEL = {"pseudolabels.csv.gz.record.json"}
+FUSED = {"segment_test_predictions.csv.record.json"}
+AFTER_PSEUDOLABEL = (
+    classify(PSEUDO_KINDS, "train", "oof", "test") | LEVEL2_FEATURES | LEVEL2_TEST_FEATURES | LEVEL2
+    | {f"blend-{name}.csv.record.json" for name in (*(f"clf{kind}" for kind in PSEUDO_KINDS), "all")}
+)  # fmt: skip
+BLENDS_WITH_FIRST = {f"blend-{name}.csv.record.json" for name in ("clf", "backbones", "all")}
+
+
+@pytest.mark.parametrize(
+    ("module", "place", "words", "expected"),
+    [
+        ("segment.main", "segment-fold0", "--lr 0.5", FOLD_0 | (ALL - SEGMENT)),
+        ("segment.fuse", "segment_test_predictions.csv", "--score-threshold 0.5", FUSED | AFTER_TEST_BOXES),
+        ("classify.main", "clf-fold0", "--lr 0.5", CLASSIFIER_0 | PSEUDOLABEL | AFTER_PSEUDOLABEL | BLENDS_WITH_FIRST),
+        ("classify.pseudolabel", "pseudolabels.csv.gz", "--min-gap 3", PSEUDOLABEL | AFTER_PSEUDOLABEL),
+        ("classify.blend", "blend-all.csv", "--top-k 2", {"blend-all.csv.record.json"}),
+        ("classify.level2", "level2_models", "--lr 0.5", LEVEL2),
+        ("segment.main", "segment-fold0", "--workers 7", set()),  # changes no result
+    ],
+)
+def test_other_parameters_of_one_stage(chain, module, place, words, expected):
+    for command in chain.commands:
+        if command[0] == f"kuzushiji.{module}" and str(chain.runs / place) in command:
+            command += words.split()
+    assert chain.run() == expected
+
+
+def test_force_runs_everything_again(chain):
+    chain.commands = [[*command, "--force"] for command in chain.commands]
+    assert chain.run() == ALL
