@@ -12,6 +12,7 @@ from kuzushiji.classify.backbones import backbone_info, build_backbone
 from kuzushiji.classify.models import ModelConfig, build_model
 from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.errors import InputError
+from tests.published import assert_filled, without_random_start, write_published
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,24 @@ def test_a_published_file_fills_every_layer(tmp_path: Path, name: str) -> None:
     from_file = {value.sum().item() for value in published.values()}
     filled = [value for key, value in backbone.state_dict().items() if not key.endswith("num_batches_tracked")]
     assert filled and all(value.sum().item() in from_file for value in filled)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        *((name, name) for name in ("resnet34", "resnet50", "resnet101", "resnet152")),
+        ("resnext101_32x8d_wsl", "resnext101_32x8d"),  # under which names of layers Facebook published it
+    ],
+)
+def test_each_of_the_reference_s_backbones_is_filled_to_the_last_layer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, published: str
+) -> None:
+    numbers = write_published(tmp_path / "weights.pth", published)
+    without_random_start(monkeypatch)
+    backbone = build_backbone(name, pretrained=False, weights=tmp_path / "weights.pth")
+    assert_filled(backbone.named_as_published, numbers)
+    used = set(backbone.named_as_published.state_dict())
+    assert {key.split(".")[0] for key in numbers if key not in used} == {"layer4", "fc"}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "hgnetv2_b0"])

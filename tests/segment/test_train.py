@@ -11,6 +11,7 @@ from kuzushiji.segment.dataset import Crop, collate_crops
 from kuzushiji.segment.main import parse_args
 from kuzushiji.segment.model import build_model, detector_config
 from kuzushiji.segment.train import build_schedule, build_step, crop_spec
+from tests.published import assert_filled, without_random_start, write_published
 
 RUN = ["--output-dir", "run"]
 
@@ -94,6 +95,20 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
     torch.manual_seed(2)
     filled = build_model(config).get_submodule("backbone.body").state_dict()
     assert all(torch.equal(filled[name], value) for name, value in source.items())
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_every_backbone_is_filled_to_the_last_layer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: int
+) -> None:
+    numbers = write_published(tmp_path / "weights.pth", f"resnet{depth}")
+    without_random_start(monkeypatch)
+    words = (
+        f"--model fasterrcnn_resnet{depth}_fpn --weights {tmp_path / 'weights.pth'} --fpn-channels 8 --box-head-size 8"
+    )
+    body = build_model(parse_args([*RUN, *words.split()])).get_submodule("backbone.body")
+    assert_filled(body, numbers)
+    assert {key.split(".")[0] for key in numbers if key not in body.state_dict()} == {"fc"}
 
 
 def has_gradient(model: nn.Module) -> bool:
