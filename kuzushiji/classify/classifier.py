@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model
 from kuzushiji.data.vocabulary import Vocabulary
@@ -67,8 +69,7 @@ def load_classifier(path: Path, precision: Precision, config: ClassifyConfig | N
     Raises:
         InputError: the checkpoint is missing, damaged or another stage's; a given flag contradicts it.
     """
-    state = load_checkpoint(path)
-    model_config, vocabulary, test_height = _read_meta(path, state["meta"])
+    model_config, vocabulary, test_height, weights = read_classifier_state(path)
     given = {name: getattr(config, name) for name in config.given} if config is not None else {}
     for name in _ARCHITECTURE:
         stored = getattr(model_config, name)
@@ -80,11 +81,25 @@ def load_classifier(path: Path, precision: Precision, config: ClassifyConfig | N
     frozen_start = config is not None and config.frozen_start
     model = build_model(model_config, len(vocabulary), pretrained=False, frozen_start=frozen_start)
     try:
-        model.load_state_dict(state["ema"]["model"] if "ema" in state else state["model"])
-    except (KeyError, RuntimeError) as error:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
         raise InputError(f"{path}: expected the weights of {model_config}, got others ({error})") from error
     place(model, precision.device)
     return Classifier(model, model_config, vocabulary, given.get("test_height", test_height))
+
+
+def read_classifier_state(path: Path) -> tuple[ModelConfig, Vocabulary, int, Mapping[str, Tensor]]:
+    """Return what a checkpoint holds: the model's config, its vocabulary, its page height in pixels, its weights.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or another stage's.
+    """
+    state = load_checkpoint(path)
+    meta = _read_meta(path, state["meta"])
+    try:
+        return *meta, state["ema"]["model"] if "ema" in state else state["model"]
+    except KeyError as error:
+        raise InputError(f"{path}: expected a checkpoint with the weights of a model, it has none") from error
 
 
 def meta_of(classifier: Classifier, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The models of a run folder together: what reads a page whose characters and boxes nobody knows."""

@@ -1,0 +1,192 @@
+"""Which models a folder has: of a run (`segment-fold*`, `clf-fold*`, `level2_models`) or exported. Knows no torch."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.errors import InputError
+from kuzushiji.files import read_json, sha256_of_file
+
+BUNDLE_FILE = "bundle.json"
+"""Describes an exported folder; without it a folder is one of a run."""
+
+FORMAT = "kuzushiji-bundle-1"
+LEVEL2 = "level2_models"
+LEVEL2_FILE = "level2.json"
+_WEIGHTS = "model_best.pth"
+_DETECTOR = re.compile(r"segment-fold(?P<fold>\d+)")
+_CLASSIFIER = re.compile(r"(?P<stage>clf)-fold(?P<fold>\d+)(?P<suffix>-.+)?")
+_FUSED = "segment_test_predictions.csv.record.json"
+_FEATURES = "level2_features*fold*.record.json"
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the boxes of several detectors become one set, as of `kuzushiji.segment.fuse`.
+
+    Attributes:
+        min_votes: Detectors that must have found a box; 0: more than half of them.
+        iou_threshold: Boxes with a greater IoU are the same.
+        score_threshold: Least mean score.
+    """
+
+    min_votes: int = 0
+    iou_threshold: float = 0.55
+    score_threshold: float = 0.0
+
+    def votes(self, n_detectors: int) -> int:
+        """Return the least number of detectors."""
+        return min(self.min_votes or n_detectors // 2 + 1, n_detectors)
+
+
+@dataclass(frozen=True)
+class ClassifierFile:
+    """A trained classifier.
+
+    Attributes:
+        kind: Of model, such as `clf-resnet10t`: the folder's name without its fold.
+        fold: That it has not seen.
+        path: Its weights.
+    """
+
+    kind: str
+    fold: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of its folder or file, without an ending."""
+        stage, _, suffix = self.kind.partition("-")
+        return f"{stage}-fold{self.fold}{'-' if suffix else ''}{suffix}"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The models of a folder.
+
+    Attributes:
+        folder: The folder.
+        detectors: Weights of the detectors, by fold.
+        classifiers: Of the classifiers, by kind and fold; the kinds in the order in which the second level knows them.
+        level2: Folder of the second level; None where there is none.
+        fusion: How boxes are fused.
+        description: Content of `bundle.json`; None for a folder of a run.
+    """
+
+    folder: Path
+    detectors: tuple[Path, ...]
+    classifiers: tuple[ClassifierFile, ...]
+    level2: Path | None
+    fusion: Fusion
+    description: dict[str, Any] | None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of classifiers, in order."""
+        return tuple(dict.fromkeys(item.kind for item in self.classifiers))
+
+    def paths(self) -> list[Path]:
+        """Return every file that decides what is read."""
+        level2 = [self.level2 / LEVEL2_FILE] if self.level2 else []
+        return [*self.detectors, *(item.path for item in self.classifiers), *level2]
+
+
+def find_models(folder: Path) -> ModelFiles:
+    """Return the models in a run folder or in a folder that `kuzushiji.export` wrote.
+
+    Raises:
+        InputError: there is no such folder; it lacks a detector or a classifier; a file of an exported folder is
+            missing or says something else.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of models (of run-all.sh or kuzushiji.export), got none")
+    return _exported(folder) if (folder / BUNDLE_FILE).exists() else _of_run(folder)
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return 16 hexadecimal digits that differ where the content of the files does."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(sha256_of_file(path).encode())
+    return digest.hexdigest()[:16]
+
+
+def _of_run(folder: Path) -> ModelFiles:
+    trained = [path for path in sorted(folder.iterdir()) if (path / _WEIGHTS).is_file()]
+    detectors = [(int(match["fold"]), path) for path in trained if (match := _DETECTOR.fullmatch(path.name))]
+    found = [(match, path) for path in trained if (match := _CLASSIFIER.fullmatch(path.name))]
+    _check_any(folder, "detector", "segment-fold*", detectors)
+    _check_any(folder, "classifier", "clf-fold*", found)
+    level2 = folder / LEVEL2 if (folder / LEVEL2 / LEVEL2_FILE).is_file() else None
+    kinds = _kinds_of_level2(folder) if level2 else []
+    classifiers = [
+        ClassifierFile(f"{match['stage']}{match['suffix'] or ''}", int(match["fold"]), path / _WEIGHTS)
+        for match, path in found
+    ]
+    place = {kind: number for number, kind in enumerate(kinds)}
+    classifiers.sort(key=lambda item: (place.get(item.kind, len(place)), item.kind, item.fold))
+    return ModelFiles(
+        folder=folder,
+        detectors=tuple(path / _WEIGHTS for _, path in sorted(detectors)),
+        classifiers=tuple(classifiers),
+        level2=level2,
+        fusion=_fusion_of(folder),
+        description=None,
+    )
+
+
+def _exported(folder: Path) -> ModelFiles:
+    path = folder / BUNDLE_FILE
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise InputError(f"{path}: expected a description of models ({FORMAT}), got something else")
+    try:
+        detectors = tuple(folder / _plain(item["file"]) for item in value["detectors"])
+        classifiers = tuple(
+            ClassifierFile(item["kind"], int(item["fold"]), folder / _plain(item["file"]))
+            for item in value["classifiers"]
+        )
+        level2 = folder / LEVEL2 if value["level2"] else None
+        fusion = Fusion(**value["fusion"])
+    except (KeyError, TypeError, ValueError) as error:
+        expected = f"expected a description of models ({FORMAT})"
+        raise InputError(f"{path}: {expected}, got a damaged one ({error!r})") from error
+    files = ModelFiles(folder, detectors, classifiers, level2, fusion, value)
+    _check_any(folder, "detector", "a detector's weights", detectors)
+    _check_any(folder, "classifier", "a classifier's weights", classifiers)
+    missing = [item for item in files.paths() if not item.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]}: expected the file that {BUNDLE_FILE} names, it is missing")
+    return files
+
+
+def _check_any(folder: Path, what: str, pattern: str, found: Iterable[object]) -> None:
+    if not any(True for _ in found):
+        weights = f"{pattern}/{_WEIGHTS}" if "*" in pattern else pattern
+        raise InputError(f"{folder}: expected at least one {what} ({weights}), got none")
+
+
+def _plain(name: str) -> str:
+    """Return a file's name; ValueError where it would lead out of its folder."""
+    if not name or Path(name).name != name:
+        raise ValueError(f"{name!r} is no name of a file")
+    return name
+
+
+def _kinds_of_level2(folder: Path) -> list[str]:
+    """Return the kinds of models in the order of the second level's groups; empty where no record tells."""
+    for record in sorted(folder.glob(_FEATURES)):
+        groups = read_json(record).get("parameters", {}).get("groups", [])
+        matches = [_CLASSIFIER.fullmatch(Path(group[0]).parent.name) for group in groups if group]
+        if matches and all(matches):
+            return [f"{match['stage']}{match['suffix'] or ''}" for match in matches if match]
+    return []
+
+
+def _fusion_of(folder: Path) -> Fusion:
+    record = folder / _FUSED
+    found = read_json(record).get("parameters", {}) if record.is_file() else {}
+    return Fusion(**{name: value for name, value in found.items() if name in Fusion.__dataclass_fields__})

@@ -1,0 +1,90 @@
+"""The models of a folder, loaded and ready to read."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from detection.faster_rcnn import build_detector
+from kuzushiji.bundle.files import ModelFiles, digest_of
+from kuzushiji.bundle.models import (
+    Bundle,
+    Classifier,
+    ClassifierSpec,
+    Detector,
+    DetectorSpec,
+    Stored,
+    check_level2,
+    check_same_vocabulary,
+)
+from kuzushiji.bundle.stored import read_classifier, read_detector
+from kuzushiji.classify.level2_model import load_model
+from kuzushiji.classify.models import build_model
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.precision import Precision, place
+from kuzushiji.errors import InputError
+
+
+def load_bundle(
+    files: ModelFiles,
+    device: torch.device,
+    *,
+    level2: bool = True,
+    opt_level: str | None = None,
+    n_tta: int | None = None,
+) -> Bundle:
+    """Load all models of a folder.
+
+    Args:
+        files: What `find_models` found.
+        device: Where they run.
+        level2: Whether the second level is used, if it is there.
+        opt_level: Number format, in place of each run's own.
+        n_tta: Sizes of a page for the classifiers, in place of each run's own.
+
+    Raises:
+        InputError: a file is damaged or of another stage; classifiers of different vocabularies; a second level that
+            does not fit the classifiers.
+    """
+    detectors = [_detector(read_detector(files, path), device, opt_level) for path in files.detectors]
+    classifiers: list[Classifier] = []
+    vocabulary: Vocabulary | None = None
+    for item in files.classifiers:
+        stored = read_classifier(files, item)
+        assert stored.vocabulary is not None
+        vocabulary = vocabulary or stored.vocabulary
+        check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
+        classifiers.append(_classifier(stored, device, opt_level, n_tta))
+    assert vocabulary is not None
+    bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, digest_of(files.paths()))
+    if not (level2 and files.level2):
+        return bundle
+    model = load_model(files.level2)
+    check_level2(model, bundle, files.level2)
+    return Bundle(bundle.detectors, bundle.fusion, bundle.classifiers, vocabulary, model, bundle.digest)
+
+
+def _detector(stored: Stored, device: torch.device, opt_level: str | None) -> Detector:
+    spec: DetectorSpec = stored.spec
+    model: nn.Module = build_detector(spec.config)
+    _fill(model, stored)
+    return Detector(spec, place(model, device).eval(), Precision.from_level(opt_level or spec.opt_level, device))
+
+
+def _classifier(stored: Stored, device: torch.device, opt_level: str | None, n_tta: int | None) -> Classifier:
+    spec: ClassifierSpec = stored.spec
+    if n_tta is not None:
+        spec = replace(spec, heights=tuple(round(spec.test_height * (1 + i / 10)) for i in range(n_tta)))
+    assert stored.vocabulary is not None
+    model = build_model(spec.config, len(stored.vocabulary), pretrained=False)
+    _fill(model, stored)
+    place(model, device)
+    return Classifier(spec, model.eval(), Precision.from_level(opt_level or spec.opt_level, device))
+
+
+def _fill(model: nn.Module, stored: Stored) -> None:
+    try:
+        model.load_state_dict(stored.state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{stored.path}: expected the weights of {stored.spec.name}, got others ({reason})") from error

@@ -1,0 +1,162 @@
+"""What the models of a folder are: their descriptions, and the models on their device."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from detection.faster_rcnn import DetectorConfig
+from kuzushiji.bundle.files import ClassifierFile, Fusion
+from kuzushiji.classify.level2_model import Level2Model
+from kuzushiji.classify.models import ModelConfig, RoIClassifier
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.precision import Precision
+from kuzushiji.errors import InputError
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """What rebuilds a detector beside its weights.
+
+    Attributes:
+        name: Such as `segment-fold0`.
+        config: What it is made of, with its thresholds.
+        long_side: To which a page is scaled, pixels.
+        opt_level: Number format of its run.
+        f1: On the pages of its fold; None if unknown.
+    """
+
+    name: str
+    config: DetectorConfig
+    long_side: int
+    opt_level: str
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class ClassifierSpec:
+    """What rebuilds a classifier beside its weights.
+
+    Attributes:
+        name: Such as `clf-fold0-resnet10t`.
+        kind: Of model, such as `clf-resnet10t`.
+        fold: That it has not seen.
+        config: What it is made of.
+        test_height: Nominal page height of its training, pixels.
+        heights: Page heights over which logits are averaged, pixels.
+        top_k: Best classes of a box that are kept.
+        opt_level: Number format of its run.
+        f1: On the pages of its fold; None if unknown.
+    """
+
+    name: str
+    kind: str
+    fold: int
+    config: ModelConfig
+    test_height: int
+    heights: tuple[int, ...]
+    top_k: int
+    opt_level: str
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model's description, vocabulary (of classifiers) and weights, as they lie in a file."""
+
+    spec: Any
+    vocabulary: Vocabulary | None
+    state: Mapping[str, Tensor]
+    path: Path
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector in evaluation mode, on its device."""
+
+    spec: DetectorSpec
+    model: nn.Module
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier in evaluation mode, on its device."""
+
+    spec: ClassifierSpec
+    model: RoIClassifier
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that reads a page.
+
+    Attributes:
+        detectors: At least one.
+        fusion: How their boxes become one set.
+        classifiers: At least one, by kind and fold.
+        vocabulary: Of all of them.
+        level2: The second level; None where there is none.
+        digest: Differs where the models do.
+    """
+
+    detectors: tuple[Detector, ...]
+    fusion: Fusion
+    classifiers: tuple[Classifier, ...]
+    vocabulary: Vocabulary
+    level2: Level2Model | None
+    digest: str
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of classifiers, in order."""
+        return tuple(dict.fromkeys(item.spec.kind for item in self.classifiers))
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Folds of the classifiers."""
+        return tuple(sorted({item.spec.fold for item in self.classifiers}))
+
+    def of_kind(self, kind: str) -> list[Classifier]:
+        """Return the classifiers of a kind, by fold."""
+        return [item for item in self.classifiers if item.spec.kind == kind]
+
+
+def check_same_vocabulary(ours: Vocabulary, theirs: Vocabulary, item: ClassifierFile, first: ClassifierFile) -> None:
+    """Check that a classifier has the classes of the first one.
+
+    Raises:
+        InputError: it has others.
+    """
+    if ours.codes != theirs.codes:
+        only = sorted(set(ours.codes) ^ set(theirs.codes))[0]
+        raise InputError(
+            f"{item.path}: expected the {len(ours)} classes of {first.path}, got {len(theirs)} "
+            f"({only} is in one only): models of different vocabularies cannot read together"
+        )
+
+
+def check_level2(model: Level2Model, bundle: Bundle, folder: Path) -> None:
+    """Check that a second level was trained on what these classifiers say.
+
+    Raises:
+        InputError: another vocabulary; kinds or folds of classifiers are missing or too many.
+    """
+    way_out = "--level2 0 reads without it"
+    if model.vocabulary.codes != bundle.vocabulary.codes:
+        raise InputError(
+            f"{folder}: expected the classifiers' {len(bundle.vocabulary)} classes, got {len(model.vocabulary)} "
+            f"others; {way_out}"
+        )
+    if model.n_groups != len(bundle.kinds):
+        raise InputError(
+            f"{folder}: expected {model.n_groups} kinds of classifiers, as it was trained with, got "
+            f"{len(bundle.kinds)} ({', '.join(bundle.kinds)}); {way_out}"
+        )
+    for kind in bundle.kinds:
+        missing = sorted(set(bundle.folds) - {item.spec.fold for item in bundle.of_kind(kind)})
+        if missing:
+            raise InputError(f"{folder}: expected a classifier {kind} of fold {missing[0]}, got none; {way_out}")

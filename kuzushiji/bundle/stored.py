@@ -1,0 +1,178 @@
+"""Models as they lie in files: checkpoints of a run, or safetensors of an exported folder, which are written here."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from detection.faster_rcnn import DetectorConfig
+from kuzushiji.bundle.files import BUNDLE_FILE, FORMAT, LEVEL2, LEVEL2_FILE, ClassifierFile, ModelFiles
+from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
+from kuzushiji.classify.classifier import read_classifier_state
+from kuzushiji.classify.models import ModelConfig
+from kuzushiji.data.vocabulary import FILE_NAME as VOCABULARY_FILE
+from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
+from kuzushiji.engine.weights import read_state
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
+from kuzushiji.segment.config import SegmentConfig
+from kuzushiji.segment.model import detector_config, read_model
+
+_ENDING = ".safetensors"
+
+
+def read_detector(files: ModelFiles, path: Path) -> Stored:
+    """Read a detector of a run or of an exported folder.
+
+    Raises:
+        InputError: the file is missing, damaged, or something else.
+    """
+    if files.description is not None:
+        facts = _facts_of(files, path, "detectors")
+        config = {key: tuple(value) if isinstance(value, list) else value for key, value in facts["config"].items()}
+        spec = _built(
+            path, DetectorSpec, name=facts["name"], config=_built(path, DetectorConfig, **config),
+            long_side=facts["long_side"], opt_level=facts["opt_level"], f1=facts["f1"],
+        )  # fmt: skip
+        return Stored(spec, None, read_state(path), path)
+    stored = read_model(path)
+    adopted = stored.adopt_for_inference(SegmentConfig(output_dir=path.parent))
+    spec = DetectorSpec(
+        name=path.parent.name,
+        config=detector_config(adopted),
+        long_side=adopted.inference_long_side,
+        opt_level=adopted.opt_level,
+        f1=_f1_of(path.parent),
+    )
+    return Stored(spec, None, stored.state, path)
+
+
+def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
+    """Read a classifier of a run or of an exported folder.
+
+    Raises:
+        InputError: the file is missing, damaged, or something else.
+    """
+    if files.description is not None:
+        facts = _facts_of(files, item.path, "classifiers")
+        values = {**facts, "config": _built(item.path, ModelConfig, **facts["config"])}
+        names = [field.name for field in dataclasses.fields(ClassifierSpec)]
+        spec = _built(item.path, ClassifierSpec, **{name: values[name] for name in names if name in values})
+        spec = dataclasses.replace(spec, heights=tuple(spec.heights))
+        return Stored(spec, read_vocabulary(files.folder / VOCABULARY_FILE), read_state(item.path), item.path)
+    config, vocabulary, test_height, state = read_classifier_state(item.path)
+    params = _params_of(item.path.parent)
+    n_tta, heights = int(params.get("n_tta", 1)), tuple(params.get("tta_heights", ()))
+    spec = ClassifierSpec(
+        name=item.name,
+        kind=item.kind,
+        fold=item.fold,
+        config=config,
+        test_height=test_height,
+        heights=heights or tuple(round(test_height * (1 + i / 10)) for i in range(n_tta)),
+        top_k=int(params.get("top_k", 50)),
+        opt_level=str(params.get("opt_level", "O0")),
+        f1=_f1_of(item.path.parent),
+    )
+    return Stored(spec, vocabulary, state, item.path)
+
+
+def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the models to a folder that is read without the run, `bundle.json` last: a folder with it is whole.
+
+    Args:
+        files: The models.
+        folder: Where to.
+        half: Whether matrices and kernels are stored as float16; vectors (biases, norms' statistics) never are.
+        facts: What else to say of the models.
+
+    Returns:
+        The content of `bundle.json`.
+
+    Raises:
+        InputError: as `read_detector`; classifiers of different vocabularies; the folder cannot be written to.
+    """
+    detectors = [_write_model(read_detector(files, path), folder, half) for path in files.detectors]
+    classifiers, vocabulary = [], None
+    for item in files.classifiers:
+        stored = read_classifier(files, item)
+        assert stored.vocabulary is not None
+        vocabulary = vocabulary or stored.vocabulary
+        check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
+        classifiers.append(_write_model(stored, folder, half))
+    assert vocabulary is not None
+    write_vocabulary(folder / VOCABULARY_FILE, vocabulary)
+    if files.level2 is not None:
+        copy_level2(files.level2, folder / LEVEL2)
+    description = {
+        "format": FORMAT,
+        **facts,
+        "float16": half,
+        "classes": len(vocabulary),
+        "detectors": detectors,
+        "fusion": dataclasses.asdict(files.fusion),
+        "classifiers": classifiers,
+        "level2": files.level2 is not None,
+    }
+    atomic_write_json(folder / BUNDLE_FILE, description)
+    return description
+
+
+def copy_level2(source: Path, folder: Path) -> None:
+    """Copy a second level's models: text, JSON and Parquet.
+
+    Raises:
+        InputError: a file is missing, or the folder cannot be written to.
+    """
+    facts = read_json(source / LEVEL2_FILE)
+    for name in [*facts.get("files", {}), LEVEL2_FILE]:
+        if not (source / name).is_file():
+            raise InputError(f"{source / name}: expected a file of the second level, it is missing")
+        with atomic_path(folder / name) as temporary:
+            shutil.copyfile(source / name, temporary)
+
+
+def _write_model(stored: Stored, folder: Path, half: bool) -> dict[str, Any]:
+    from safetensors.torch import save_file
+
+    path = folder / f"{stored.spec.name}{_ENDING}"
+    state = {name: _packed(value, half) for name, value in stored.state.items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"format": "pt", "model": stored.spec.name})
+    return {**dataclasses.asdict(stored.spec), "file": path.name, "sha256": sha256_of_file(path)}
+
+
+def _packed(value: Tensor, half: bool) -> Tensor:
+    wide = value.is_floating_point() and value.dim() > 1
+    return (value.half() if half and wide else value).clone(memory_format=torch.contiguous_format)
+
+
+def _facts_of(files: ModelFiles, path: Path, what: str) -> dict[str, Any]:
+    assert files.description is not None
+    facts: dict[str, Any] = next(item for item in files.description[what] if item["file"] == path.name)
+    if sha256_of_file(path) != facts.get("sha256"):
+        raise InputError(f"{path}: expected the file that was written with {BUNDLE_FILE}, got another")
+    return facts
+
+
+def _built(path: Path, kind: Any, **values: Any) -> Any:
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: expected a description of {path.name} in {BUNDLE_FILE}, got {error}") from error
+
+
+def _params_of(folder: Path) -> dict[str, Any]:
+    path = folder / "params.json"
+    value = read_json(path) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _f1_of(folder: Path) -> float | None:
+    path = folder / "metrics-oof.json"
+    value = read_json(path).get("f1") if path.is_file() else None
+    return None if value is None else round(float(value), 6)

@@ -1,0 +1,1 @@
+"""Trained models as one folder that reads pages alone."""

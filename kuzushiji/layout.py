@@ -1,0 +1,177 @@
+"""What the characters of a page are to its reader: lines of text, furigana beside them, strips at the page's edge."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.reading_order import reading_order
+
+TEXT, FURIGANA, EDGE = "text", "furigana", "edge"
+ROLES = (TEXT, FURIGANA, EDGE)
+NO_COLUMN = -1
+
+_SMALL = 0.65
+"""Furigana are at most this share of the page's median character; printed ones are about half of it."""
+
+_BASE = 1.4
+"""How many times as large the character is, at least, beside which furigana stand."""
+
+_IN_LINE = 0.35
+"""A box whose middle is nearer than this share of a neighbour's width to the neighbour's middle is in its line."""
+
+_RUN = 0.6
+"""Share of a run of small characters that must stand beside larger ones."""
+
+_EDGE = 0.06
+"""Share of the page's width, from either side, in which a strip of the neighbour page or of the fold may lie."""
+
+_WIDE_GAP = 1.6
+"""A strip is so many times as far from the next column as columns are from each other."""
+
+_CUT = 0.002
+"""A box that ends nearer than this share of the page's width to its edge is cut by it."""
+
+Boxes = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PageLayout:
+    """Where each of n characters stands on its page.
+
+    Attributes:
+        role: (n,) one of `ROLES`: a line of text; furigana, small readings beside a character; edge, what a photograph
+            shows of the neighbour page or of the fold.
+        column: (n,) number of the column, 0 the rightmost, of furigana the column that they stand beside; `NO_COLUMN`
+            for what stands at the edge.
+        order: (n,) positions of all characters: the text in reading order, then furigana by column from the top, then
+            what stands at the edge.
+    """
+
+    role: NDArray[np.object_]
+    column: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of text."""
+        return int(self.column.max(initial=NO_COLUMN)) + 1
+
+    def members(self, column: int, role: str = TEXT) -> NDArray[np.int64]:
+        """Return the positions of a column's characters of one role, from the top."""
+        chosen = (self.column == column) & (self.role == role)
+        positions: NDArray[np.int64] = self.order[chosen[self.order]]
+        return positions
+
+
+def layout_of_page(boxes_xywh: NDArray[np.number], page_width: int) -> PageLayout:
+    """Return the layout of one page.
+
+    Furigana are small characters at the right of much larger ones and in no line with large ones; a run of small
+    characters most of which stand beside nothing, such as a note between the lines, is text. A strip at the edge is a
+    column within 6 % of the page's width that is cut off by the edge, of small characters, or far from the next
+    column; text that merely begins near the edge stays text.
+
+    Args:
+        boxes_xywh: (n, 4) corner and size, pixels.
+        page_width: Pixels.
+
+    Returns:
+        Arrays of length n; empty for a page without characters.
+    """
+    boxes: Boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
+    beside = _beside_larger(boxes)
+    furigana = _furigana(boxes, beside)
+    role = np.where(furigana, FURIGANA, TEXT).astype(object)
+    text = np.flatnonzero(~furigana)
+    role[text[_at_edge(boxes[text], page_width)]] = EDGE
+    text = np.flatnonzero(role == TEXT)
+    reading = reading_order(boxes[text])
+    column = np.full(len(boxes), NO_COLUMN, np.int64)
+    column[text] = reading.column
+    column[furigana] = _column_beside(boxes, np.flatnonzero(furigana), text, column)
+    rank = np.full(len(boxes), len(text), np.int64)
+    rank[text[reading.order]] = np.arange(len(text))
+    by_role = np.searchsorted([1, 2], [ROLES.index(name) for name in role], side="right")
+    order = np.lexsort((boxes[:, 1], column, rank, by_role))
+    return PageLayout(role, column, order)
+
+
+def _beside_larger(boxes: Boxes) -> NDArray[np.bool_]:
+    """Return (n, n) whether box i, small on its page, stands at the right of box j, which is much larger."""
+    x, y, w, h = boxes.T
+    size, middle = np.maximum(w, h), x + w / 2
+    small = size <= _SMALL * np.median(size) if len(boxes) else np.zeros(0, bool)
+    common = np.minimum.outer(y + h, y + h) - np.maximum.outer(y, y)
+    larger = (size >= _BASE * size[:, None]) & (w >= w[:, None])
+    near = (x[:, None] >= middle) & (x[:, None] - (x + w) <= 0.5 * w)
+    beside: NDArray[np.bool_] = small[:, None] & larger & near & (common >= 0.5 * h[:, None])
+    return beside & ~_in_line_with_larger(boxes, small)[:, None]
+
+
+def _in_line_with_larger(boxes: Boxes, small: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (n,) whether a character that is not small stands right above or below each box."""
+    x, y, w, h = boxes.T
+    middle = x + w / 2
+    aligned = np.abs(middle[:, None] - middle) < _IN_LINE * w
+    gap = np.maximum.outer(y, y) - np.minimum.outer(y + h, y + h)
+    near = (gap < h) & (gap > -0.5 * np.minimum.outer(h, h))
+    found: NDArray[np.bool_] = (aligned & near & ~small).any(axis=1)
+    return found
+
+
+def _furigana(boxes: Boxes, beside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (n,) which boxes are furigana: runs of small ones most of which stand beside larger ones."""
+    furigana = np.zeros(len(boxes), np.bool_)
+    if not beside.any():
+        return furigana
+    size = np.maximum(boxes[:, 2], boxes[:, 3])
+    small = np.flatnonzero(size <= _SMALL * np.median(size))
+    reading = reading_order(boxes[small])
+    ordered = small[reading.order]
+    top, bottom = boxes[ordered, 1], boxes[ordered, 1] + boxes[ordered, 3]
+    starts = np.ones(len(ordered), np.bool_)
+    starts[1:] = (reading.place[reading.order][1:] == 0) | (top[1:] - bottom[:-1] > size[ordered][:-1])
+    run = np.cumsum(starts) - 1
+    candidate = beside[ordered].any(axis=1)
+    share = np.bincount(run, candidate) / np.bincount(run)
+    furigana[ordered[share[run] >= _RUN]] = True
+    return furigana
+
+
+def _at_edge(boxes: Boxes, page_width: int) -> NDArray[np.bool_]:
+    """Return (n,) which boxes are of a strip at the left or right edge of the page."""
+    at_edge = np.zeros(len(boxes), np.bool_)
+    column = reading_order(boxes).column
+    n_columns = int(column.max(initial=-1)) + 1
+    if n_columns < 2:
+        return at_edge
+    size = np.maximum(boxes[:, 2], boxes[:, 3])
+    middles = np.array([np.median((boxes[:, 0] + boxes[:, 2] / 2)[column == c]) for c in range(n_columns)])
+    pitch = float(np.median(-np.diff(middles)))
+    cut = (boxes[:, 0] <= _CUT * page_width) | (boxes[:, 0] + boxes[:, 2] >= (1 - _CUT) * page_width)
+    for inwards in (range(n_columns - 1), range(n_columns - 1, 0, -1)):
+        for c in inwards:
+            of_column = column == c
+            if min(middles[c], page_width - middles[c]) > _EDGE * page_width:
+                break
+            far = abs(middles[c] - middles[c + inwards.step]) > _WIDE_GAP * pitch
+            tiny = np.median(size[of_column]) <= _SMALL * np.median(size)
+            if not (far or tiny or cut[of_column].mean() >= 0.5):
+                break
+            at_edge |= of_column
+    return at_edge
+
+
+def _column_beside(
+    boxes: Boxes, furigana: NDArray[np.int64], text: NDArray[np.int64], column: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return for each of the furigana the column of the nearest text at its left, or of the nearest at all."""
+    if not len(furigana) or not len(text):
+        return np.full(len(furigana), NO_COLUMN, np.int64)
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    across = middle[furigana, 0][:, None] - middle[text, 0]
+    down = np.abs(middle[furigana, 1][:, None] - middle[text, 1])
+    distance = np.abs(across) + down + np.where(across < 0, boxes[text, 2], 0)
+    nearest: NDArray[np.int64] = column[text[distance.argmin(axis=1)]]
+    return nearest

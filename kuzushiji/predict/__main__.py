@@ -1,0 +1,130 @@
+"""Reads new pages: `python -m kuzushiji.predict PAGES… --models RUNS --output OUT`."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.options import add_options, config_from, parameters
+from kuzushiji.predict.config import PredictConfig
+
+if TYPE_CHECKING:
+    from kuzushiji.bundle.files import ModelFiles
+    from kuzushiji.predict.records import Output, Source
+    from kuzushiji.predict.run import Summary
+    from kuzushiji.predict.sources import Failure, Page
+
+CSV = "submission.csv"
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.predict",
+        description="Reads pictures of pages that nobody has labelled: finds the characters with the detectors of all "
+        "folds, reads them with all classifiers and the second level, and writes the text and all that is known of it.",
+    )
+    add_options(parser, PredictConfig)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> PredictConfig:
+    """Return what a command line asks for."""
+    return config_from(get_parser().parse_args(argv), PredictConfig)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read the pages, print what that took, and return the exit code: 1 where a page failed."""
+    config = parse_args(argv)
+    from kuzushiji.bundle.files import digest_of, find_models
+    from kuzushiji.locks import hold
+    from kuzushiji.predict.records import Output
+    from kuzushiji.predict.sources import find_pages
+
+    files = find_models(config.models)
+    pages, failures = find_pages(config.pages, sys.stdin)
+    output = Output(config.output)
+    with hold(config.output):
+        output.prepare(resume=config.resume, force=config.force)
+        try:
+            todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
+            summary = _read(config, files, todo, output)
+        except KeyboardInterrupt as stop:
+            stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
+            raise
+        summary.failures[:0] = failures
+        summary.skipped = len(done)
+        if "csv" in config.formats:
+            _write_csv(output, pages, summary)
+    _print(summary, as_json=config.json)
+    return cli.EXIT_FAILED if summary.failures else 0
+
+
+def _divide(
+    config: PredictConfig, pages: "list[Page]", failures: "list[Failure]", output: "Output", models: str
+) -> "tuple[list[tuple[Page, Source]], list[Page]]":
+    """Return the pages to read with what their results depend on, and those that are done."""
+    from kuzushiji.files import sha256_of_file
+    from kuzushiji.predict.formats import PAGE_FORMATS
+    from kuzushiji.predict.records import Source
+
+    todo, done = [], []
+    for page in pages:
+        source = Source(sha256_of_file(page.picture.path), page.picture.frame, models, parameters(config))
+        files = [f"{page.name}{PAGE_FORMATS[name].ending}" for name in config.formats if name in PAGE_FORMATS]
+        if config.resume and output.is_done(page.name, source, files):
+            done.append(page)
+        else:
+            todo.append((page, source))
+    return todo, done
+
+
+def _read(config: PredictConfig, files: "ModelFiles", todo: "list[tuple[Page, Source]]", output: "Output") -> "Summary":
+    from kuzushiji.predict.run import Summary, load_reader, read_pages
+
+    if not todo:
+        return Summary()
+    from kuzushiji.predict.reader import Stopwatch
+
+    watch = Stopwatch()
+    started = time.perf_counter()
+    reader = load_reader(config, files, watch)
+    loading = time.perf_counter() - started
+    summary = read_pages(reader, watch, todo, output, config.formats)
+    summary.loading = loading
+    return summary
+
+
+def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> None:
+    """Write the table of all pages that were read, now or before."""
+    from kuzushiji.submission import write_submission
+
+    failed = {failure.where for failure in summary.failures}
+    names = [page.name for page in pages if str(page.picture) not in failed]
+    write_submission(output.path(CSV), output.points(names), names)
+
+
+def _print(summary: "Summary", *, as_json: bool) -> None:
+    """Print the result on standard output, and the pages that failed on standard error."""
+    from kuzushiji.terminal import format_table
+
+    for failure in summary.failures:
+        print(f"failed: {failure.message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(summary.as_dict(), ensure_ascii=False))
+        return
+    if summary.read:
+        rows = [(stage, seconds, seconds / summary.read) for stage, seconds in summary.seconds.items()]
+        total = sum(summary.seconds.values())
+        print(format_table(["stage", "seconds", "a page"], [*rows, ("together", total, total / summary.read)]))
+        print(f"models loaded in {summary.loading:.1f} s")
+    print(
+        f"{summary.read} pages read, {summary.characters:,} characters; {summary.skipped} done before, "
+        f"{len(summary.failures)} failed"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

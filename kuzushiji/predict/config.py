@@ -1,0 +1,55 @@
+"""What the command line can ask for."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.options import option
+
+FORMATS = ("text", "json", "csv", "page", "alto", "overlay", "viewer")
+STDIN = "-"
+TASK, MODELS, MACHINE = "what to do", "models", "machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """Everything that a run can be told; see each option's help."""
+
+    pages: tuple[str, ...] = option(
+        dataclasses.MISSING,
+        "pictures of pages (JPEG, PNG, TIFF), folders of them, or - for names on standard input, one a line",
+        positional=True, nargs="+", metavar="PAGES", changes_result=False,
+    )  # fmt: skip
+    models: Path = option(
+        dataclasses.MISSING, "folder of a run (run-all.sh), or what kuzushiji.export made of it", metavar="RUNS",
+        group=TASK, changes_result=False,
+    )  # fmt: skip
+    output: Path = option(
+        dataclasses.MISSING, "folder for the results, new or empty", metavar="OUT", group=TASK, changes_result=False
+    )
+    formats: tuple[str, ...] = option(
+        ("text", "json"), f"what to write of each page, of {', '.join(FORMATS)}; csv is one table of all pages in the "
+        "competition's format", choices=FORMATS, nargs="+", metavar="FORMAT", group=TASK, changes_result=False,
+    )  # fmt: skip
+    resume: bool = option(
+        False, "go on in OUT: pages that are done with the same models and settings are skipped", group=TASK,
+        changes_result=False,
+    )  # fmt: skip
+    force: bool = option(False, "write into OUT whatever is there", group=TASK, changes_result=False)
+    json: bool = option(
+        False, "print the summary as one JSON object in place of a table", group=TASK, changes_result=False
+    )
+    level2: bool = option(True, "use the second level, if its models are there", group=MODELS)
+    n_tta: int | None = option(
+        None, "sizes of a page for the classifiers; without it as in each model's run", type=cli.positive_int,
+        group=MODELS,
+    )  # fmt: skip
+    opt_level: str | None = option(
+        None, "O0: float32, O1: mixed precision; without it as in each model's run", choices=("O0", "O1"), group=MODELS
+    )
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
+    threads: int = option(
+        0, "threads of the networks on the CPU; 0: one a core", type=cli.non_negative_int, group=MACHINE,
+        changes_result=False,
+    )  # fmt: skip

@@ -1,0 +1,58 @@
+"""A page's characters as blocks of lines, as XML formats want them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.layout import EDGE, FURIGANA, TEXT
+from kuzushiji.predict.reading import Reading
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that belong together.
+
+    Attributes:
+        role: One of `kuzushiji.layout.ROLES`.
+        lines: Positions of each line's characters; no line is empty.
+    """
+
+    role: str
+    lines: Sequence[NDArray[np.int64]]
+
+
+def blocks_of(reading: Reading) -> list[Block]:
+    """Return the text's columns as one block, all furigana as another, the edge's strips as a third; none is empty."""
+    edge = reading.layout.order[(reading.layout.role == EDGE)[reading.layout.order]]
+    found = [
+        Block(TEXT, reading.columns()),
+        Block(FURIGANA, reading.columns(FURIGANA)),
+        Block(EDGE, [edge] if len(edge) else []),
+    ]
+    return [block for block in found if block.lines]
+
+
+def frame_of(reading: Reading, members: NDArray[np.int64]) -> tuple[int, int, int, int]:
+    """Return x y w h of the smallest box around some characters, within the page, in pixels; w and h are at least 1."""
+    boxes = reading.boxes_xywh[members]
+    x0, y0 = (int(value) for value in boxes[:, :2].min(axis=0))
+    x1, y1 = (int(value) for value in (boxes[:, :2] + boxes[:, 2:]).max(axis=0))
+    x0, y0 = min(max(x0, 0), reading.width - 1), min(max(y0, 0), reading.height - 1)
+    return x0, y0, max(min(x1, reading.width) - x0, 1), max(min(y1, reading.height) - y0, 1)
+
+
+def mean_probability(reading: Reading, members: NDArray[np.int64]) -> float:
+    """Return the mean probability of some characters."""
+    return float(reading.probability[members].mean())
+
+
+def best_of_models(reading: Reading, i: int) -> list[tuple[str, float]]:
+    """Return other codes for a character with their mean probability over the kinds of models, the best first."""
+    total: dict[str, float] = {}
+    for found in reading.candidates.values():
+        for code, probability in zip(found.codes[i], found.probability[i], strict=True):
+            total[code] = total.get(code, 0.0) + float(probability) / len(reading.candidates)
+    others = [(code, value) for code, value in total.items() if code != reading.codes[i] and code.startswith("U+")]
+    return sorted(others, key=lambda item: -item[1])

@@ -1,0 +1,84 @@
+"""A page as PAGE XML, version 2019-07-15: https://www.primaresearch.org/schema/PAGE/gts/pagecontent/2019-07-15."""
+
+import xml.etree.ElementTree as ET
+from datetime import datetime, timezone
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuzushiji.data.characters import code_to_char
+from kuzushiji.layout import TEXT
+from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
+from kuzushiji.predict.formats.xml import child, serialised, version
+from kuzushiji.predict.reading import N_CANDIDATES, Reading
+
+NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+_DIRECTIONS = {"readingDirection": "top-to-bottom", "textLineOrder": "right-to-left"}
+
+
+def page_xml(reading: Reading) -> bytes:
+    """Return the page as a PAGE document.
+
+    A region of text holds the columns as lines from right to left, each a single word of glyphs; a glyph has other
+    candidates as further equivalents. Furigana and what stands at the edge are regions of their own, outside the
+    reading order. A page without characters has no region.
+    """
+    root = ET.Element("PcGts", {"xmlns": NAMESPACE})
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = child(root, "Metadata")
+    child(metadata, "Creator", text=f"kuzushiji {version()}")
+    child(metadata, "Created", text=now)
+    child(metadata, "LastChange", text=now)
+    size = {"imageWidth": reading.width, "imageHeight": reading.height}
+    page = child(root, "Page", {"imageFilename": reading.image, **size, **_DIRECTIONS})
+    blocks = blocks_of(reading)
+    if blocks and blocks[0].role == TEXT:
+        group = child(child(page, "ReadingOrder"), "OrderedGroup", {"id": "order"})
+        child(group, "RegionRefIndexed", {"index": 0, "regionRef": TEXT})
+    for block in blocks:
+        _region(page, reading, block)
+    return serialised(root)
+
+
+def _region(page: ET.Element, reading: Reading, block: Block) -> None:
+    kind = "paragraph" if block.role == TEXT else "other"
+    attributes = {"id": block.role, "type": kind, "custom": f"structure {{type:{block.role};}}", **_DIRECTIONS}
+    region = child(page, "TextRegion", attributes)
+    _coords(region, reading, np.concatenate(block.lines))
+    for number, members in enumerate(block.lines):
+        _line(region, reading, members, f"{block.role}_{number}")
+    _equivalent(region, "\n".join(_text(reading, members) for members in block.lines))
+
+
+def _line(region: ET.Element, reading: Reading, members: NDArray[np.int64], name: str) -> None:
+    line = child(region, "TextLine", {"id": name, "readingDirection": "top-to-bottom"})
+    _coords(line, reading, members)
+    word = child(line, "Word", {"id": f"{name}_word", "readingDirection": "top-to-bottom"})
+    _coords(word, reading, members)
+    for place, i in enumerate(members.tolist()):
+        glyph = child(word, "Glyph", {"id": f"{name}_{place}"})
+        _coords(glyph, reading, members[place : place + 1])
+        others = best_of_models(reading, i)[: N_CANDIDATES - 1]
+        _equivalent(glyph, code_to_char(reading.codes[i]), float(reading.probability[i]), 0 if others else None)
+        for index, (code, probability) in enumerate(others, start=1):
+            _equivalent(glyph, code_to_char(code), probability, index)
+    text, confidence = _text(reading, members), mean_probability(reading, members)
+    _equivalent(word, text, confidence)
+    _equivalent(line, text, confidence)
+
+
+def _coords(parent: ET.Element, reading: Reading, members: NDArray[np.int64]) -> None:
+    x, y, w, h = frame_of(reading, members)
+    corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+    child(parent, "Coords", {"points": " ".join(f"{left},{top}" for left, top in corners)})
+
+
+def _equivalent(parent: ET.Element, text: str, confidence: float | None = None, index: int | None = None) -> None:
+    attributes: dict[str, object] = {} if index is None else {"index": index}
+    if confidence is not None:
+        attributes["conf"] = f"{min(confidence, 1.0):.4f}"
+    child(child(parent, "TextEquiv", attributes), "Unicode", text=text)
+
+
+def _text(reading: Reading, members: NDArray[np.int64]) -> str:
+    return "".join(code_to_char(code) for code in reading.codes[members])

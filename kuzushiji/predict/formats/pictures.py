@@ -1,0 +1,70 @@
+"""A page to look at: the picture with its boxes and lines, and the viewer."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.boxes import xywh_to_xyxy
+from kuzushiji.data.characters import code_to_char
+from kuzushiji.data.labels import SEG_FP
+from kuzushiji.layout import EDGE, FURIGANA
+from kuzushiji.predict.reading import Candidates, Reading
+from kuzushiji.report.marks import Mark
+from kuzushiji.report.overlay import overlay
+from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage, render_viewer
+
+Image = NDArray[np.uint8]
+
+OVERLAY_HEIGHT = 1600
+"""Pixels."""
+
+_READ = "read"
+_OTHER_ROLES = {FURIGANA: (130, 80, 223), EDGE: (110, 119, 129)}
+_LINE = (219, 97, 162)
+"""RGB."""
+
+
+def overlay_png(reading: Reading, image: Image) -> bytes:
+    """Return a PNG: the page with boxes and reading order, and beside it the characters where they stand.
+
+    Boxes of the text are blue, of furigana violet, of what stands at the edge grey; a line runs through each column.
+    """
+    marks = [_mark(box, char) for box, char in zip(reading.boxes_xywh, reading.chars, strict=True)]
+    picture = overlay(image, marks, height=OVERLAY_HEIGHT)
+    scale = picture.shape[0] / image.shape[0]
+    corners = np.rint(xywh_to_xyxy(reading.boxes_xywh.astype(np.float64)) * scale)
+    for role, colour in _OTHER_ROLES.items():
+        for x0, y0, x1, y1 in corners[reading.layout.role == role].astype(int).tolist():
+            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 1)
+    middles = np.rint((corners[:, :2] + corners[:, 2:]) / 2).astype(np.int32)
+    for members in reading.columns():
+        cv2.polylines(picture, [middles[members][:, None]], False, _LINE, 1, cv2.LINE_AA)
+    _, content = cv2.imencode(".png", picture[:, :, ::-1])
+    return bytes(content.tobytes())
+
+
+def viewer_html(reading: Reading, image: Image) -> bytes:
+    """Return the viewer of this page, an HTML document that needs nothing else."""
+    boxes = [_box(reading, i, char) for i, char in enumerate(reading.chars)]
+    columns = [members.tolist() for members in reading.columns()]
+    page = ViewerPage(reading.name, Picture.of_page(image), boxes, columns)
+    return render_viewer([page], reading.name).encode()
+
+
+def _mark(box_xywh: NDArray[np.int64], char: str) -> Mark:
+    x, y, w, h = map(float, box_xywh)
+    return Mark(_READ, x, y, w, h, char, char)
+
+
+def _box(reading: Reading, i: int, char: str) -> ViewerBox:
+    candidates = {kind: _candidates(found, i) for kind, found in reading.candidates.items()}
+    x, y, w, h = map(float, reading.boxes_xywh[i])
+    probability = float(reading.probability[i])
+    return ViewerBox(x, y, w, h, _READ, char, reading.codes[i], probability, candidates=candidates)
+
+
+def _candidates(found: Candidates, i: int) -> list[Candidate]:
+    return [
+        Candidate(code if code == SEG_FP else code_to_char(code), code, float(probability))
+        for code, probability in zip(found.codes[i], found.probability[i], strict=True)
+    ]

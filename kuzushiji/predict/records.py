@@ -1,0 +1,128 @@
+"""What is known of each page that is done: the reason to skip it, and its line of the table of all pages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kuzushiji.data.labels import PagePoints
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path, atomic_write_json, make_folder, read_json, sha256_of_file
+
+FOLDER = "records"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the results of a page depend on.
+
+    Attributes:
+        image: SHA-256 of the picture's file.
+        frame: Number of the picture in it.
+        models: Digest of the models.
+        settings: What else decides.
+    """
+
+    image: str
+    frame: int
+    models: str
+    settings: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {"image": self.image, "frame": self.frame, "models": self.models, "settings": dict(self.settings)}
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder of results: `NAME.txt` and the like, a record of each page in `records/`.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Path
+
+    def prepare(self, *, resume: bool, force: bool) -> None:
+        """Make the folder, and see that it may be written to.
+
+        Raises:
+            InputError: it has something in it, and neither `resume` nor `force` is given; it is no folder; it cannot
+                be written to; with `resume`, it is not one of results.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder}: expected a folder for the results, got a file")
+        filled = self.folder.is_dir() and any(self.folder.iterdir())
+        if filled and not (resume or force):
+            raise InputError(f"{self.folder}: exists and is not empty; --resume goes on in it, --force writes into it")
+        if filled and not force and not (self.folder / FOLDER).is_dir():
+            raise InputError(f"{self.folder}: --resume: expected a folder of results, got one without {FOLDER}/")
+        make_folder(self.folder / FOLDER)
+        with atomic_path(self.folder / FOLDER / "probe") as temporary:
+            temporary.touch()
+        (self.folder / FOLDER / "probe").unlink()
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of results."""
+        return self.folder / name
+
+    def is_done(self, page: str, source: Source, files: Sequence[str]) -> bool:
+        """Return whether a page was read from this source, and these files of it are as they were written."""
+        record = self._read(page)
+        outputs = record.get("outputs", {})
+        return (
+            record.get("format") == FORMAT
+            and record.get("source") == source.as_dict()
+            and set(files) <= set(outputs)
+            and all(self.path(name).is_file() and sha256_of_file(self.path(name)) == outputs[name] for name in files)
+        )
+
+    def write(self, page: str, source: Source, contents: Mapping[str, bytes], points: PagePoints) -> None:
+        """Write the files of a page, and then its record.
+
+        Args:
+            page: The page's name.
+            source: What the files depend on.
+            contents: By file name.
+            points: Its characters, as a submission has them.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        for name, content in contents.items():
+            self._write(self.path(name), content)
+        record = {
+            "format": FORMAT,
+            "source": source.as_dict(),
+            "outputs": {name: sha256_of_file(self.path(name)) for name in contents},
+            "points": points.points[["code", "x", "y"]].to_numpy().tolist(),
+        }
+        atomic_write_json(self._record(page), record)
+
+    def points(self, pages: Sequence[str]) -> PagePoints:
+        """Return the characters of pages that are done, as a submission has them."""
+        rows = [(number, *point) for number, page in enumerate(pages) for point in self._read(page)["points"]]
+        page, codes = [row[0] for row in rows], [row[1] for row in rows]
+        numbers = np.array([row[2:] for row in rows], np.float64).reshape(-1, 2)
+        return PagePoints.from_arrays(pages, np.array(page, np.int64), codes, numbers)
+
+    def _record(self, page: str) -> Path:
+        return self.folder / FOLDER / f"{page}.json"
+
+    def _read(self, page: str) -> dict[str, Any]:
+        path = self._record(page)
+        try:
+            value = read_json(path) if path.is_file() else {}
+        except InputError:  # a damaged record: the page is read again
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

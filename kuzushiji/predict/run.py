@@ -1,0 +1,115 @@
+"""Reads page after page and writes what was read; a bad page is noted, and the next one follows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kuzushiji.bundle.files import ModelFiles
+from kuzushiji.data.labels import PagePoints
+from kuzushiji.data.pictures import read_picture
+from kuzushiji.errors import InputError
+from kuzushiji.predict.config import PredictConfig
+from kuzushiji.predict.reader import Reader, Stopwatch
+from kuzushiji.predict.reading import Reading
+from kuzushiji.predict.records import Output, Source
+from kuzushiji.predict.sources import Failure, Page
+from kuzushiji.terminal import progress
+
+
+@dataclass
+class Summary:
+    """What became of the pages.
+
+    Attributes:
+        read: Pages that were read.
+        skipped: Pages that were done before.
+        failures: Pages that could not be read.
+        characters: Read on all of them but the skipped ones.
+        seconds: By stage, of the pages that were read.
+        loading: Seconds that loading the models took.
+    """
+
+    read: int = 0
+    skipped: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    characters: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    loading: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "read": self.read,
+            "skipped": self.skipped,
+            "failed": [{"page": failure.where, "error": failure.message} for failure in self.failures],
+            "characters": self.characters,
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+            "loading": round(self.loading, 3),
+        }
+
+
+def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> Reader:
+    """Load the models.
+
+    Raises:
+        InputError: as `load_bundle`; the device is not there.
+    """
+    import cv2
+    import torch
+
+    from kuzushiji.bundle.loading import load_bundle
+    from kuzushiji.engine.device import resolve_device
+
+    if config.threads:
+        torch.set_num_threads(config.threads)
+        cv2.setNumThreads(config.threads)
+    bundle = load_bundle(
+        files, resolve_device(config.device), level2=config.level2, opt_level=config.opt_level, n_tta=config.n_tta
+    )
+    return Reader(bundle, watch)
+
+
+def read_pages(
+    reader: Reader,
+    watch: Stopwatch,
+    pages: Sequence[tuple[Page, Source]],
+    output: Output,
+    formats: Sequence[str],
+) -> Summary:
+    """Read the pages and write their files.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    summary = Summary(seconds=watch.seconds)
+    for page, source in progress(pages, total=len(pages), title="pages", unit="page", leave=False):
+        try:
+            with watch.of("read"):
+                image = read_picture(page.picture)
+        except InputError as error:
+            summary.failures.append(Failure(str(page.picture), str(error)))
+            continue
+        reading = reader.read(image, name=page.name, file=page.picture.path.name)
+        with watch.of("write"):
+            output.write(page.name, source, _contents(reading, image, formats), points_of_reading(reading))
+        summary.read += 1
+        summary.characters += len(reading)
+    return summary
+
+
+def points_of_reading(reading: Reading) -> PagePoints:
+    """Return the characters of a page as a submission has them: codes and centres, the surest first."""
+    order = np.argsort(-reading.probability, kind="stable")
+    centers = reading.boxes_xywh[order, :2] + reading.boxes_xywh[order, 2:] / 2
+    return PagePoints.from_arrays(
+        [reading.name], np.zeros(len(order), np.int64), reading.codes[order], centers.astype(np.float64)
+    )
+
+
+def _contents(reading: Reading, image: Any, formats: Sequence[str]) -> dict[str, bytes]:
+    from kuzushiji.predict.formats import PAGE_FORMATS
+
+    chosen = {name: PAGE_FORMATS[name] for name in formats if name in PAGE_FORMATS}
+    return {f"{reading.name}{item.ending}": item.render(reading, image) for item in chosen.values()}
