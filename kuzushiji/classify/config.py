@@ -27,6 +27,8 @@ _OF_INFERENCE = (
 )
 _OF_CHECKPOINT = ("base", "head_size", "head_dropout", "test_height")
 PARAMS = "params.json"
+HEAD_FEATURES = ("head_features.parquet", "train_head_features.parquet", "test_head_features.parquet")
+"""Of the held-out pages, the training pages, the test pages."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,10 @@ class ClassifyConfig:
     with_test: bool = option(
         False, "after training also classify the boxes of the test pages", group=TASK, changes_result=False
     )
+    save_features: bool = option(
+        False, "also save what the head's last layer sees of the boxes of the held-out, training and (where they are "
+        "classified) test pages, for python -m kuzushiji.classify.knn", group=TASK, changes_result=False,
+    )  # fmt: skip
     print_model: bool = option(False, "print the model and leave", group=TASK, changes_result=False)
     force: bool = option(
         False, "run again what is already done, from the beginning", group=TASK, changes_result=False

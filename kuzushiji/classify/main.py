@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kuzushiji import cli
-from kuzushiji.classify.config import PARAMS, ClassifyConfig
+from kuzushiji.classify.config import HEAD_FEATURES, PARAMS, ClassifyConfig
 from kuzushiji.classify.inputs import read_split
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_parts(config: ClassifyConfig, root: DataRoot) -> None:
-    """Run what the command line asks for, of training, held-out pages, test pages."""
+    """Run what the command line asks for, of training, held-out pages, test pages, head features."""
     weights = config.resume
     if not (config.test_only or config.submission):
         weights = config.output_dir / "model_best.pth"
@@ -71,6 +71,11 @@ def run_parts(config: ClassifyConfig, root: DataRoot) -> None:
         run_if_needed(
             test_record(config, root, weights), config, lambda record: run_test(config, root, weights, record)
         )
+    if config.save_features:
+        run_if_needed(
+            features_record(config, root, weights), config,
+            lambda record: run_features(config, root, weights, record),
+        )  # fmt: skip
 
 
 def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], None]) -> None:
@@ -112,6 +117,19 @@ def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageR
         config.output("record-test.json"), "classify.test", config.inference_parameters(),
         [weights, config.test_boxes_path, root.sample_submission_csv, root.test_images],
         [config.output("test_detailed.parquet"), config.output("submission.csv")],
+    )  # fmt: skip
+
+
+def features_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageRecord:
+    """Return the record of the head's features."""
+    names, inputs = [*HEAD_FEATURES], [weights, config.clf_gt, root.train_csv, root.train_images]
+    if config.submission or config.with_test:
+        inputs += [config.test_boxes_path, root.sample_submission_csv, root.test_images]
+    else:
+        names.pop()
+    return StageRecord(
+        config.output("record-features.json"), "classify.features", config.inference_parameters(), inputs,
+        [config.output(name) for name in names],
     )  # fmt: skip
 
 
@@ -159,6 +177,21 @@ def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: Stag
     facts = predict_test(config, root, weights, boxes, sample)
     on_main(lambda: record.finish(**facts))
     tell(f"{config.output('submission.csv')}: {facts['characters']} characters on {facts['pages']} pages")
+
+
+def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
+    """Save what the head's last layer sees; several processes leave it to the first."""
+    split = read_split(config, root)
+    boxes = None
+    if config.submission or config.with_test:
+        from kuzushiji.classify.inputs import read_test_boxes
+
+        boxes, _ = read_test_boxes(config, root)
+    from kuzushiji.classify.head_vectors import save_head_features
+
+    facts = on_main(lambda: save_head_features(config, root, weights, split, boxes))
+    on_main(lambda: record.finish(boxes=facts))
+    tell(f"{config.output(HEAD_FEATURES[0])}: head features of {facts[HEAD_FEATURES[0]]} boxes")
 
 
 def tell(text: str) -> None:

@@ -31,7 +31,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
     Raises:
         InputError: the checkpoint does not fit the data or the flags; a page cannot be read; a file cannot be written.
     """
-    config, predictor, classifier = _load(config, weights)
+    config, predictor, classifier = load(config, weights)
     check_vocabulary(classifier, split.vocabulary, weights)
     started = time.monotonic()
     detailed = _predict(config, predictor, classifier, split.valid, root.train_image, config.clf_gt, "held-out pages")
@@ -66,7 +66,7 @@ def predict_test(
     Raises:
         InputError: the checkpoint does not fit the flags; a page cannot be read; a file cannot be written.
     """
-    config, predictor, classifier = _load(config, weights)
+    config, predictor, classifier = load(config, weights)
     started = time.monotonic()
     detailed = _predict(config, predictor, classifier, boxes, root.test_image, config.test_boxes_path, "test pages")
     seconds = time.monotonic() - started
@@ -120,7 +120,7 @@ def _joined(parts: Sequence[Detailed], labels: PageLabels) -> Detailed:
     return whole.take(rows)
 
 
-def _load(config: ClassifyConfig, weights: Path) -> tuple[ClassifyConfig, Predictor, Classifier]:
+def load(config: ClassifyConfig, weights: Path) -> tuple[ClassifyConfig, Predictor, Classifier]:
     """Return the config with the page height that holds, the predictor, and the classifier ready for use."""
     precision = set_up(config)
     classifier = load_classifier(weights, precision, config)

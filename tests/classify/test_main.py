@@ -14,6 +14,8 @@ import torch
 
 from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed
+from kuzushiji.artifacts.head_features import read_head_features
+from kuzushiji.classify import knn, level2_features
 from kuzushiji.classify.main import main
 from kuzushiji.data.labels import SEG_FP, read_page_points
 from kuzushiji.errors import InputError
@@ -134,6 +136,31 @@ def test_text_tables_by_postfix_keep_their_own_record(trained: Path) -> None:
     assert main(arguments(trained, *words, output="postfix")) == 0
     names = {path.name for path in (trained / "postfix").iterdir()}
     assert names == {"detailed_one.parquet", "metrics-oof_one.json", "record-oof_one.json", "vocabulary.json"}
+
+
+def test_head_features_of_all_pages_make_neighbours(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Saved features of held-out, training and test pages; nearest neighbours become columns of the second level."""
+    words = arguments(trained, "--resume", str(trained / "clf-fold0" / "model_best.pth"), output="features")
+    for task in ("--test-only", "--submission"):
+        assert main([*words, task, "--save-features", "1"]) == 0
+    run = trained / "features"
+    read = {name: read_head_features(run / f"{name}head_features.parquet") for name in ("", "train_", "test_")}
+    for name, table in (("", "detailed"), ("test_", "test_detailed")):
+        detailed = read_detailed(run / f"{table}.parquet")
+        pd.testing.assert_frame_equal(read[name].boxes, detailed.boxes, check_dtype=False)
+        # The last layer makes the logits of what was saved.
+        layer = torch.load(trained / "clf-fold0" / "model_best.pth", weights_only=True)["model"]
+        weight, bias = (layer[f"head.5.{part}"].numpy() for part in ("weight", "bias"))
+        logits = read[name].vectors.astype("float32") @ weight.T + bias
+        best = logits[range(len(logits)), detailed.classes[:, 0]]
+        assert abs(best - detailed.logits[:, 0]).max() < 0.05
+    assert not set(read["train_"].boxes["image_id"]) & set(read[""].boxes["image_id"])
+    assert level2_features.main([json.dumps([[str(run / "detailed.parquet")]]), str(run / "f.parquet")]) == 0
+    given = [str(run / "f.parquet"), str(run / "knn.parquet"), "--queries", str(run / "head_features.parquet")]
+    assert knn.main([*given, "--gallery", str(run / "train_head_features.parquet")]) == 0
+    with caplog.at_level("INFO"):
+        assert main([*words, "--submission", "--save-features", "1"]) == 0
+    assert caplog.text.count("already done, skipped") == 2
 
 
 def test_fault_7_classes_are_those_of_the_checkpoint(trained: Path, tmp_path: Path) -> None:

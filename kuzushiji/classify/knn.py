@@ -1,0 +1,155 @@
+"""Nearest neighbours among the training characters: `python -m kuzushiji.classify.knn FEATURES OUT`.
+
+Similarity is the cosine between what the head's last layer sees of two boxes (`--save-features 1` of
+`python -m kuzushiji.classify`).
+"""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.locks import hold
+from kuzushiji.options import add_options, config_from, option, parameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kuzushiji.artifacts.features import Features
+    from kuzushiji.artifacts.head_features import HeadFeatures
+
+logger = logging.getLogger(__name__)
+
+STAGE = "classify.knn"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    features: Path = option(
+        dataclasses.MISSING, "Features of level2_features; their candidates get the new columns.", positional=True,
+        metavar="FEATURES", type=Path,
+    )  # fmt: skip
+    output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
+    queries: Path = option(
+        dataclasses.MISSING, "Head features of the same boxes (head_features.parquet, test_head_features.parquet).",
+        metavar="HEAD_FEATURES", type=Path,
+    )  # fmt: skip
+    gallery: Path = option(
+        dataclasses.MISSING, "Head features of the characters to compare with, of the same model "
+        "(train_head_features.parquet).", metavar="HEAD_FEATURES", type=Path,
+    )  # fmt: skip
+    neighbours: int = option(20, "Nearest neighbours that vote.", type=cli.positive_int)
+    name: str = option("knn", "What the columns' names begin with; another for each model.")
+    block: int = option(1024, "Boxes at a time.", type=cli.positive_int, changes_result=False)
+    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.classify.knn",
+        description="Compare each box with all training characters of other folds and say for each of its candidates "
+        "how similar the most similar one is, how far it leads the best of another class, and its share of the votes "
+        "of the nearest neighbours: extra columns for level2.",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    return config_from(get_parser().parse_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the columns and print how often the nearest neighbour is right, where that is known."""
+    config = parse_args(argv)
+    with hold(config.output):
+        return make_columns(config)
+
+
+def make_columns(config: Config) -> int:
+    """Write the columns, unless that is done."""
+    from kuzushiji.artifacts.extra import check_name
+    from kuzushiji.record import StageRecord
+
+    check_name(config.output)
+    record = StageRecord(
+        config.output.with_name(f"{config.output.name}.record.json"),
+        STAGE,
+        parameters(config),
+        [config.features, config.queries, config.gallery],
+        [config.output],
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", config.output)
+        return 0
+    import numpy as np
+
+    from kuzushiji.artifacts.extra import Extra, write_extra
+    from kuzushiji.artifacts.features import read_features
+    from kuzushiji.artifacts.head_features import read_head_features
+    from kuzushiji.classify.neighbours import Gallery, columns_of
+    from kuzushiji.files import sha256_of_file
+
+    features = read_features(config.features)
+    queries, gallery = read_head_features(config.queries), read_head_features(config.gallery)
+    values = queries.vectors[check_fit(features, queries, gallery, config)]
+    known = Gallery.of(gallery.vectors, gallery.vocabulary.encode(gallery.boxes["true"], str(config.gallery)))
+    columns, nearest = columns_of(values, known, features, config.neighbours, config.block)
+    extra = Extra(
+        {f"{config.name}_{name}": column for name, column in columns.items()}, sha256_of_file(config.features)
+    )
+    with record.output_path(config.output, force=config.force) as temporary:
+        write_extra(temporary, extra)
+    truth = features.vocabulary.encode(features.boxes["true"], str(config.features))
+    of_characters = truth != features.vocabulary.seg_fp
+    right = float((nearest == truth)[of_characters].mean()) if of_characters.any() else float("nan")
+    told = f", the nearest is right for {right:.2%} of the characters" if np.isfinite(right) else ""
+    print(f"{len(features):,} boxes beside {len(gallery):,} characters{told}")
+    record.finish(boxes=len(features), gallery=len(gallery), **({"nearest_right": right} if told else {}))
+    return 0
+
+
+def check_fit(
+    features: "Features", queries: "HeadFeatures", gallery: "HeadFeatures", config: Config
+) -> "NDArray[np.intp]":
+    """Return where in the queries each box of the features stands.
+
+    Raises:
+        InputError: other boxes, another vocabulary or another model, a gallery without characters, or one that has
+            pages that are to be read: their truth would be known.
+    """
+    import numpy as np
+
+    from kuzushiji.artifacts import rows_in_order_of
+
+    for what, ours, theirs in (
+        ("codes of the vocabulary", features.vocabulary.codes, queries.vocabulary.codes),
+        ("codes of the vocabulary", features.vocabulary.codes, gallery.vocabulary.codes),
+    ):
+        if ours != theirs:
+            raise InputError(f"{config.features}: expected the {what} of the head features, got others")
+    if queries.vectors.shape[1] != gallery.vectors.shape[1]:
+        raise InputError(
+            f"{config.gallery}: expected {queries.vectors.shape[1]} features a box as in {config.queries}, "
+            f"got {gallery.vectors.shape[1]}"
+        )
+    if not len(gallery):
+        raise InputError(f"{config.gallery}: expected characters to compare with, got none")
+    common = sorted(set(gallery.boxes["image_id"]) & set(queries.boxes["image_id"]))
+    if common:
+        raise InputError(f"{config.gallery}: expected other pages than those to read, got page {common[0]}")
+    rows = rows_in_order_of(features.boxes, queries.boxes, str(config.queries))
+    return np.arange(len(features)) if rows is None else rows
+
+
+if __name__ == "__main__":
+    cli.run(main)
