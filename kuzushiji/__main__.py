@@ -14,6 +14,8 @@ STAGES = (
     ("kuzushiji.classify.pseudolabel", "test characters that the models are sure of, as training pages"),
     ("kuzushiji.classify.blend", "one submission out of several models, or their score"),
     ("kuzushiji.classify.level2_features", "a row for each box and candidate class"),
+    ("kuzushiji.classify.knn", "optional columns of it: nearest neighbours among the training characters"),
+    ("kuzushiji.lm", "optional columns of it: the language between the neighbours; perplexity"),
     ("kuzushiji.classify.level2", "boosters choose among the candidates: the final submission"),
     ("kuzushiji.metric", "F1 of a submission against the truth"),
     ("kuzushiji.report", "what all this brought: a table and a page to look at"),

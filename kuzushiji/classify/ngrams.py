@@ -1,6 +1,6 @@
 """How often characters follow each other in the training truth, fold by fold: a small model of the language."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,11 +118,41 @@ def count_ngrams(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, voca
     Raises:
         InputError: a code that the vocabulary lacks.
     """
-    edge = len(vocabulary)
-    classes = vocabulary.encode(truth.boxes["code"], "train.csv").astype(np.int64)
-    streams = [_stream(truth, classes, folds == fold, edge) for fold in range(n_folds)]
-    keys, counts = zip(*(_count_all(streams, n, edge + 1) for n in range(1, ORDER + 1)), strict=True)
+    return count_all(texts_of_folds(truth, folds, n_folds, vocabulary), len(vocabulary))
+
+
+def count_all(texts: Sequence[Keys], edge: int) -> NGrams:
+    """Return the counts in the texts of all folds, as of `texts_of_folds`; `edge` is the number of classes."""
+    keys, counts = zip(*(_count(texts, n, edge + 1) for n in range(1, ORDER + 1)), strict=True)
     return NGrams(edge, keys, counts)
+
+
+def texts_of_folds(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, vocabulary: Vocabulary) -> list[Keys]:
+    """Return each fold's characters in reading order, as class numbers, `N_NEIGHBOURS` times `edge` around each page.
+
+    Arguments and errors are those of `count_ngrams`.
+    """
+    classes = vocabulary.encode(truth.boxes["code"], "train.csv").astype(np.int64)
+    return [_stream(truth, classes, folds == fold, len(vocabulary)) for fold in range(n_folds)]
+
+
+def perplexities(ngrams: NGrams, text: Keys, leave_out: Collection[int]) -> tuple[float, ...]:
+    """Return the perplexity of a text for n-grams of 1 to `ORDER` characters; NaN for a text without characters.
+
+    Args:
+        ngrams: The counts.
+        text: As of `texts_of_folds`; ends of pages are no characters, but they can stand before one.
+        leave_out: Folds whose truth is not used: that of the text.
+    """
+    at = np.flatnonzero(text != ngrams.edge)
+    if not len(at):
+        return (float("nan"),) * ORDER
+    steps = np.arange(1, ORDER)
+    before, after = text[at[:, None] - steps], text[at[:, None] + steps]
+    values = ngrams.log_probabilities(text[at].astype(np.int32), np.arange(len(at)), before, after, leave_out)
+    gains = np.concatenate([np.zeros((len(at), 1)), values[:, 1:ORDER]], axis=1)
+    mean = (values[:, :1] + gains).mean(axis=0, dtype=np.float64)
+    return tuple(np.exp(-mean).tolist())
 
 
 def _stream(truth: PageLabels, classes: Keys, chosen: NDArray[np.bool_], edge: int) -> Keys:
@@ -139,7 +169,7 @@ def _stream(truth: PageLabels, classes: Keys, chosen: NDArray[np.bool_], edge: i
     return np.concatenate(parts)
 
 
-def _count_all(streams: list[Keys], n: int, base: int) -> tuple[Keys, NDArray[np.int32]]:
+def _count(streams: Sequence[Keys], n: int, base: int) -> tuple[Keys, NDArray[np.int32]]:
     """Return the distinct n-grams of all streams and how often each stream has each."""
     grams = [_grams(stream, n, base) for stream in streams]
     found = [np.unique(gram, return_counts=True) for gram in grams]

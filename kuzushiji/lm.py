@@ -1,0 +1,188 @@
+"""A small language model of characters in reading order: `python -m kuzushiji.lm FEATURES OUT`.
+
+Counts of up to four characters in the training truth, longer contexts drawn towards the shorter ones. Level 2 has such
+columns by itself, with the neighbours as a linear model reads them; here they can be read by anything, such as level 2.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.locks import hold
+from kuzushiji.options import add_options, config_from, option, parameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kuzushiji.artifacts.features import Features
+    from kuzushiji.classify.ngrams import NGrams
+    from kuzushiji.data.paths import DataRoot
+
+logger = logging.getLogger(__name__)
+
+STAGE = "lm"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    features: Path = option(
+        dataclasses.MISSING, "Features of level2_features; their candidates get the new columns.", positional=True,
+        metavar="FEATURES", type=Path,
+    )  # fmt: skip
+    output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
+    read_as: Path | None = option(
+        None, "Detailed table whose best classes are the neighbours, such as oof.parquet of a trained level 2; else "
+        "the blend of the features.", metavar="DETAILED",
+    )  # fmt: skip
+    n_folds: int = option(5, "Folds, by book; the truth of a page's own fold is not used.", type=cli.positive_int)
+    name: str = option("lm", "What the columns' names begin with.")
+    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    data_root: Path | None = option(
+        None, "Folder with train.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR", changes_result=False
+    )
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.lm",
+        description="Count which characters follow each other in the training truth, print the perplexity of each "
+        "fold's text given the other folds', and say of each candidate how probable it is between its neighbours: "
+        "extra columns for level2.",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the command line's config."""
+    parser = get_parser()
+    config = config_from(parser.parse_args(argv), Config)
+    if config.n_folds < 2:
+        parser.error(f"expected --n-folds of at least 2, got {config.n_folds}")
+    return config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the columns and print the perplexities."""
+    config = parse_args(argv)
+    from kuzushiji.data.paths import DataRoot
+
+    root = DataRoot.find(config.data_root)
+    with hold(config.output):
+        return make_columns(config, root)
+
+
+def make_columns(config: Config, root: "DataRoot") -> int:
+    """Write the columns, unless that is done."""
+    from kuzushiji.artifacts.extra import check_name
+    from kuzushiji.record import StageRecord
+
+    check_name(config.output)
+    inputs = [config.features, root.train_csv, *([config.read_as] if config.read_as else [])]
+    record = StageRecord(
+        config.output.with_name(f"{config.output.name}.record.json"), STAGE, parameters(config), inputs, [config.output]
+    )
+    if not config.force and record.is_done():
+        logger.info("%s: already done, skipped", config.output)
+        return 0
+    from kuzushiji.artifacts.extra import Extra, write_extra
+    from kuzushiji.artifacts.features import read_features
+    from kuzushiji.classify.ngrams import ORDER, NGrams, count_all, perplexities, texts_of_folds
+    from kuzushiji.data.folds import fold_of_pages
+    from kuzushiji.data.labels import read_page_labels
+    from kuzushiji.files import sha256_of_file
+
+    features = read_features(config.features)
+    truth = read_page_labels(root.train_csv)
+    folds = fold_of_pages(truth.image_ids, config.n_folds)
+    texts = texts_of_folds(truth, folds, config.n_folds, features.vocabulary)
+    language: NGrams = count_all(texts, len(features.vocabulary))
+    told = [perplexities(language, text, {fold}) for fold, text in enumerate(texts)]
+    print(f"perplexity of a fold's text given the others', by characters counted together (1 to {ORDER})")
+    for fold, values in enumerate(told):
+        print(f"fold {fold}  " + "  ".join(f"{value:8.1f}" for value in values))
+    fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))
+    columns = columns_of(features, classes_read(config, features, root), language, fold_of_page)
+    extra = Extra(
+        {f"{config.name}_{name}": values for name, values in columns.items()}, sha256_of_file(config.features)
+    )
+    with record.output_path(config.output, force=config.force) as temporary:
+        write_extra(temporary, extra)
+    record.finish(perplexity=[list(values) for values in told])
+    return 0
+
+
+def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDArray[np.int32]":
+    """Return the classes (n,) as which the boxes are read where they are neighbours.
+
+    Raises:
+        InputError: the table of `--read-as` is not of the same boxes or vocabulary.
+    """
+    from kuzushiji.artifacts import read_detailed, rows_in_order_of
+    from kuzushiji.artifacts.detailed import vocabulary_difference
+    from kuzushiji.classify.context import best_classes, blended_logits
+
+    if config.read_as is None:
+        return best_classes(features, blended_logits(features))
+    table = read_detailed(config.read_as, top_k=1, data_root=root)
+    if table.vocabulary != features.vocabulary:
+        raise InputError(vocabulary_difference(str(config.read_as), features.vocabulary, table.vocabulary))
+    wanted = table.take(table.boxes["image_id"].isin(set(features.boxes["image_id"])).to_numpy())
+    rows = rows_in_order_of(features.boxes, wanted.boxes, str(config.read_as))
+    best: NDArray[np.int32] = wanted.classes[:, 0] if rows is None else wanted.classes[rows, 0]
+    return best
+
+
+def columns_of(
+    features: "Features", best: "NDArray[np.int32]", language: "NGrams", fold_of_page: "dict[str, int]"
+) -> "dict[str, NDArray[np.float32]]":
+    """Return what the language says of each candidate (m,); the truth of a training page's own fold is not used.
+
+    Args:
+        features: Boxes of whole pages.
+        best: (n,) class as which each is read where it is a neighbour.
+        language: Counts of the training truth.
+        fold_of_page: Of training pages; for pages that are not in it all folds count.
+
+    Returns:
+        `before` and `after`: log probability given the characters before and after it; `lead`: by how much both
+        together are above those of the best other candidate. NaN for `seg_fp`.
+    """
+    import numpy as np
+
+    from kuzushiji.artifacts.features import members
+    from kuzushiji.classify.context import context_of
+    from kuzushiji.classify.ngrams import FEATURES
+    from kuzushiji.classify.segments import best_of_others
+
+    context = context_of(features).read_as(features, best)
+    folds = features.boxes["image_id"].map(fold_of_page).fillna(-1).to_numpy(np.int64)
+    values = np.zeros((len(features.candidates), len(FEATURES)), np.float32)
+    for fold in np.unique(folds).tolist():
+        rows = np.flatnonzero(folds == fold)
+        chosen = members(features.offsets, rows)
+        box = np.repeat(np.arange(len(rows)), np.diff(features.offsets)[rows])
+        around = context.before[rows], context.after[rows]
+        values[chosen] = language.log_probabilities(features.candidates[chosen], box, *around, {fold} - {-1})
+    seg_fp = features.candidates == features.vocabulary.seg_fp
+    frequency = values[:, 0]
+    before, after = (values[:, FEATURES.index(f"log_{side}_three")] for side in ("after", "before"))
+    both = np.where(seg_fp, -np.inf, frequency + before + after)
+    others = best_of_others(both, features.offsets)
+    lead = np.where(np.isfinite(others) & ~seg_fp, both - np.where(np.isfinite(others), others, 0), np.nan)
+    columns = {"before": frequency + before, "after": frequency + after}
+    columns = {name: np.where(seg_fp, np.nan, column) for name, column in columns.items()}
+    return {name: column.astype(np.float32) for name, column in {**columns, "lead": lead}.items()}
+
+
+if __name__ == "__main__":
+    cli.run(main)

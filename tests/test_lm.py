@@ -1,0 +1,158 @@
+"""The language model: perplexity by hand, columns honest by fold, from the command line to level 2."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kuzushiji import cli
+from kuzushiji.artifacts import write_detailed
+from kuzushiji.artifacts.extra import Extra, read_extra, write_extra
+from kuzushiji.artifacts.features import read_features
+from kuzushiji.classify import level2, level2_features
+from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.ngrams import count_all, count_ngrams, perplexities
+from kuzushiji.data.folds import assign_folds
+from kuzushiji.data.labels import read_page_labels, read_page_points
+from kuzushiji.files import sha256_of_file
+from kuzushiji.lm import columns_of, main
+from tests.tables import make_detailed, write_runs
+
+EDGE = 4
+
+
+def text(*classes):
+    ends = [EDGE] * 3
+    return np.array([*ends, *classes, *ends], np.int64)
+
+
+def test_perplexity_by_hand():
+    """Another fold has A B A B; this one A B. The ends of pages count among the 10 signs of the other fold."""
+    ngrams = count_all([text(0, 1, 0, 1), text(0, 1)], EDGE)
+    single = (2 + 0.5) / (10 + 0.5 * 5)
+    after_edge = (1 + 4 * single) / (6 + 4)
+    after_a = (2 + 4 * single) / (2 + 4)
+    told = perplexities(ngrams, text(0, 1), {1})
+    assert told[0] == pytest.approx(1 / single, rel=1e-5)
+    assert told[1] == pytest.approx(1 / np.sqrt(after_edge * after_a), rel=1e-5)
+    assert list(told) == sorted(told, reverse=True)
+
+
+def test_a_text_that_was_seen_surprises_less():
+    ngrams = count_all([text(0, 1, 2, 3), text(3, 2, 1, 0)], EDGE)
+    assert perplexities(ngrams, text(0, 1, 2, 3), {1})[3] < perplexities(ngrams, text(0, 1, 2, 3), {0})[3]
+
+
+def test_probabilities_sum_to_one():
+    ngrams = count_all([text(0, 1, 1, 2), text(2, 0)], EDGE)
+    every = np.arange(EDGE + 1, dtype=np.int32)
+    around = np.array([[0, 1, EDGE]]), np.array([[2, EDGE, EDGE]])
+    values = ngrams.log_probabilities(every, np.zeros(EDGE + 1, int), *around, ())
+    np.testing.assert_allclose(np.exp(values[:, 0]).sum(), 1, rtol=1e-5)
+    for gain in range(1, 4):
+        assert np.exp(values[:, 0] + values[:, gain]).sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_a_text_without_characters():
+    assert np.isnan(perplexities(count_all([text(0), text()], EDGE), text(), {1})).all()
+
+
+def test_the_pages_own_fold_is_not_used(tiny_root):
+    """Columns of a page of fold 0 do not change with the truth of fold 0."""
+    truth = read_page_labels(tiny_root / "train.csv")
+    folds = assign_folds(truth.image_ids, 3)
+    page = next(page for page in truth.image_ids if folds[page] == 0)
+    rows = [(page, i, "seg_fp", [("U+3042", 2.0), ("U+3044", 1.0)]) for i in range(3)]
+    features = build_features([make_detailed(rows, codes=sorted({*truth.boxes["code"]}))], [["a"]], {}, 2)
+    best = features.candidates[features.offsets[:-1]]
+    of_page = np.array([folds[name] for name in truth.image_ids], np.int32)
+    seen = []
+    for labels in (truth, truth.of_pages([name for name in truth.image_ids if folds[name] != 0])):
+        numbers = of_page if labels is truth else of_page[of_page != 0]
+        language = count_ngrams(labels, numbers, 3, features.vocabulary)
+        seen.append(columns_of(features, best, language, folds))
+    for name, values in seen[0].items():
+        np.testing.assert_array_equal(values, seen[1][name])
+    seg_fp = features.candidates == features.vocabulary.seg_fp
+    assert all((np.isnan(values) == seg_fp).all() for values in seen[0].values())
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lm")
+    write_runs(tiny_root, folder)
+    for fold in range(3):
+        for kind, name in (("", "features"), ("test-", "test")):
+            table = str(folder / f"{kind}fold{fold}-a.parquet")
+            words = [json.dumps([[table]]), str(folder / f"{name}{fold}.parquet"), "--top-k", "2"]
+            assert level2_features.main(words) == 0
+    return folder
+
+
+def test_columns_of_the_second_level(runs, tiny_root, tmp_path, capsys, caplog):
+    """As extra tables: trained with, needed for the test pages, and read as by level 2 itself the second time."""
+    caplog.set_level("INFO")
+    root = ["--data-root", str(tiny_root), "--n-folds", "3"]
+    boxes = [str(runs / f"fold{fold}-a.parquet") for fold in range(3)]
+    train = [*boxes, *(str(runs / f"features{fold}.parquet") for fold in range(3))]
+    fast = ["--num-boost-round", "2", *root]
+    assert level2.main([*train, "--save-model", str(tmp_path / "first"), *fast]) == 0
+    extra: list[str] = []
+    differ = []
+    for fold in range(3):
+        extra.append(str(tmp_path / f"lm{fold}.parquet"))
+        words = [str(runs / f"features{fold}.parquet"), extra[-1], *root]
+        assert main(words) == 0
+        plain = read_extra(tmp_path / f"lm{fold}.parquet")
+        assert main([*words, "--read-as", str(tmp_path / "first/oof.parquet")]) == 0
+        assert main([*words, "--read-as", str(tmp_path / "first/oof.parquet")]) == 0
+        again = read_extra(tmp_path / f"lm{fold}.parquet")
+        assert list(again.columns) == ["lm_before", "lm_after", "lm_lead"]
+        differ.append(not np.array_equal(plain.columns["lm_before"], again.columns["lm_before"], equal_nan=True))
+    assert any(differ)
+    assert caplog.text.count("already done, skipped") == 3
+    assert "perplexity of a fold's text" in capsys.readouterr().out
+    assert level2.main([*train, *extra, "--save-model", str(tmp_path / "m"), *fast]) == 0
+    test = [str(runs / "test-fold0-a.parquet"), str(runs / "test0.parquet")]
+    words = ["--load-model", str(tmp_path / "m"), "--output", str(tmp_path / "s.csv"), "--data-root", str(tiny_root)]
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(level2.main, [*test, *words])
+    assert stopped.value.code == 1
+    assert "expected features with the extra columns of the model" in capsys.readouterr().err
+    assert main([str(runs / "test0.parquet"), str(tmp_path / "lm-test.parquet"), *root]) == 0
+    assert level2.main([*test, str(tmp_path / "lm-test.parquet"), *words]) == 0
+    assert len(read_page_points(tmp_path / "s.csv").points) > 10
+
+
+def test_bad_input(runs, tiny_root, tmp_path, capsys):
+    root = ["--data-root", str(tiny_root), "--n-folds", "3"]
+    features, out = str(runs / "features0.parquet"), str(tmp_path / "lm.parquet")
+    other = make_detailed([("p", 0, "A", [("A", 1.0)])])
+    write_detailed(tmp_path / "other.parquet", other)
+    short = Extra({"a": np.zeros(3, np.float32)}, sha256_of_file(runs / "features0.parquet"))
+    write_extra(tmp_path / "short.parquet", short)
+    write_extra(tmp_path / "else.parquet", Extra({"a": np.zeros(3, np.float32)}, "another"))
+    n = len(read_features(runs / "features0.parquet").candidates)
+    write_extra(tmp_path / "a.parquet", Extra({"a": np.zeros(n, np.float32)}, short.features))
+    second = [str(runs / f"fold{k}-a.parquet") for k in range(3)] + [
+        str(runs / f"features{k}.parquet") for k in range(3)
+    ]
+    # Command, words of the command line, exit code, part of the one line on standard error.
+    table = [
+        (main, [features, out, "--data-root", str(tiny_root), "--n-folds", "1"], 2, "--n-folds of at least 2, got 1"),
+        (main, [features, str(tmp_path / "lm.csv"), *root], 1, "expected a name that ends in .parquet"),
+        (main, [features, out, *root[:3], "40"], 1, "books for 40 folds"),
+        (main, [str(tmp_path / "other.parquet"), out, *root], 1, "expected a table of kind level2_features"),
+        (main, [features, out, *root, "--read-as", str(tmp_path / "other.parquet")], 1, "expected the vocabulary of"),
+        (main, [features, out, *root, "--read-as", str(runs / "fold1-a.parquet")], 1, "expected a box as in"),
+        (level2.main, [*second, str(tmp_path / "short.parquet"), *root], 1, "rows, one a candidate, got another"),
+        (level2.main, [*second, str(tmp_path / "else.parquet"), *root], 1, "expected extra columns of one of the"),
+        (level2.main, [*second, str(tmp_path / "a.parquet"), *root], 1, "expected features with extra_columns"),
+        (level2.main, [*second, *[str(tmp_path / "a.parquet")] * 2, *root], 1, "got a twice"),
+    ]
+    for command, given, code, message in table:
+        with pytest.raises(SystemExit) as stopped:
+            cli.run(command, given)
+        error = capsys.readouterr().err
+        assert (stopped.value.code, len(error.strip().splitlines())) == (code, 1), (given, error)
+        assert message in error, (given, error)
