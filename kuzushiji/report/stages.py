@@ -127,13 +127,23 @@ def _cost(training: float | None, runs: Sequence[Run]) -> tuple[str, str, str, s
     ]
     pages = [_pages_and_seconds(run.prediction) for run in runs]
     seconds = sum(time for _, time in pages)
-    crops = [float(run.metrics["crops_per_second"]) for run in runs if run.metrics.get("crops_per_second")]
+    crops = [rate for run in runs if (rate := _crops_per_second(run))]
     return (
         minutes,
         " + ".join(f"{mib:,}" for mib in memory if mib) or "-",
         f"{sum(crops) / len(crops):.1f}" if crops else "-",
         f"{sum(n for n, _ in pages) / seconds:.1f}" if seconds else "-",
     )
+
+
+def _crops_per_second(run: Run) -> float:
+    """Return crops a second in training: as the run measured it, else by its updates and batch size; 0 if unknown."""
+    measured = run.metrics.get("crops_per_second")
+    if measured:
+        return float(measured)
+    epochs = [event for event in run.events if event.get("kind") == "epoch"]
+    batch = run.params.get("batch_size", 0) * run.params.get("accumulation_steps", 1)
+    return epochs[-1]["step"] * batch / run.seconds if epochs and run.seconds else 0.0
 
 
 def _pages_and_seconds(prediction: dict[str, Any]) -> tuple[float, float]:

@@ -64,6 +64,14 @@ def test_costs_and_accuracy_of_a_run_and_of_its_folds_together(runs: Path, tiny_
     assert both["held-out pages", "accuracy", 3] == "0.8000"  # of 40 boxes
 
 
+def test_a_rate_that_was_not_measured_follows_from_updates_and_batch_size(runs: Path, tiny_root: Path) -> None:
+    (runs / "segment-fold0" / "params.json").write_text(json.dumps({"batch_size": 16, "accumulation_steps": 2}))
+    add(runs / "segment-fold0" / "metrics.json", seconds=8.0)
+    table = table_of(runs, tiny_root)  # the fixture's last epoch ended with update 1
+    assert cells_of(table, "boxes", "0")["cost", "training, crops/s", 2] == "4.0"
+    assert cells_of(table, "boxes", "1")["cost", "training, crops/s", 2] == "-"
+
+
 def test_the_second_level_has_time_and_held_out_scores_of_its_own(runs: Path, tiny_root: Path) -> None:
     from kuzushiji.artifacts import write_detailed
     from tests.report.conftest import certain
