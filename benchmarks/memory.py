@@ -36,7 +36,8 @@ N_FILES = 40
 """Pages on disk; evaluation goes through them again and again."""
 
 SEGMENT = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm group --long-side 240 --crop-width 96
-    --crop-height 72 --crop-min-height 64 --crop-max-height 80 --anchor-sizes 12 16 24 32 48 --fpn-channels 16 --box-head-size 32
+    --crop-height 72 --crop-min-height 64 --crop-max-height 80 --anchor-sizes 12 16 24 32 48
+    --fpn-channels 16 --box-head-size 32
     --rois-per-image 32 --anchors-per-image 32 --proposals-train 50 --proposals-test 50 --score-threshold 0.05
     --test-long-side 120 --test-scales 1 1.2 --repeat-train-step 1 --batch-size 4 --lr 0.001 --cache-mib 1"""
 CLASSIFY = """--base resnet10t --pretrained 0 --test-height 160 --crop-width 64 --crop-height 96 --head-size 16

@@ -32,6 +32,14 @@ def test_targets_kept(count: int, max_targets: int, kept: int) -> None:
     assert len(Collate(max_targets)([crop(count)]).classes) == kept
 
 
+@pytest.mark.parametrize(("max_targets", "kept"), [(0, 1501), (256, 256)])
+def test_a_crop_of_very_many_boxes_beside_one_of_one(max_targets: int, kept: int) -> None:
+    batch = Collate(max_targets)([crop(1, 0), crop(1500, 1)])
+    assert batch.images.shape == (2, 8, 6, 3)
+    assert batch.rois.shape == (kept, 5)
+    assert batch.classes.shape == (kept,)
+
+
 def test_shapes_repeat() -> None:
     """What cuDNN's benchmark mode needs: over many batches only a handful of shapes."""
     collate = Collate(max_targets=128)

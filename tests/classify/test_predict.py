@@ -14,6 +14,7 @@ from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision
+from kuzushiji.submission import build_submission
 
 PREDICTOR = Predictor(Precision(torch.device("cpu")))
 
@@ -71,6 +72,27 @@ def test_every_box_and_every_page_is_in_the_table(
     pd.testing.assert_frame_equal(detailed.boxes[keys], labels.boxes[keys])
     assert detailed.logits.tolist() == [[10.0, 0.0]] * len(labels.boxes)
     assert set(detailed.pred) == {vocabulary.codes[3]}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pages_with_no_boxes_with_one_and_with_more_than_a_submission_may_have(tiny_root: Path, workers: int) -> None:
+    root = DataRoot(tiny_root)
+    vocabulary = Vocabulary.from_train_csv(root.train_csv)
+    image_ids = ["umgy001-001", "hnsd001-001", "brsk001-001"]
+    number = np.repeat([0, 1, 2], [0, 1, 1300])
+    boxes = np.random.default_rng(0).integers(1, 130, (1301, 4)).clip(1, [130, 200, 25, 25])
+    labels = PageLabels.from_arrays(image_ids, number, ["U+3042"] * 1301, boxes)
+    pages = pages_of(labels, root.train_image, vocabulary, "")
+    predictor = Predictor(PREDICTOR.precision, workers)
+    detailed = predict_detailed(predictor, Always(0), pages, labels, vocabulary, heights=(240, 264, 288, 312), top_k=3)
+    assert detailed.pages == tuple(image_ids)
+    assert detailed.boxes.groupby("image_id").size().to_dict() == {"hnsd001-001": 1, "brsk001-001": 1300}
+    assert set(detailed.pred) == {"U+3042"}
+    metrics = evaluate(predictor, Always(0), pages, labels, labels, vocabulary, height=240)
+    assert metrics["tp"] + metrics["fn"] == 1301
+    assert metrics["accuracy"] == 1
+    submission = build_submission(detailed.labels(), image_ids)
+    assert submission.points.groupby("image_id").size().max() == 1200
 
 
 def test_no_boxes_at_all(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:

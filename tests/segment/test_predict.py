@@ -12,8 +12,10 @@ from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
+from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import WholePage, whole_page
+from kuzushiji.segment.detections import Detections, label_with_truth
 from kuzushiji.segment.main import parse_args
 from kuzushiji.segment.predict import find_boxes, page_loader, predict_pages
 
@@ -83,6 +85,38 @@ def test_all_pages_in_order(workers: int, tiny_root: Path) -> None:
     assert found.image_ids == image_ids
     assert found.page.tolist() == [0, 1, 2, 3, 4]
     assert found.boxes_xyxy.shape == (5, 4)
+
+
+class Crowd(nn.Module):
+    """Finds 1,300 characters on every second page that it sees, none on the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        self.seen += 1
+        n = 1300 * (self.seen % 2)
+        corner = torch.stack([torch.arange(n) % 40 * 3.0, torch.arange(n) // 40 * 5.0], dim=1)
+        return [{"boxes": torch.cat([corner, corner + 3], dim=1), "scores": torch.linspace(1, 0.5, n)}]
+
+
+def test_pages_with_very_many_boxes_and_with_none(tiny_root: Path) -> None:
+    """As they come out, as labels, and scored against a truth of which they meet nothing or all."""
+    table = read_page_labels(tiny_root / "train.csv")
+    image_ids = ("umgy001-001", "hnsd001-002", "brsk001-001", "hnsd001-001")  # the second has no text
+    paths = [DataRoot(tiny_root).train_image(image_id) for image_id in image_ids]
+    found = predict_pages(Crowd(), page_loader(paths, PageStore(), (240,), 0), image_ids, CPU, title="").detections
+    assert np.bincount(found.page, minlength=4).tolist() == [1300, 0, 1300, 0]
+    truth = table.of_pages(image_ids)
+    labels = label_with_truth(found, truth, dict.fromkeys(image_ids, (160, 240)))
+    assert labels.image_ids == image_ids
+    assert len(labels.boxes) == 2600
+    counts = score_boxes(truth, labels)
+    assert counts.tp + counts.fn == len(truth.boxes)
+    assert counts.tp + counts.fp == 2600
+    nothing = Detections.from_pages(dict.fromkeys(image_ids, (np.zeros((0, 4)), np.zeros(0))))
+    assert score_boxes(truth, nothing.to_labels()).fn == len(truth.boxes)
 
 
 def test_no_pages() -> None:
