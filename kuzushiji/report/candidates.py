@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts import Detailed, read_detailed
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.report.collect import SECOND_LEVEL, SEGMENT, Collected
-from kuzushiji.report.reading import held_out_tables, read_second_level
+from kuzushiji.report.reading import held_out_tables, probability_of_log, read_second_level
 from kuzushiji.viewer import Candidate
 
 N_BEST = 5
@@ -58,7 +58,7 @@ def held_out_candidates(collected: Collected, pages: Collection[str]) -> list[Mo
             models.append(_of_models(kind, tables))
     second_level = read_second_level(collected)
     if second_level is not None:
-        models.append(_of_table(SECOND_LEVEL, _of_pages(second_level, pages), np.exp))
+        models.append(_of_table(SECOND_LEVEL, _of_pages(second_level, pages), probability_of_log))
     return models
 
 

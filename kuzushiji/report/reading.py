@@ -90,7 +90,7 @@ def held_out_readings(collected: Collected, root: DataRoot, train: PageLabels) -
             readings.append(_held_out(kind, detailed, probability, collected, root, train))
     second_level = read_second_level(collected)
     if second_level is not None:
-        probability = np.exp(second_level.logits[:, 0])
+        probability = probability_of_log(second_level.logits[:, 0])
         readings.append(_held_out(SECOND_LEVEL, second_level, probability, collected, root, train))
     return readings
 
@@ -106,6 +106,12 @@ def read_second_level(collected: Collected) -> Detailed | None:
     """Return what the second level read out of fold, with logarithms of probabilities; None where it is not there."""
     path = collected.folder / "level2_models" / "oof.parquet"
     return read_detailed(path) if path.exists() else None
+
+
+def probability_of_log(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the probabilities whose logarithms the second level writes in place of logits."""
+    probability: NDArray[np.float64] = np.exp(np.minimum(logits.astype(np.float64), 0))
+    return probability
 
 
 def final_reading(collected: Collected, root: DataRoot, truth: PageLabels | None) -> Reading | None:
