@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.classify.segments import log_loss, softmax
+from kuzushiji.classify.segments import group_sum, log_loss, softmax
 
-SOFTMAX, BINARY = "softmax", "binary"
-OBJECTIVES = (SOFTMAX, BINARY)
+SOFTMAX, RANKING, BINARY = "softmax", "ranking", "binary"
+OBJECTIVES = (SOFTMAX, RANKING, BINARY)
 
 _SMALLEST_HESSIAN = 1e-6
 
@@ -57,7 +57,9 @@ class Recipe:
     """How to boost.
 
     Attributes:
-        objective: `softmax`: the candidates of a box compete; `binary`: each row for itself, as in the reference.
+        objective: `softmax`: the candidates of a box compete; `ranking`: the right one beats each of the others
+            (pairwise logistic loss, Burges et al. 2005, "Learning to rank using gradient descent"); `binary`: each row
+            for itself, as in the reference.
         rounds: At most.
         patience: Rounds after which training stops unless they have made the loss on the watched rows better by
             `_WORTH_WAITING`; 0 trains all rounds.
@@ -126,18 +128,23 @@ class Boosting(Protocol):
 
 def probabilities(scores: NDArray[np.floating], offsets: NDArray[np.int64], objective: str) -> NDArray[np.floating]:
     """Return the probability (m,) that each row is the right one."""
-    if objective == SOFTMAX:
-        return softmax(scores, offsets)
-    p: NDArray[np.floating] = 1 / (1 + np.exp(-scores))
-    return p
+    if objective == BINARY:
+        p: NDArray[np.floating] = 1 / (1 + np.exp(-scores))
+        return p
+    return softmax(scores, offsets)
 
 
 def loss_of(scores: NDArray[np.floating], rows: Rows, objective: str) -> float:
-    """Return the mean loss over boxes (softmax) or rows (binary)."""
+    """Return the mean loss over boxes (softmax, ranking) or rows (binary)."""
+    if not len(scores):
+        return 0.0
     if objective == SOFTMAX:
         return log_loss(scores, rows.target, rows.offsets)
+    if objective == RANKING:
+        pairs = np.logaddexp(0, _behind(scores, rows))
+        return float(pairs[~rows.target].sum() / len(rows.weight))
     signed = np.where(rows.target, -scores, scores)
-    return float(np.logaddexp(0, signed).mean()) if len(signed) else 0.0
+    return float(np.logaddexp(0, signed).mean())
 
 
 def gradients_of(rows: Rows, recipe: Recipe) -> Callable[[NDArray[np.floating]], tuple[Scores, Scores]]:
@@ -147,11 +154,30 @@ def gradients_of(rows: Rows, recipe: Recipe) -> Callable[[NDArray[np.floating]],
         weight = weight * np.where(rows.target, np.float32(recipe.positive_weight), np.float32(1))
 
     def gradients(scores: NDArray[np.floating]) -> tuple[Scores, Scores]:
-        p = probabilities(scores.astype(np.float32), rows.offsets, recipe.objective).astype(np.float32)
-        hessian = np.maximum(p * (1 - p), np.float32(_SMALLEST_HESSIAN))
-        return (p - rows.target) * weight, hessian * weight
+        scores = scores.astype(np.float32)
+        if recipe.objective == RANKING:
+            gradient, hessian = _pairwise(scores, rows)
+        else:
+            p = probabilities(scores, rows.offsets, recipe.objective).astype(np.float32)
+            gradient, hessian = p - rows.target, p * (1 - p)
+        return gradient * weight, np.maximum(hessian, np.float32(_SMALLEST_HESSIAN)) * weight
 
     return gradients
+
+
+def _behind(scores: NDArray[np.floating], rows: Rows) -> NDArray[np.floating]:
+    """Return by how much each row's score is above that of its box's right row (m,)."""
+    difference: NDArray[np.floating] = scores - np.repeat(scores[rows.target], np.diff(rows.offsets))
+    return difference
+
+
+def _pairwise(scores: Scores, rows: Rows) -> tuple[Scores, Scores]:
+    """Return gradient and hessian (m,) of the pairwise logistic loss: the right row is in all pairs of its box."""
+    p: Scores = (1 / (1 + np.exp(-_behind(scores, rows)))).astype(np.float32)
+    gradient, hessian = np.where(rows.target, 0, p), np.where(rows.target, 0, p * (1 - p))
+    gradient[rows.target] = -group_sum(gradient, rows.offsets)
+    hessian[rows.target] = group_sum(hessian, rows.offsets)
+    return gradient.astype(np.float32), hessian.astype(np.float32)
 
 
 def watch(watched: Rows, recipe: Recipe, one_round: Callable[[], tuple[NDArray[np.floating], bool]]) -> Course:

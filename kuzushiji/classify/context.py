@@ -65,7 +65,7 @@ class Context:
         before, after = _neighbours(self.page[self.order], best[self.order], features.vocabulary.seg_fp, self.edge)
         by_box = np.empty_like(self.order)
         by_box[self.order] = np.arange(len(self.order))
-        on_page = _share_of_page(features, best, self.page)
+        on_page = share_of_group(features, best, self.page)
         return replace(self, before=before[by_box], after=after[by_box], on_page=on_page)
 
 
@@ -151,8 +151,14 @@ def _median_of_column(values: NDArray[np.float64], column: NDArray[np.int64]) ->
     return middle[column] / 2
 
 
-def _share_of_page(features: Features, best: NDArray[np.int32], page: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return how often the candidate (m,) is the best class of the page's other boxes, as a share of them."""
+def share_of_group(features: Features, best: NDArray[np.int32], page: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return how often the candidate (m,) is the best class of the other boxes of its page or book, as a share of them.
+
+    Args:
+        features: n boxes.
+        best: (n,) their best classes.
+        page: (n,) number of each box's page or book, from 0.
+    """
     size, box = len(features.vocabulary), features.box_of_candidate
     keys, counts = np.unique(page * size + best, return_counts=True)
     wanted = page[box] * size + features.candidates

@@ -88,8 +88,9 @@ class Config:
     )  # fmt: skip
     features: str = option("extended", "Columns.", choices=("extended", "reference"), group="training")
     objective: str = option(
-        "softmax", "softmax: the candidates of a box compete; binary: each for itself, as in the reference.",
-        choices=("softmax", "binary"), group="training",
+        "softmax", "softmax: the candidates of a box compete; ranking: the right one beats each of the others; binary: "
+        "each for itself, as in the reference.",
+        choices=("softmax", "ranking", "binary"), group="training",
     )  # fmt: skip
     max_rows: int = option(
         800_000, "Rows to train each fold's models on, about; of the boxes that the blend is sure of, some "
@@ -176,6 +177,7 @@ def kinds_of(config: Config) -> list[str]:
 def training_of(config: Config) -> "Training":
     """Return how to train."""
     from kuzushiji.classify.boosting import BINARY, Recipe
+    from kuzushiji.classify.level2_reading import N_READINGS
     from kuzushiji.classify.level2_training import Training
     from kuzushiji.classify.parallel import n_cores
 
@@ -187,8 +189,8 @@ def training_of(config: Config) -> "Training":
         )
         for kind in kinds_of(config)
     }
-    start = config.features == "extended" and config.objective != BINARY
-    return Training(recipes, start, config.max_rows, config.seed, config.threads or n_cores())
+    readings = N_READINGS if config.features == "extended" and config.objective != BINARY else 0
+    return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
 
 
 def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:

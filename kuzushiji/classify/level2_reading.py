@@ -88,7 +88,10 @@ def read(source: Source, readers: tuple[LinearStart, ...], leave_out: Collection
 
 
 def fit_readers(
-    sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], leave_out: Mapping[int, Collection[int]]
+    sources: Mapping[int, Source],
+    targets: Mapping[int, NDArray[np.bool_]],
+    leave_out: Mapping[int, Collection[int]],
+    n_readings: int = N_READINGS,
 ) -> tuple[tuple[LinearStart, ...], dict[int, Reading]]:
     """Return the readers that fit the boxes of some folds, and what they read there.
 
@@ -96,11 +99,12 @@ def fit_readers(
         sources: The boxes of each fold.
         targets: The right candidates of each fold.
         leave_out: Folds whose truth is not looked at for the language's columns of each fold.
+        n_readings: How often they are read.
     """
     readings = {number: _without_what_the_blend_rules_out(source) for number, source in sources.items()}
     step = -(-sum(len(source.features) for source in sources.values()) // ENOUGH_BOXES) or 1
     readers = []
-    for number in range(N_READINGS):
+    for number in range(n_readings):
         tables, rights = {}, {}
         for fold, reading in readings.items():
             features = reading.source.features

@@ -67,14 +67,15 @@ class Training:
 
     Attributes:
         recipes: By library.
-        linear: Whether a linear model reads the neighbours and gives boosting its start.
+        readings: How often a linear model reads the pages before boosting, which then starts from such a model; 0 for
+            none of it.
         max_rows: Rows to train on for each fold, about; boxes that are easy stand for others where there are more.
         seed: Of samples and bagging.
         threads: Of all libraries together.
     """
 
     recipes: dict[str, Recipe]
-    linear: bool
+    readings: int
     max_rows: int
     seed: int
     threads: int
@@ -164,11 +165,11 @@ def _train_fold(
     leave_out = {number: {fold, number} for number in others}
     readers: tuple[LinearStart, ...] = ()
     readings = {number: unread(source) for number, source in others.items()}
-    if training.linear:
-        readers, readings = fit_readers(others, targets, leave_out)
+    if training.readings:
+        readers, readings = fit_readers(others, targets, leave_out, training.readings)
     table, target, weight = _sampled_rows(readings, targets, leave_out, training)
     del readings
-    start = fit_linear_start(table, target, weight) if training.linear else None
+    start = fit_linear_start(table, target, weight) if training.readings else None
     watched = read(sources[fold], readers, {fold})
     every = np.ones(len(watched.source.features), np.float32)
     left_out = _rows(watched.source.table({fold}), watched.target(targets[fold]), start, every)

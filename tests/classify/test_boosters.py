@@ -8,6 +8,7 @@ from kuzushiji.classify.boosters import LIGHTGBM, SUFFIXES, TRAINERS, XGBOOST, l
 from kuzushiji.classify.boosting import (
     BINARY,
     OBJECTIVES,
+    RANKING,
     SOFTMAX,
     Recipe,
     Rows,
@@ -82,13 +83,27 @@ def test_gradient_is_the_slope_of_the_loss(objective):
     rows = make_rows(20)
     scores = np.random.default_rng(5).normal(0, 1, len(rows.target))
     gradient, hessian = gradients_of(rows, recipe(objective))(scores)
-    n = 20 if objective == SOFTMAX else len(scores)
+    n = len(scores) if objective == BINARY else 20
     for row in (0, 7, 31):
         step = np.zeros_like(scores)
         step[row] = 1e-4
         slope = (loss_of(scores + step, rows, objective) - loss_of(scores - step, rows, objective)) * n / 2e-4
         assert gradient[row] == pytest.approx(slope, abs=1e-3)
     assert (hessian > 0).all()
+
+
+def test_ranking_by_hand():
+    """One box: the right row is 1 below the second and 2 above the third."""
+    rows = Rows(
+        np.zeros((3, 1), np.float32), ("a",), np.array([0, 3]), np.array([True, False, False]),
+        np.zeros(3, np.float32), np.ones(1, np.float32),
+    )  # fmt: skip
+    scores = np.array([0.0, 1.0, -2.0])
+    assert loss_of(scores, rows, RANKING) == pytest.approx(np.log1p(np.e) + np.log1p(np.exp(-2)))
+    gradient, hessian = gradients_of(rows, recipe(RANKING))(scores)
+    second, third = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(2))
+    np.testing.assert_allclose(gradient, [-second - third, second, third], rtol=1e-6)
+    np.testing.assert_allclose(hessian[0], second * (1 - second) + third * (1 - third), rtol=1e-6)
 
 
 def test_weights_count_boxes():

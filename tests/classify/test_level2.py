@@ -148,6 +148,7 @@ VARIANTS = [
     ["--features", "reference", "--objective", "binary"],
     ["--features", "reference"],
     ["--objective", "binary"],
+    ["--objective", "ranking"],
     ["--use-xgb", "0"],
     ["--use-lgb", "0", "--seg-fp-adjust", "auto"],
     ["--max-rows", "100"],
