@@ -23,14 +23,14 @@ class DetectorSpec:
     Attributes:
         name: Such as `segment-fold0`.
         config: What it is made of, with its thresholds.
-        long_side: To which a page is scaled, pixels.
+        long_sides: To which a page is scaled, pixels; the boxes of several sizes are fused.
         opt_level: Number format of its run.
         f1: On the pages of its fold; None if unknown.
     """
 
     name: str
     config: DetectorConfig
-    long_side: int
+    long_sides: tuple[int, ...]
     opt_level: str
     f1: float | None
 

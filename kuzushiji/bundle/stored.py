@@ -36,7 +36,7 @@ def read_detector(files: ModelFiles, path: Path) -> Stored:
         config = {key: tuple(value) if isinstance(value, list) else value for key, value in facts["config"].items()}
         spec = _built(
             path, DetectorSpec, name=facts["name"], config=_built(path, DetectorConfig, **config),
-            long_side=facts["long_side"], opt_level=facts["opt_level"], f1=facts["f1"],
+            long_sides=tuple(facts["long_sides"]), opt_level=facts["opt_level"], f1=facts["f1"],
         )  # fmt: skip
         return Stored(spec, None, read_state(path), path)
     stored = read_model(path)
@@ -44,7 +44,7 @@ def read_detector(files: ModelFiles, path: Path) -> Stored:
     spec = DetectorSpec(
         name=path.parent.name,
         config=detector_config(adopted),
-        long_side=adopted.inference_long_side,
+        long_sides=adopted.inference_long_sides,
         opt_level=adopted.opt_level,
         f1=_f1_of(path.parent),
     )

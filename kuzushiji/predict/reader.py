@@ -22,7 +22,7 @@ from kuzushiji.predict.reading import N_CANDIDATES, Candidates, Reading, make_re
 from kuzushiji.segment.dataset import WholePage, whole_page
 from kuzushiji.segment.detections import Detections
 from kuzushiji.segment.fusing import fuse_pages
-from kuzushiji.segment.predict import predict_page
+from kuzushiji.segment.predict import find_boxes
 
 Image = NDArray[np.uint8]
 STAGES = ("read", "detect", "classify", "level 2", "write")
@@ -86,10 +86,12 @@ class Reader:
         scaled: dict[int, WholePage] = {}
         found = []
         for detector in self._bundle.detectors:
-            long_side = detector.spec.long_side
-            if long_side not in scaled:
-                scaled[long_side] = whole_page(0, image, long_side)
-            boxes_xyxy, scores = predict_page(detector.model, scaled[long_side], detector.precision)
+            spec = detector.spec
+            for long_side in spec.long_sides:
+                if long_side not in scaled:
+                    scaled[long_side] = whole_page(0, image, long_side)
+            sizes = [scaled[long_side] for long_side in spec.long_sides]
+            boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, spec.config.score_threshold)
             found.append(Detections.from_pages({_PAGE: _as_stored(boxes_xyxy, scores)}))
         fusion = self._bundle.fusion
         fused = fuse_pages(
