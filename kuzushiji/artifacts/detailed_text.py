@@ -90,12 +90,14 @@ def _read_csv(path: Path) -> pa.Table:
                     column_types=types, strings_can_be_null=False, null_values=["", "NaN", "nan"]
                 ),
             )
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: expected a detailed table as CSV, got one that cannot be read: {error}") from error
-    missing = [name for name in _COLUMNS if name not in table.column_names]
+        names = table.column_names
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: expected a detailed table as CSV, got one that cannot be read: {reason}") from error
+    missing = [name for name in _COLUMNS if name not in names]
     if missing:
-        raise InputError(f"{path}: expected the column {missing[0]}, got {', '.join(table.column_names)}")
-    empty = next((name for name in table.column_names if table[name].null_count), None)
+        raise InputError(f"{path}: expected the column {missing[0]}, got {', '.join(names)}")
+    empty = next((name for name in names if table[name].null_count), None)
     if empty is not None:
         row = int(np.argmax(pc.is_null(table[empty]).to_numpy()))
         raise InputError(f"{path}, row {row + 2}: expected a value in the column {empty}, got none")

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -60,7 +61,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[list[str]]:
             rows = list(csv.reader(file, strict=True))
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path}: expected CSV in UTF-8, got something else ({error})") from error
     header = rows[0] if rows else []
     if any(header.count(name) != 1 for name in columns):

@@ -34,15 +34,17 @@ class EventLog:
         atomic_write_text(self.path, "".join(line + "\n" for line in kept))
 
     def read(self) -> list[dict[str, Any]]:
-        """Return all events in order; none where there is no file; an unfinished last line is left out."""
+        """Return all events in order; none where there is no file; from a damaged or unfinished line on, none."""
         if not self.path.exists():
             return []
         events = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
                 break  # the process was killed while it wrote this line
+            if not isinstance(event, dict) or not isinstance(event.get("step"), int):
+                break
             events.append(event)
         return events
 

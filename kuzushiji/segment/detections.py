@@ -1,5 +1,6 @@
 """Predicted boxes with their scores, page by page, and how they become label tables."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 
 _FORMAT = "kuzushiji-detections-1"
+_FACTS, _SUM = b"kuzushiji", b"kuzushiji-sha256"
 _COLUMNS = ("image_id", "box", "x", "y", "w", "h", "score")
 
 
@@ -96,9 +98,10 @@ def write_detections(path: Path, detections: Detections) -> None:
     table = detections.to_labels().boxes.drop(columns="code").assign(score=detections.scores)
     sizes = {name: table[name].astype(np.float32) for name in ("x", "y", "w", "h", "score")}
     arrow = pa.Table.from_pandas(table.assign(**sizes)[list(_COLUMNS)], preserve_index=False)
-    meta = {"format": _FORMAT, "image_ids": list(detections.image_ids)}
+    meta = json.dumps({"format": _FORMAT, "image_ids": list(detections.image_ids)}).encode()
+    facts = {_FACTS: meta, _SUM: hashlib.sha256(meta).hexdigest()}
     with atomic_path(path) as temporary:
-        pq.write_table(arrow.replace_schema_metadata({b"kuzushiji": json.dumps(meta).encode()}), temporary)
+        pq.write_table(arrow.replace_schema_metadata(facts), temporary, write_page_checksum=True)
 
 
 def read_detections(path: Path) -> Detections:
@@ -111,16 +114,26 @@ def read_detections(path: Path) -> Detections:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-        meta = json.loads((table.schema.metadata or {}).get(b"kuzushiji", b"{}"))
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: expected a table of detections: {error}") from error
-    if meta.get("format") != _FORMAT or not set(_COLUMNS) <= set(table.column_names):
-        raise InputError(f"{path}: expected a table of detections ({_FORMAT}), got another Parquet table")
-    image_ids = tuple(meta["image_ids"])
-    boxes: pd.DataFrame = table.to_pandas()
-    page = pd.Index(image_ids).get_indexer(pd.Index(boxes["image_id"]))
+        table = pq.read_table(path, page_checksum_verification=True)
+        facts = table.schema.metadata or {}
+        content = facts.get(_FACTS, b"{}")
+        meta = json.loads(content)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: expected a table of detections: {reason}") from error
+    ours = isinstance(meta, dict) and meta.get("format") == _FORMAT and set(_COLUMNS) <= set(table.column_names)
+    if not ours or facts.get(_SUM, b"") not in (b"", hashlib.sha256(content).hexdigest().encode()):
+        raise InputError(
+            f"{path}: expected a table of detections ({_FORMAT}), got another Parquet table or a damaged one"
+        )
+    try:
+        image_ids = tuple(map(str, meta["image_ids"]))
+        boxes = {name: table[name].to_numpy() for name in _COLUMNS}
+        page = pd.Index(np.array(image_ids, dtype=object)).get_indexer(pd.Index(boxes["image_id"]))
+        boxes_xyxy = xywh_to_xyxy(np.column_stack([boxes[name] for name in "xywh"]).astype(np.float64))
+        scores = boxes["score"].astype(np.float64)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{path}: expected a table of detections, got a damaged one: {error}") from error
     if (page < 0).any() or (np.diff(page) < 0).any():
         raise InputError(f"{path}: expected the boxes page by page, of the pages in its metadata")
-    boxes_xyxy = xywh_to_xyxy(boxes[["x", "y", "w", "h"]].to_numpy(np.float64))
-    return Detections(image_ids, page.astype(np.int64), boxes_xyxy, boxes["score"].to_numpy(np.float64))
+    return Detections(image_ids, page.astype(np.int64), boxes_xyxy, scores)

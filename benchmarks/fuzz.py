@@ -1,0 +1,179 @@
+"""Readers and writers given mutated input: no traceback, nothing taken wrongly.
+
+    PYTHONPATH=. python benchmarks/fuzz.py --inputs 1000000 [--seed 0] [--targets NAME...]
+    PYTHONPATH=. python benchmarks/fuzz.py --atheris 100000 --targets "label strings"
+
+Without --atheris a plain random mutator makes the inputs, a seed always the same ones; with it atheris does, guided by
+what the code does (https://github.com/google/atheris, where it is installed). Every target is a process of its own, so
+that a crash of a library is seen. Prints JSON (kept in benchmarks/results/fuzz.json); faults end with 1.
+"""
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzz_targets import Target, build_targets
+from benchmarks.measure import machine
+from kuzushiji.errors import InputError
+
+WORDS = [
+    b"U+3042", b"U+", b"seg_fp", b"nan", b"NaN", b"inf", b"-inf", b"1e999", b"-0", b"1_000", b"0x10", b"1.", b".5",
+    b"+1", b"99999999999999999999", b"-1", b" ", b"\t", b"\n", b"\r\n", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf",
+    b"\xe3\x80\x80", b",", b'"', b'""', b"'", b"/", b"\\", b"..", b"../", b"{", b"}", b"[", b"]", b":", b"null",
+    b"true", b"1e5", b"\xd9\xa1", b"\xc2\x85", b"\xe2\x80\xa8", b"\x1c", b"\x7f", b"<", b">", b"&", b"]]>",
+    b"\xed\xa0\x80", b"image_id", b"labels", b"U+110000", b"U+D800", b"PAR1", b"PK\x03\x04", b"\xff\xd8",
+    b"\x80\x02c", b"\xf0\xaf\x80\x80",
+]  # fmt: skip
+
+
+def mutated(data: bytes, seeds: list[bytes], chosen_by: random.Random) -> bytes:
+    """Return an input with one to six changes: bits, bytes, words, pieces gone, doubled, or of another seed."""
+    content = bytearray(data)
+    for _ in range(chosen_by.randint(1, 6)):
+        place = chosen_by.randrange(len(content) + 1)
+        end = min(len(content), place + chosen_by.choice((1, 1, 2, 4, 8, 32, 256)))
+        kind = chosen_by.randrange(8)
+        if kind == 0 and place < len(content):
+            content[place] ^= 1 << chosen_by.randrange(8)
+        elif kind == 1 and place < len(content):
+            content[place] = chosen_by.randrange(256)
+        elif kind == 2:
+            content[place:place] = chosen_by.choice(WORDS)
+        elif kind == 3:
+            content[place:end] = chosen_by.choice(WORDS)
+        elif kind == 4:
+            del content[place:end]
+        elif kind == 5:
+            content[place:place] = content[place:end]
+        elif kind == 6 and chosen_by.random() < 0.2:
+            del content[place:]
+        else:
+            other = chosen_by.choice(seeds)
+            start = chosen_by.randrange(len(other) + 1)
+            content[place:end] = other[start : start + chosen_by.choice((1, 4, 16, 64))]
+    return bytes(content)
+
+
+def fuzz(target: Target, inputs: int, seed: int) -> dict[str, Any]:
+    """Give a target so many mutated inputs; return counts, and the first faults."""
+    chosen_by = random.Random(f"{seed} {target.name}")
+    counts: dict[str, Any] = {"inputs": inputs, "taken": 0, "refused": 0, "faults": []}
+    for data in target.seeds:
+        with_seed(target, data)
+    for _ in range(inputs):
+        data = mutated(chosen_by.choice(target.seeds), target.seeds, chosen_by)
+        try:
+            counts["taken" if target.check(data) else "refused"] += 1
+        except InputError as error:
+            counts["refused"] += 1
+            if "\n" in str(error):
+                counts["faults"].append({"input": repr(data), "fault": f"more than one line: {error}"})
+        except Exception:
+            counts["faults"].append({"input": repr(data), "fault": traceback.format_exc()[-900:]})
+        if len(counts["faults"]) > 20:
+            break
+    return counts
+
+
+def with_seed(target: Target, data: bytes) -> None:
+    """See that an input that is right, or is refused on purpose, does not end in anything else."""
+    with suppress(InputError):
+        target.check(data)
+
+
+def run_target(name: str, inputs: int, seed: int, pipe: Any) -> None:
+    """Fuzz a target in this process and send the counts."""
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        target = next(target for target in build_targets(Path(folder)) if target.name == name)
+        started = time.process_time()
+        counts = fuzz(target, inputs, seed)
+        pipe.send({**counts, "processor_seconds": round(time.process_time() - started, 1)})
+
+
+def in_own_process(name: str, inputs: int, seed: int) -> dict[str, Any]:
+    """Return the counts of a target; a crash is a fault."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=run_target, args=(name, inputs, seed, there))
+    process.start()
+    there.close()
+    try:
+        counts: dict[str, Any] = here.recv()
+    except EOFError:
+        counts = {"inputs": inputs, "faults": [{"input": "?", "fault": "the process crashed"}]}
+    process.join()
+    return counts
+
+
+def run_atheris(name: str, inputs: int) -> None:
+    """Fuzz a target with atheris, which ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["kuzushiji"]):
+        import benchmarks.fuzz_targets as targets
+    logging.disable(logging.CRITICAL)
+    folder = tempfile.mkdtemp()
+    target = next(target for target in targets.build_targets(Path(folder)) if target.name == name)
+    corpus = Path(folder) / "corpus"
+    corpus.mkdir()
+    for number, data in enumerate(target.seeds):
+        (corpus / str(number)).write_bytes(data)
+
+    def check(data: bytes) -> None:
+        with_seed(target, data)
+
+    atheris.Setup([sys.argv[0], f"-runs={inputs}", "-max_len=4096", str(corpus)], check)
+    atheris.Fuzz()
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description="Fuzz the readers and writers.")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="over all targets, by their shares")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--targets", nargs="*", help="only these")
+    parser.add_argument("--atheris", type=int, metavar="RUNS", help="fuzz one target with atheris")
+    parser.add_argument("--output", type=Path, help="JSON to write; targets that are in it are kept")
+    return parser
+
+
+def main() -> int:
+    """Fuzz, print counts."""
+    arguments = get_parser().parse_args()
+    if arguments.atheris:
+        run_atheris(arguments.targets[0], arguments.atheris)
+    with tempfile.TemporaryDirectory() as folder:
+        shares = {target.name: target.share for target in build_targets(Path(folder))}
+    found: dict[str, Any] = {}
+    if arguments.output and arguments.output.exists():
+        found = json.loads(arguments.output.read_text())["targets"]
+    for name in arguments.targets or [name for name in shares if name not in found]:
+        found[name] = in_own_process(
+            name, max(1, arguments.inputs * shares[name] // sum(shares.values())), arguments.seed
+        )
+        print(f"{name}: {found[name]}"[:2000], file=sys.stderr)
+        result = {
+            "inputs": sum(counts["inputs"] for counts in found.values()),
+            "faults": sum(len(counts["faults"]) for counts in found.values()),
+            "targets": found,
+            "machine": machine(),
+        }
+        if arguments.output:
+            arguments.output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    print(json.dumps(result, indent=2, ensure_ascii=False))
+    return int(result["faults"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
