@@ -50,14 +50,24 @@ def test_table_on_stdout_and_a_page_that_needs_nothing_else(
     assert tags.open == []
     assert tags.seen.count("svg") == 2 and tags.seen.count("section") == 1
     assert not REMOTE.search(html) and "default-src 'none'" in html and "あ" in html
+    main([str(runs), "--data-root", str(tiny_root), "--pages", "2"])
+    assert html == (runs / "report.html").read_text(encoding="utf-8")  # the same runs give the same page
 
 
-def test_the_same_runs_give_the_same_page(runs: Path, tiny_root: Path) -> None:
-    pages = []
-    for _ in range(2):
-        main([str(runs), "--data-root", str(tiny_root)])
-        pages.append((runs / "report.html").read_bytes())
-    assert pages[0] == pages[1]
+def test_everything_that_can_be_known_and_the_comparison(
+    runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(runs), "--data-root", str(tiny_root), "--compare", "--seeds", str(runs)]) == 0
+    table, comparison = capsys.readouterr().out.split("\n\n")[:2]
+    assert table.startswith("stage ") and comparison.startswith("model ")
+    assert re.search(r"^clf +0 +0\.7500 +0\.9303 +-0\.1803 +0\.5000 .* below$", comparison, re.MULTILINE)
+    assert "of seeds 0.0000" in comparison
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    for title in ("Stage by stage", "Beside the reference", "Errors", "Worst and best pages", "Page viewer"):
+        assert f">{title}</h2>" in html
+    for title in ("Errors by kind", "F1 by frequency", "Calibration", "F1 by book", "Learning curves of clf"):
+        assert f'alt="{title}' in html
+    assert "What is not there" not in html
 
 
 def test_without_truth_or_results_it_says_what_there_is(
@@ -65,16 +75,6 @@ def test_without_truth_or_results_it_says_what_there_is(
 ) -> None:
     assert main([str(tmp_path), "--data-root", str(tiny_root)]) == 0
     assert "report:" in capsys.readouterr().out
-
-
-def test_everything_that_can_be_known_is_on_the_page(runs: Path, tiny_root: Path) -> None:
-    assert main([str(runs), "--data-root", str(tiny_root), "--compare"]) == 0
-    html = (runs / "report.html").read_text(encoding="utf-8")
-    for title in ("Stage by stage", "Beside the reference", "Errors", "Worst and best pages", "Page viewer"):
-        assert f">{title}</h2>" in html
-    for title in ("Errors by kind", "F1 by frequency", "Calibration", "F1 by book", "Learning curves of clf"):
-        assert f'alt="{title}' in html
-    assert "What is not there" not in html
 
 
 def test_pages_pairs_and_viewer_can_be_left_out(runs: Path, tiny_root: Path) -> None:
@@ -140,15 +140,6 @@ def test_what_comes_from_data_is_escaped(runs: Path, tiny_root: Path, tmp_path: 
     assert main([str(runs), "--data-root", str(root)]) == 0
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert evil not in html and "clf-<b>" not in html and "clf-&lt;b&gt;" in html
-
-
-def test_the_comparison_stands_below_the_table(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [str(runs), "--data-root", str(tiny_root), "--compare", "--seeds", str(runs)]
-    assert main(arguments) == 0
-    table, comparison = capsys.readouterr().out.split("\n\n")[:2]
-    assert table.startswith("stage ") and comparison.startswith("model ")
-    assert re.search(r"^clf +0 +0\.7500 +0\.9303 +-0\.1803 +0\.5000 .* below$", comparison, re.MULTILINE)
-    assert "of seeds 0.0000" in comparison
 
 
 def test_for_machines(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
