@@ -134,7 +134,7 @@ def plain_loop(args: argparse.Namespace, device: torch.device, losses: list[floa
         logits = network(batch.images.to(device), batch.rois.to(device))
         loss = nn.functional.cross_entropy(logits, batch.classes.to(device))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
 
@@ -214,7 +214,8 @@ def gpu_busy(step: Step, batches: Sequence[Batch]) -> float:
             step(batch)
         torch.cuda.synchronize()
         seconds = time.perf_counter() - started
-    return round(sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds, 3)
+    busy = sum(float(event.self_device_time_total) for event in profile.key_averages()) / 1e6
+    return round(busy / seconds, 3)
 
 
 def compare(args: argparse.Namespace, argv: Sequence[str]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def test_the_kaggle_recipe_is_the_references() -> None:
         assert flags in lines[name]
 
 
-@pytest.mark.parametrize("profile", ["demo", "kaggle", "tiny"])
+@pytest.mark.parametrize("profile", sorted(path.stem for path in (ROOT / "profiles").glob("*.env")))
 def test_every_command_of_a_profile_is_understood(profile: str) -> None:
     """Each stage's own parser reads what the chain would call it with."""
     for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
@@ -108,15 +108,100 @@ def test_level2_alone_is_the_stage_of_the_chain() -> None:
 
 def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None:
     out = bash("run-all.sh", "kaggle", "--dry-run").stdout
-    assert re.search(r"clf-wsl8d-mt256-frozen-pseudo +5 runs x +22\.0 h = +109\.8 h", out)
-    assert re.search(r"together +371\.1 h of GPU", out) and "disk: " in out
+    assert re.search(r"clf-wsl8d-mt256-frozen-pseudo +5 runs x +22\.0 h = +109\.8 h +43\.5 h", out)
+    assert re.search(r"together +371\.1 h of GPU", out)
+    assert re.search(r"disk: about 30 GB below _runs/; free there: \d+ GB", out)
+
+
+def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> None:
+    out = bash("run-all.sh", "demo", "--dry-run").stdout
+    assert "about 9 minutes on two cores" in out and "disk: about 2 GB below _runs/demo/" in out
+
+
+@pytest.mark.parametrize("arguments", [["tiny"], ["tiny", "--stage", "check"], ["kaggle"]])
+def test_too_little_disk_is_said_before_anything_starts(arguments: list[str], tmp_path: Path) -> None:
+    data = competition_data(tmp_path / "data")
+    runs = tmp_path / "runs"
+    done = bash("run-all.sh", *arguments, RUNS=str(runs), KUZUSHIJI_DATA=str(data), DISK_GB="9000000")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: too little disk: about 9000000 GB are needed below {runs}/, ")
+    assert done.stderr.count("\n") == 1 and not runs.exists()
+
+
+def competition_data(folder: Path, without: str = "") -> Path:
+    """Empty files and folders with the names of the competition's data."""
+    folder.mkdir()
+    for name in ("train.csv", "sample_submission.csv", "unicode_translation.csv"):
+        (folder / name).touch()
+    for name in ("train_images", "test_images"):
+        (folder / name).mkdir()
+    if without:
+        path = folder / without
+        path.rmdir() if path.is_dir() else path.unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "missing", ["train.csv", "sample_submission.csv", "unicode_translation.csv", "train_images", "test_images"]
+)
+def test_what_is_missing_of_the_competitions_data_is_named(missing: str, tmp_path: Path) -> None:
+    data = competition_data(tmp_path / "data", missing)
+    done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data))
+    slash = "/" if missing.endswith("images") else ""
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"error: The competition's data are not in {data}/: expected {missing}{slash} there too\n" in done.stderr
+
+
+@pytest.mark.parametrize("archive", ["kuzushiji-recognition.zip", "train_images.zip"])
+def test_an_archive_that_is_not_unpacked_is_named(archive: str, tmp_path: Path) -> None:
+    data = competition_data(tmp_path / "data", "train_images")
+    (data / archive).touch()
+    done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data))
+    assert done.returncode == 2
+    assert f"{data}/{archive} is there, but not unpacked:\n" in done.stderr
+
+
+def passed_check(tmp_path: Path, passed_on: str) -> subprocess.CompletedProcess[str]:
+    """The stage `check` of a run whose stamp says that it passed on a data root; its command only says so."""
+    data = competition_data(tmp_path / "data")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "check.passed").write_text(passed_on.replace("DATA", str(data)) + "\n")
+    head = f"set -euo pipefail; cd {ROOT}; eval \"$(sed -n '/^stage_check/,/^}}/p' run-all.sh)\""
+    names = f"LOGS={tmp_path}/logs DATA_ROOT={data} FORCE=0 DRY_RUN=0; run_one() {{ echo \"checks $*\"; }}; stage_check"
+    return subprocess.run(["bash", "-c", f"{head}; {names}"], capture_output=True, text=True, check=False)
+
+
+def test_data_that_passed_are_checked_again_only_in_another_folder(tmp_path: Path) -> None:
+    """The stamp names the data root: that of one folder says nothing of another, older one."""
+    same = passed_check(tmp_path, "DATA")
+    assert same.stdout.endswith("is unchanged since it passed, skipped\n"), same.stderr
+    shutil.rmtree(tmp_path / "data")
+    shutil.rmtree(tmp_path / "logs")
+    other = passed_check(tmp_path, "/somewhere/else")
+    assert other.stdout == f"checks check kuzushiji.data.check {tmp_path}/data\n"
+    assert (tmp_path / "logs" / "check.passed").read_text() == f"{tmp_path}/data\n"
+
+
+@pytest.mark.skipif(not shutil.which("taskset"), reason="taskset is not there")
+def test_no_more_cores_than_this_process_may_use() -> None:
+    first = str(min(os.sched_getaffinity(0)))
+    cores = f"source {ROOT}/scripts/jobs.sh; OMP_NUM_THREADS=7 usable_cores /no/such/file"
+    done = subprocess.run(["taskset", "-c", first, "bash", "-c", cores], capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(("quota", "at_most"), [("max 100000", 10**6), ("50000 100000", 1), ("150000 100000", 2)])
+def test_no_more_cores_than_the_quota_of_the_container(quota: str, at_most: int, tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    done = bash("-c", f"source scripts/jobs.sh; usable_cores {tmp_path}/cpu.max")
+    assert int(done.stdout) == min(at_most, len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["run-all.sh"], "kaggle competitions download -c kuzushiji-recognition"),  # no data, no profile
-        (["run-all.sh", "kaggle"], "The competition's data are not in no-such-folder/"),
+        (["run-all.sh", "kaggle"], "error: The competition's data are not in no-such-folder/: expected train.csv"),
         (["run-all.sh", "nope"], "no profile nope; there are: demo "),
         (["run-all.sh", "demo", "tiny"], "one profile expected, got demo and tiny"),
         (["run-all.sh", "demo", "--nope"], "unknown option --nope"),
@@ -137,9 +222,12 @@ def test_bad_usage_is_told_and_leaves_with_2(arguments: list[str], message: str)
     assert message in done.stderr
 
 
-def test_help() -> None:
-    done = bash("run-all.sh", "--help")
-    assert done.returncode == 0 and done.stdout.startswith("usage: bash run-all.sh")
+@pytest.mark.parametrize("script", ["run-all.sh", "level2.sh"])
+def test_help_names_the_options_that_are_understood(script: str) -> None:
+    done = bash(script, "--help")
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: bash {script} [PROFILE] ")
+    for option in ("--fold", "--stage", "--gpus-per-job"):
+        assert (option in done.stdout) == (script == "run-all.sh")
 
 
 def test_profiles_only_set_variables() -> None:
@@ -196,7 +284,7 @@ def test_jobs_share_the_gpus_and_keep_their_logs(jobs: Path) -> None:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "4,6"}
     done = subprocess.run(jobs_script(jobs, body), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [f"d {os.cpu_count()} 4", "after"]
+    assert done.stdout.splitlines()[-2:] == [f"d {len(os.sched_getaffinity(0))} 4", "after"]
     logs = {name: (jobs / f"{name}.log").read_text().split() for name in "abcd"}
     assert {name: words[0] for name, words in logs.items()} == {name: name for name in "abcd"}
     assert {logs["a"][2], logs["b"][2]} == {"4", "6"}

@@ -1,0 +1,116 @@
+"""The benchmarks of training run, on next to nothing; what they measure is not looked at."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def load(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
+    """A script of benchmarks/ as a module; scripts find each other there."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+TINY = "--model resnet10t --crop 64 64 --batch-size 2 --boxes 16 --classes 8 --steps 11 --device cpu --lr 0.01"
+
+
+def test_both_loops_of_the_training_step_learn_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load(monkeypatch, "train_step")
+    results = {}
+    for loop in ("plain", "ours"):
+        assert script.main([*TINY.split(), "--opt-level", "O0", "--loop", loop]) == 0
+        results[loop] = json.loads(capsys.readouterr().out)
+        assert results[loop]["steps"] == 11 and len(results[loop]["losses"]) == 14
+        assert results[loop]["steps_per_second"] > 0 and results[loop]["peak_memory_mib"] > 0
+    # In float32 they differ by rounding alone, which training enlarges.
+    assert results["ours"]["losses"][:3] == pytest.approx(results["plain"]["losses"][:3], rel=2e-3)
+
+
+def test_the_ablation_trains_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load(monkeypatch, "ablation")
+    commands: list[list[str]] = []
+
+    def record(words: list[str]) -> dict[str, float]:
+        commands.append(list(words))
+        if "--output-dir" in words:
+            folder = Path(words[words.index("--output-dir") + 1])
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "metrics-oof.json").write_text('{"f1": 0.5}')
+        return {"processor_seconds": 7.0}
+
+    monkeypatch.setattr(script, "measured", record)
+    words = [str(tmp_path), "--seeds", "1", "2", "--only", "segment-ema", "recipe-reference"]
+    assert script.main(words) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["variants"]["segment-ema"] == {"f1": {"1": 0.5, "2": 0.5}, "mean_f1": 0.5, "processor_seconds": 7.0}
+    for module, *arguments in (command[1:] for command in commands):
+        parser = importlib.import_module(f"{module}.__main__" if module == "kuzushiji.demo" else module)
+        parser.parse_args(arguments)  # each command line is understood
+    commands.clear()
+    script.main(words)
+    assert not commands
+
+
+def gpu(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "benchmarks/gpu.sh", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_gpu_dry_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = gpu("--dry-run", "--data-root", "data").stdout.splitlines()
+    assert sum("train_step.py --model resnet152 --crop 512 768 --batch-size 10" in line for line in lines) == 2
+    assert (
+        sum("train_step.py --model resnext101_32x8d_wsl --crop 512 768 --batch-size 12" in line for line in lines) == 1
+    )
+    assert sum("predict_pages.py" in line for line in lines) == 3
+    assert lines[-1] == "python benchmarks/dataloader.py data --rounds 3"
+    parser = load(monkeypatch, "train_step").get_parser()
+    for line in lines:
+        if "train_step" in line:
+            parser.parse_args(line.split()[2:])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--nope"], "unknown option --nope"), (["--output"], "--output needs a value")],
+)
+def test_gpu_bad_usage(words: list[str], message: str) -> None:
+    done = gpu(*words)
+    assert done.returncode == 2 and message in done.stderr
+
+
+def test_results_of_the_pieces_are_joined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pieces = tmp_path / "pieces"
+    pieces.mkdir()
+    for name, text in {
+        "dataloader.json": '{"ours": 1}',
+        "train_step.resnet152.json": '{"plain": 2}',
+        "train_step.resnet152.compiled.json": "",
+        "train_step.resnet152.compiled.failed": "error: no memory\n",
+        "predict_pages.resnet152.failed": "no time left\n",
+        "books.json": "",
+    }.items():
+        (pieces / name).write_text(text)
+    assert load(monkeypatch, "collect").main([str(pieces), "--output", str(tmp_path / "gpu.json")]) == 0
+    result = json.loads((tmp_path / "gpu.json").read_text())
+    assert result.pop("device")
+    assert result == {
+        "dataloader": {"ours": 1},
+        "train_step": {"resnet152": {"plain": 2}, "resnet152.compiled": {"failed": "error: no memory"}},
+        "predict_pages": {"resnet152": {"failed": "no time left"}},
+    }
