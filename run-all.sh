@@ -162,8 +162,9 @@ main() {
   fi
   if [ ${#BOOKS[@]} = 0 ]; then
     has_competition_data "$DATA_ROOT" || [ "$DRY_RUN" = 1 ] || { how_to_begin "$DATA_ROOT" >&2; exit 2; }
-    print_plan
   fi
+  if [ -z "$STAGE" ] && { [ ${#BOOKS[@]} = 0 ] || [ "$DRY_RUN" = 1 ]; }; then print_plan; fi
+  [ "$DRY_RUN" = 1 ] || check_disk
   begin "$@"
   if [ -n "$STAGE" ]; then
     "stage_$STAGE"

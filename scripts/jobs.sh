@@ -17,7 +17,7 @@ job_names=()
 # the machine has.
 plan_places() {
   local gpu
-  CORES=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+  CORES=$(usable_cores /sys/fs/cgroup/cpu.max)
   GPUS=()
   if [ -n "${CUDA_VISIBLE_DEVICES+given}" ]; then
     IFS=, read -r -a GPUS <<<"${CUDA_VISIBLE_DEVICES/#-1*/}" # -1 is one of the ways to say none
@@ -33,6 +33,18 @@ plan_places() {
   fi
   JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} / JOB_GPUS : CORES < 2 * N_FOLDS ? CORES : 2 * N_FOLDS))}
   THREADS=$((CORES / JOBS / JOB_GPUS > 1 ? CORES / JOBS / JOB_GPUS : 1))
+}
+
+# usable_cores QUOTA: prints how many cores this process may use: those of its affinity, as a scheduler sets it, and no
+# more than its control group's quota, as a container has it.
+usable_cores() {
+  local cores quota period
+  cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+  if read -r quota period 2>/dev/null <"$1" && [ "$quota" != max ]; then
+    quota=$(((quota + period - 1) / period))
+    cores=$((quota < cores ? quota : cores))
+  fi
+  echo "$cores"
 }
 
 # gpus_of PLACE: the numbers of its GPUs, with commas.

@@ -5,16 +5,24 @@
 STAGES=(books check '*segment' merge '*classify' '*classify-second' pseudolabel '*pseudo-ft' '*pseudo' blend level2 report)
 
 usage() {
-  cat <<END
-usage: bash $(basename "$0") [PROFILE] [--fold K] [--stage NAME] [--force] [--dry-run] [--jobs N] [--gpus-per-job N]
-
-  PROFILE       $(profiles); kaggle without it
+  local script
+  script=$(basename "$0")
+  if [ "$script" = level2.sh ]; then # one stage of all folds: it has no part to choose
+    echo "usage: bash level2.sh [PROFILE] [--force] [--dry-run] [--jobs N]"
+  else
+    echo "usage: bash $script [PROFILE] [--fold K] [--stage NAME] [--force] [--dry-run] [--jobs N] [--gpus-per-job N]"
+  fi
+  echo
+  echo "  PROFILE       $(profiles); kaggle without it"
+  [ "$script" = level2.sh ] || cat <<END
   --fold K      only the part of fold K: its runs of the stages marked with a star, as far as their inputs are there
   --stage NAME  only this stage: ${STAGES[*]}
-  --force       run again what is done
-  --dry-run     print the commands and run nothing
-  --jobs N      processes side by side; without it what the profile says, else one a GPU, or a core
   --gpus-per-job N   train each fold on N GPUs, or on all; without it on one, so that the folds run side by side
+END
+  cat <<END
+  --force       run again what is done
+  --dry-run     print what it costs, in hours and disk, and the commands; run nothing
+  --jobs N      processes side by side; without it what the profile says, else one a GPU, or a core
 END
 }
 

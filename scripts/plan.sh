@@ -3,14 +3,34 @@
 
 # has_competition_data FOLDER
 has_competition_data() {
-  [ -f "$1/train.csv" ] && [ -d "$1/train_images" ] && [ -d "$1/test_images" ]
+  [ -z "$(missing_data "$1")" ]
 }
 
-# how_to_begin FOLDER
+# missing_data FOLDER: prints what of the competition's data is not there, as one line; nothing where all is there.
+missing_data() {
+  local name missing=()
+  for name in train.csv sample_submission.csv unicode_translation.csv; do
+    [ -f "$1/$name" ] || missing+=("$name")
+  done
+  for name in train_images test_images; do
+    [ -d "$1/$name" ] || missing+=("$name/")
+  done
+  echo "${missing[*]}"
+}
+
+# how_to_begin FOLDER: what is wrong in one line, then how to get the data.
 how_to_begin() {
+  local archive name
+  echo "error: The competition's data are not in $1/: expected $(missing_data "$1") there too"
+  for archive in "$1"/kuzushiji*.zip "$1"/train_images.zip "$1"/test_images.zip; do
+    name=$(basename "$archive" .zip)
+    if [ -f "$archive" ] && [ ! -d "$1/$name" ]; then
+      echo "$archive is there, but not unpacked:"
+      break
+    fi
+  done
   cat <<END
-The competition's data are not in $1/ (train.csv, train_images/, test_images/ expected). To get them, with an account
-that has accepted the rules on https://www.kaggle.com/c/kuzushiji-recognition :
+To get them, with an account that has accepted the rules on https://www.kaggle.com/c/kuzushiji-recognition :
   pip install kaggle
   kaggle competitions download -c kuzushiji-recognition -p $1
   (cd $1 && unzip -q kuzushiji-recognition.zip &&
@@ -20,27 +40,53 @@ Profiles: $(profiles). Without any data: bash run-all.sh demo
 END
 }
 
-# Hours are the reference's of 2019, by run, from _runs/reference/results.csv: mean over its folds times the folds here.
+# What the whole chain costs: hours and disk, before anything begins.
 print_plan() {
-  echo "The plan: $N_FOLDS folds of each run; hours as measured in 2019 (RTX 2080 Ti; the first classifier on P100)"
+  if [ -n "${HOURS:-}" ]; then
+    echo "The plan: the whole chain takes about $(awk "BEGIN { printf \"%.0f\", $HOURS * 60 }") minutes on two cores (measured)"
+  else
+    print_reference_hours
+  fi
+  echo "  disk: about $DISK_GB GB below $RUNS/; free there: $(($(free_kib) / 1048576)) GB"
+  echo
+}
+
+# Hours of the reference's recipe by run, from _runs/reference/results.csv: mean over its folds times the folds here. Those
+# of an A100 are no measurement: each run's hours by the ratio of the cards' memory bandwidths (A100 40 GB 1,555 GB/s;
+# RTX 2080 Ti 616, P100 732), which is less than that of their arithmetic in mixed precision.
+print_reference_hours() {
+  echo "The plan: $N_FOLDS folds of each run of the reference's recipe; hours as measured by its author in 2019 (RTX 2080 Ti;"
+  echo "the first classifier on P100), and as estimated for an A100 from the cards' memory bandwidths"
   awk -F, -v folds="$N_FOLDS" '
     NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
     { run = $column["run"]; if (!(run in runs)) order[++count] = run; runs[run]++; hours[run] += $column["hours"] }
     END {
       for (i = 1; i <= count; i++) {
         run = order[i]; mean = hours[run] / runs[run]; total += mean * folds
-        printf "  %-34s %2d runs x %5.1f h = %6.1f h\n", run, folds, mean, mean * folds
+        estimate = mean * folds * (run == "clf" ? 732 : 616) / 1555; estimates += estimate
+        printf "  %-34s %2d runs x %5.1f h = %6.1f h %10.1f h\n", run, folds, mean, mean * folds, estimate
       }
-      printf "  %-34s %27.1f h of GPU, level 2 without one\n", "together", total
+      printf "  %-34s %17.1f h of GPU %7.1f h, level 2 without one\n", "together", total, estimates
     }' _runs/reference/results.csv
-  # Checkpoints of 25 runs: weights and the state to resume from, about 0.3 + 0.6 GB each; 20 detailed tables of the
-  # held-out and the test pages, 50 classes and logits a box.
-  echo "  disk: about 30 GB below $RUNS/; free there: $(free_space)"
-  echo
 }
 
-free_space() {
+# Ends the script where the disk has not the room that the profile says, less what the run has written already. With room
+# for a tenth more, since a full disk in the last stage costs days.
+check_disk() {
+  local free used needed
+  free=$(free_kib)
+  used=$(du -sk "$RUNS" 2>/dev/null | cut -f1 || true)
+  needed=$(awk "BEGIN { printf \"%.0f\", $DISK_GB * 1.1 * 1048576 }")
+  if [ $((free + ${used:-0})) -lt "$needed" ]; then
+    echo "error: too little disk: about $DISK_GB GB are needed below $RUNS/, $((free / 1024)) MiB are free there" \
+      "(RUNS=FOLDER puts the run elsewhere; DISK_GB=0 starts all the same)" >&2
+    exit 1
+  fi
+}
+
+# Prints how much is free where the run's folder is or will be, in KiB.
+free_kib() {
   local folder=$RUNS
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-  df -Ph "$folder" | awk 'NR == 2 { print $4 }'
+  df -Pk "$folder" | awk 'NR == 2 { print $4 }'
 }

@@ -167,7 +167,7 @@ def passed_check(tmp_path: Path, passed_on: str) -> subprocess.CompletedProcess[
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "check.passed").write_text(passed_on.replace("DATA", str(data)) + "\n")
     head = f"set -euo pipefail; cd {ROOT}; eval \"$(sed -n '/^stage_check/,/^}}/p' run-all.sh)\""
-    names = f"LOGS={tmp_path}/logs DATA_ROOT={data} FORCE=0 DRY_RUN=0; run_one() {{ echo \"checks $*\"; }}; stage_check"
+    names = f'LOGS={tmp_path}/logs DATA_ROOT={data} FORCE=0 DRY_RUN=0; run_one() {{ echo "checks $*"; }}; stage_check'
     return subprocess.run(["bash", "-c", f"{head}; {names}"], capture_output=True, text=True, check=False)
 
 
