@@ -48,6 +48,15 @@ def decode_page(content: bytes, path: Path) -> NDArray[np.uint8]:
     header = _checked_header(io.BytesIO(content), path)
     if not is_complete(content, header):
         raise InputError(f"{path}: expected a whole JPEG image, got one without its end ({len(content)} bytes)")
+    return decode_with_header(content, header, path)
+
+
+def decode_with_header(content: bytes, header: JpegHeader, path: Path) -> NDArray[np.uint8]:
+    """As `decode_page`, for a whole JPEG whose header is known.
+
+    Raises:
+        InputError: it is damaged.
+    """
     if header.components in _JPEG4PY_COMPONENTS and _jpeg4py() is not None:
         page = _decode_with_jpeg4py(content, header, path)
         if page is not None:

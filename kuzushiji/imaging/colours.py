@@ -1,6 +1,7 @@
 """Random changes of a crop's colours."""
 
 import os
+import random
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class ColourAugmentation:
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the image (h, w, 3) in other colours; what is done depends on the state of `rng` alone."""
         # Compose.set_random_seed would give all transforms the same seed, so that all happen or none.
+        python = random.Random(int(rng.integers(_MAX_SEED)))
         for transform in self._transforms:
-            transform.set_random_seed(int(rng.integers(_MAX_SEED)))
+            transform.set_random_state(rng, python)
         result: Image = self._compose(image=image)["image"]
         return result

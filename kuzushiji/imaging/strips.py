@@ -9,10 +9,11 @@ Within a strip, every row of blocks begins with a restart marker, where a decode
 and the rows from the first to the last that are wanted, are a JPEG of just these rows.
 """
 
+import io
 import json
 import logging
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.data.jpeg import NotJpegError, split_scan, with_restarts
-from kuzushiji.data.pages import decode_page
+from kuzushiji.data.jpeg import JpegHeader, NotJpegError, read_header, split_scan, with_restarts
+from kuzushiji.data.pages import decode_page, decode_with_header
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 from kuzushiji.imaging.window import Image, Window
@@ -52,7 +53,7 @@ class PageStrips:
         path: The file.
         width: Of the page, pixels.
         height: Of the page, pixels.
-        heads: Header of each strip, for the height of the whole strip.
+        heads: Header of each strip, for the height of the whole strip: as bytes, and what they say.
         heights_at: Where in each header the height stands.
         offsets: (strips, rows + 1) positions in the file where rows begin; each ends with a marker.
     """
@@ -60,7 +61,7 @@ class PageStrips:
     path: Path
     width: int
     height: int
-    heads: tuple[bytes, ...]
+    heads: tuple[tuple[bytes, JpegHeader], ...]
     heights_at: tuple[int, ...]
     offsets: NDArray[np.int64]
 
@@ -76,7 +77,7 @@ class PageStrips:
         try:
             with self.path.open("rb") as file:
                 for strip in range(window.x0 // WIDTH, -(-window.x1 // WIDTH)):
-                    rows = decode_page(self._jpeg_of(file, strip, first, last), self.path)
+                    rows = self._decode(file, strip, first, last)
                     x0, x1 = max(window.x0, strip * WIDTH), min(window.x1, (strip + 1) * WIDTH)
                     left, top = max(strip * WIDTH - BLOCK, 0), first * BLOCK
                     picture[:, x0 - window.x0 : x1 - window.x0] = rows[
@@ -86,8 +87,8 @@ class PageStrips:
             raise StripsLostError(f"{self.path}: {error}") from error
         return picture
 
-    def _jpeg_of(self, file: Any, strip: int, first: int, last: int) -> bytes:
-        """Return the rows from `first` to before `last` of a strip as a JPEG."""
+    def _decode(self, file: Any, strip: int, first: int, last: int) -> Image:
+        """Return the rows of blocks from `first` to before `last` of a strip."""
         offsets = self.offsets[strip, first : last + 1]
         file.seek(int(offsets[0]))
         scan = np.frombuffer(file.read(int(offsets[-1] - offsets[0])), np.uint8).copy()
@@ -95,12 +96,11 @@ class PageStrips:
         markers = offsets[1:] - offsets[0] - 1
         scan[markers] = _RST0 + np.arange(len(markers)) % 8
         scan[markers[-1]] = _EOI
-        head = bytearray(self.heads[strip])
+        head, header = self.heads[strip]
         height = min(last * BLOCK, self.height) - first * BLOCK
         at = self.heights_at[strip]
-        head[at : at + 2] = height.to_bytes(2, "big")
-        head += scan.tobytes()
-        return bytes(head)
+        content = b"".join((head[:at], height.to_bytes(2, "big"), head[at + 2 :], scan.tobytes()))
+        return decode_with_header(content, replace(header, height=height), self.path)
 
 
 def open_strips(path: Path, source: Path) -> PageStrips | None:
@@ -126,7 +126,7 @@ def open_strips(path: Path, source: Path) -> PageStrips | None:
     begin = 8 + length
     sizes = np.asarray(meta["rows"], np.int64)
     ends = np.cumsum(sizes.ravel()).reshape(sizes.shape) + begin
-    heads = tuple(bytes.fromhex(head) for head in meta["heads"])
+    heads = tuple((head, read_header(io.BytesIO(head))) for head in map(bytes.fromhex, meta["heads"]))
     offsets = np.concatenate([ends[:, :1] - sizes[:, :1], ends], axis=1)
     return PageStrips(path, meta["width"], meta["height"], heads, tuple(meta["heights_at"]), offsets)
 
