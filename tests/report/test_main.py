@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -168,3 +169,34 @@ def test_for_machines(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture
 def test_bad_input(tmp_path: Path, tiny_root: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         main([text.format(tmp=tmp_path, root=tiny_root) for text in arguments])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda runs, root: (root / "test_images" / "test_100000001_00001_1.jpg").unlink(),
+            "test_100000001_00001_1.jpg",
+        ),
+        (lambda runs, root: (root / "train.csv").write_text("image_id\n"), "train.csv: expected"),
+        (
+            lambda runs, root: (runs / "clf-fold0" / "detailed.parquet").write_bytes(b"PAR1"),
+            "clf-fold0/detailed.parquet",
+        ),
+        (lambda runs, root: (runs / "submission_detailed.parquet").write_bytes(b""), "submission_detailed.parquet"),
+        (
+            lambda runs, root: (runs / "clf-fold1" / "metrics-oof.json").write_text("["),
+            "metrics-oof.json: expected JSON",
+        ),
+    ],
+)
+def test_damaged_files_are_named_in_one_line(
+    runs: Path, tiny_root: Path, tmp_path: Path, damage: Callable[[Path, Path], None], message: str
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(tiny_root, root)
+    damage(runs, root)
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        main([str(runs), "--data-root", str(root)])
+    assert len(str(error.value).splitlines()) == 1
+    assert not (runs / "report.html").exists()
