@@ -4,7 +4,6 @@
 `python -m kuzushiji.metric SUBMISSION TRUTH` scores a submission.
 """
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from kuzushiji import cli
 from kuzushiji.data.labels import PageLabels, PagePoints, page_numbers, read_page_labels, read_page_points
 from kuzushiji.errors import InputError
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ def get_parser() -> cli.ArgumentParser:
     )
     parser.add_argument("submission", type=Path, help='CSV: image_id,labels with "U+XXXX X Y" repeated')
     parser.add_argument("truth", type=Path, help='CSV: image_id,labels with "U+XXXX x y w h" repeated')
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    cli.add_json(parser)
     return parser
 
 
@@ -211,14 +211,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = parse_args(argv)
     truth = read_page_labels(config.truth)
     counts = score_points(truth, read_page_points(config.submission)).as_dict()
-    if config.json:
-        print(json.dumps(counts))
-    else:
-        print(
-            "\n".join(
-                f"{name:<9} {value:{'.4f' if isinstance(value, float) else ','}}" for name, value in counts.items()
-            )
-        )
+    print_result(counts, as_json=config.json)
     return 0
 
 

@@ -38,6 +38,7 @@ class Config:
     top_k: int | None = option(
         None, "Classes a box to keep; all of the longest table by default.", type=cli.positive_int
     )
+    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
     force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
     data_root: Path | None = option(
         None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
@@ -112,7 +113,7 @@ def run(config: Config) -> int:
     outputs = [*(submission_outputs(config.output) if config.output else [])]
     outputs += [config.output_detailed] if config.output_detailed else []
     if not outputs:
-        print_score(read_and_blend(config, root), root)
+        print_score(read_and_blend(config, root), root, as_json=config.json)
         return 0
     inputs = table_inputs(config.paths, root)
     inputs += [root.sample_submission_csv] if root and config.output else []
@@ -126,7 +127,7 @@ def run(config: Config) -> int:
     write(config, record, blend, root)
     record.finish(boxes=len(blend), pages=len(blend.pages))
     if config.score:
-        print_score(blend, root)
+        print_score(blend, root, as_json=config.json)
     return 0
 
 
@@ -155,18 +156,19 @@ def write(config: Config, record: "StageRecord", blend: "Detailed", root: "DataR
         )
 
 
-def print_score(blend: "Detailed", root: "DataRoot | None") -> None:
+def print_score(blend: "Detailed", root: "DataRoot | None", *, as_json: bool) -> None:
     """Print the score of the blend on the training pages that its tables looked at, with every missed character."""
     from kuzushiji.classify.calibration import best_probability
-    from kuzushiji.classify.predictions import calibration_of, score_line, truth_of_pages
+    from kuzushiji.classify.predictions import calibration_of, truth_of_pages
     from kuzushiji.scoring import score_classes
+    from kuzushiji.terminal import print_result
 
     assert root is not None, "a data root is looked for wherever a score is asked for"
     counts = score_classes(truth_of_pages(blend.pages, root.train_csv), blend.labels())
     fit = calibration_of(blend.pred, blend.boxes["true"].to_numpy(object), best_probability(blend.logits))
     right = float((blend.pred == blend.boxes["true"].to_numpy(object)).mean()) if len(blend) else 0.0
-    print(score_line("blend", counts))
-    print(f"{len(blend.pages):,} pages, {len(blend):,} boxes, accuracy {right:.4f}, calibration error {fit.error:.4f}")
+    facts = {"pages": len(blend.pages), "boxes": len(blend), "accuracy": right, "calibration_error": fit.error}
+    print_result(counts.as_dict() | facts, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Config:
     )  # fmt: skip
     output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
     top_k: int = option(3, "Best classes of each group that become candidates.", type=cli.positive_int)
+    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
     force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
     data_root: Path | None = option(
         None, "Folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
@@ -113,8 +115,9 @@ def make_features(config: Config) -> int:
     with record.output_path(config.output, force=config.force) as temporary:
         write_features(temporary, features)
     candidates = len(features.candidates)
-    print(f"{len(features):,} boxes on {len(features.pages):,} pages, {candidates:,} candidates")
-    record.finish(boxes=len(features), candidates=candidates)
+    facts = {"pages": len(features.pages), "boxes": len(features), "candidates": candidates}
+    print_result(facts, as_json=config.json)
+    record.finish(**facts)
     return 0
 
 

@@ -13,7 +13,6 @@ from kuzushiji.classify.calibration import Calibration, calibration
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
-from kuzushiji.metric import Counts
 from kuzushiji.record import StageRecord
 from kuzushiji.submission import read_sample, write_submission
 
@@ -71,14 +70,6 @@ def calibration_of(
     """Return how well the probabilities of the characters fit; boxes predicted to be `seg_fp` are no characters."""
     characters = predicted != SEG_FP
     return calibration(probability[characters], (predicted == truth)[characters])
-
-
-def score_line(name: str, counts: Counts) -> str:
-    """Return one line of a table of scores."""
-    return (
-        f"{name:<22} F1 {counts.f1:.4f}  precision {counts.precision:.4f}  recall {counts.recall:.4f}  "
-        f"tp {counts.tp:,}  fp {counts.fp:,}  fn {counts.fn:,}"
-    )
 
 
 def submission_outputs(submission: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kuzushiji import cli
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,7 @@ class Config:
     min_gap: float = option(5.0, "Logit by which the best class must lead the second.", type=cli.non_negative_float)
     max_second_score: float = option(10.0, "Logit of the second class at most.")
     drop_seg_fp: bool = option(True, "Leave out boxes whose best class in the blend is seg_fp.")
+    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
     force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
     data_root: Path | None = option(
         None, "Folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
@@ -110,22 +112,21 @@ def choose_confident(config: Config) -> int:
     pages = tuple(dict.fromkeys(kept.boxes["image_id"]))
     with record.output_path(config.output, force=config.force) as temporary:
         write_page_labels(temporary, dataclasses.replace(kept, pages=pages).labels())
-    facts = print_summary(blend, kept, len(pages))
+    facts = summary(blend, kept, len(pages))
+    print_result(facts, as_json=config.json)
     record.finish(**facts)
     return 0
 
 
-def print_summary(blend: "Detailed", kept: "Detailed", n_pages: int) -> dict[str, float]:
-    """Print what was kept, and return it as facts for the record."""
+def summary(blend: "Detailed", kept: "Detailed", n_pages: int) -> dict[str, float]:
+    """Return what was kept, and how much of it is right where the tables know the truth."""
     from kuzushiji.data.labels import SEG_FP
 
     share = len(kept) / max(len(blend), 1)
     facts: dict[str, float] = {"boxes": len(blend), "kept": len(kept), "share": share, "pages": n_pages}
-    print(f"kept {len(kept):,} of {len(blend):,} boxes ({share:.1%}) on {n_pages:,} of {len(blend.pages):,} pages")
     if (blend.boxes["true"] != SEG_FP).any():
         right = float((kept.pred == kept.boxes["true"].to_numpy(object)).mean()) if len(kept) else 0.0
         facts["precision"] = right
-        print(f"right {right:.2%} of those kept (the tables know the truth)")
     return facts
 
 

@@ -1,5 +1,6 @@
 """Check a data root before work begins: `python -m kuzushiji.data.check ROOT`."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.terminal import progress
+from kuzushiji.terminal import print_result, progress
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Config:
 
     root: Path | None
     workers: int
+    json: bool
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -31,6 +33,7 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--workers", type=cli.positive_int, default=os.cpu_count() or 1, help="images that are decoded at a time"
     )
+    cli.add_json(parser)
     return parser
 
 
@@ -45,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from kuzushiji.data.inspection import inspect_data_root
 
     found = inspect_data_root(DataRoot.find(config.root), config.workers, _progress_bar)
+    if config.json:
+        print_result(dataclasses.asdict(found), as_json=True)
+        return cli.EXIT_FAILED if found.faults else 0
     for fault in found.faults:
         print(fault)
     print(

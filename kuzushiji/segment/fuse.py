@@ -11,6 +11,7 @@ from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.segment.folder import TEST_DETECTIONS
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class FuseConfig:
     score_threshold: float = option(
         0.0, "least mean score of a box over all detectors, those that lack it counted as 0", type=cli.fraction
     )
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
     force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
 
     def __post_init__(self) -> None:
@@ -110,8 +112,9 @@ def fuse(config: FuseConfig) -> int:
     with record.output_path(config.output, force=config.force) as temporary:
         write_page_labels(temporary, fused.to_labels())
     counts = [len(each.scores) for each in detections]
-    record.finish(pages=len(fused.image_ids), boxes=len(fused.scores), boxes_of_folds=counts)
-    logger.info("%s: %d pages, %d boxes out of %s", config.output, len(fused.image_ids), len(fused.scores), counts)
+    facts = {"pages": len(fused.image_ids), "boxes": len(fused.scores), "boxes_of_folds": counts}
+    record.finish(**facts)
+    print_result(facts, as_json=config.json)
     return 0
 
 

@@ -10,6 +10,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option
 from kuzushiji.record import StageRecord
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class MergeConfig:
         metavar="DIR", changes_result=False,
     )  # fmt: skip
     allow_missing: bool = option(False, "leave out training pages that no table has, instead of refusing")
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
     force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
 
 
@@ -74,8 +76,9 @@ def merge(config: MergeConfig, data: DataRoot) -> int:
     ordered = in_order_of(merged, read_page_labels(data.train_csv).image_ids, allow_missing=config.allow_missing)
     with record.output_path(config.output, force=config.force) as temporary:
         write_page_labels(temporary, ordered)
-    record.finish(pages=len(ordered.image_ids), boxes=len(ordered.boxes))
-    logger.info("%s: %d pages, %d boxes", config.output, len(ordered.image_ids), len(ordered.boxes))
+    facts = {"pages": len(ordered.image_ids), "boxes": len(ordered.boxes)}
+    record.finish(**facts)
+    print_result(facts, as_json=config.json)
     return 0
 
 

@@ -1,6 +1,6 @@
 """The command line of blend: scores with every missed character, submissions with every page."""
 
-import re
+import json
 
 import numpy as np
 import pytest
@@ -60,35 +60,36 @@ def test_fault_1_perfect_predictions_score_1(tiny_root, tmp_path, capsys):
     write_detailed(
         tmp_path / "d.parquet", type(table)(boxes, classes.astype("i4"), logits, vocabulary, truth.image_ids)
     )
-    assert main([str(tmp_path / "d.parquet"), "--score", "--data-root", str(tiny_root)]) == 0
-    assert "F1 1.0000  precision 1.0000  recall 1.0000" in capsys.readouterr().out
+    assert main([str(tmp_path / "d.parquet"), "--score", "--json", "--data-root", str(tiny_root)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [result[name] for name in ("f1", "precision", "recall")] == [1, 1, 1]
 
 
 def test_fault_2_pages_without_boxes_count_all_their_characters_as_missed(perfect, tiny_root, tmp_path, capsys):
     truth = read_page_labels(tiny_root / "train.csv")
     some = perfect.take((perfect.boxes["image_id"] != truth.image_ids[0]).to_numpy())
     write_detailed(tmp_path / "some.parquet", some)
-    assert main([str(tmp_path / "some.parquet"), "--score", "--data-root", str(tiny_root)]) == 0
-    out = capsys.readouterr().out
-    missed = len(truth.boxes) - len(some)
-    assert f"fp 0  fn {missed}" in out
-    assert f"{len(truth.image_ids)} pages, {len(some)} boxes, accuracy 1.0000" in out
+    assert main([str(tmp_path / "some.parquet"), "--score", "--json", "--data-root", str(tiny_root)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["fp"], result["fn"]) == (0, len(truth.boxes) - len(some))
+    assert (result["pages"], result["boxes"], result["accuracy"]) == (len(truth.image_ids), len(some), 1)
 
 
 def test_score_does_not_depend_on_the_format(runs, tiny_root, tmp_path, capsys):
     write_detailed(tmp_path / "d.csv.gz", read_detailed(runs / "fold0-a.parquet"))
+    out = []
     for path in (runs / "fold0-a.parquet", tmp_path / "d.csv.gz"):
         assert main([str(path), "--score", "--data-root", str(tiny_root)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == lines[2:]
+        out.append(capsys.readouterr().out)
+    assert out[0] == out[1] and out[0].startswith("f1 ")
 
 
 def test_folds_and_kinds_together(runs, tiny_root, capsys):
     tables = [str(runs / f"fold{fold}-{kind}.parquet") for fold in range(3) for kind in "ab"]
     single, blend = [], []
     for words, scores in ((tables[::2], single), (tables, blend)):
-        assert main([*words, "--score", "--data-root", str(tiny_root)]) == 0
-        scores.append(float(re.search(r"F1 (\d\.\d+)", capsys.readouterr().out)[1]))
+        assert main([*words, "--score", "--json", "--data-root", str(tiny_root)]) == 0
+        scores.append(json.loads(capsys.readouterr().out)["f1"])
     assert blend > single
 
 

@@ -27,7 +27,7 @@ def groups(*names):
 
 def test_groups_are_blended(runs, tmp_path, capsys):
     a, b = (sorted(runs.glob(f"test-fold?-{kind}.parquet")) for kind in "ab")
-    assert main([groups(a, b), str(tmp_path / "f.parquet"), "--top-k", "2"]) == 0
+    assert main([groups(a, b), str(tmp_path / "f.parquet"), "--top-k", "2", "--json"]) == 0
     features = read_features(tmp_path / "f.parquet")
     assert (features.n_groups, features.top_k) == (2, 2)
     single = [read_detailed(path) for path in a]
@@ -37,7 +37,8 @@ def test_groups_are_blended(runs, tmp_path, capsys):
     if len(at):
         assert features.candidate_logits[at[0], 0] == pytest.approx(np.mean(logits), rel=1e-5)
     assert features.sources[str(a[0])] == sha256_of_file(a[0])
-    assert f"{len(features)} boxes on {len(features.pages)} pages" in capsys.readouterr().out
+    facts = {"pages": len(features.pages), "boxes": len(features), "candidates": len(features.candidates)}
+    assert json.loads(capsys.readouterr().out) == facts
 
 
 def test_folds_are_joined(runs, tmp_path):

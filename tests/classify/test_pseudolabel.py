@@ -1,5 +1,7 @@
 """Pseudolabels: which boxes are kept, and that nothing is overwritten."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -66,14 +68,13 @@ def tables(tmp_path):
 
 def test_written_pages(tables, tmp_path, capsys):
     output = tmp_path / "pseudolabels.csv.gz"
-    assert main([*tables, str(output)]) == 0
+    assert main([*tables, str(output), "--json"]) == 0
     labels = read_page_labels(output)
     assert labels.image_ids == ("p",)
     assert labels.boxes["code"].tolist() == ["U+3042", "U+3042"]
     assert labels.boxes["y"].tolist() == [0.0, 20.0]
-    out = capsys.readouterr().out
-    assert "kept 2 of 4 boxes (50.0%) on 1 of 2 pages" in out
-    assert "right 50.00% of those kept" in out
+    facts = {"boxes": 4, "kept": 2, "share": 0.5, "pages": 1, "precision": 0.5}
+    assert json.loads(capsys.readouterr().out) == facts
 
 
 def test_options_may_stand_anywhere(tables, tmp_path):
@@ -84,7 +85,7 @@ def test_options_may_stand_anywhere(tables, tmp_path):
 def test_test_tables_tell_no_precision(tmp_path, capsys):
     write_detailed(tmp_path / "a.parquet", make_detailed([("p", 0, "seg_fp", [("A", 9.0), ("B", 1.0)])]))
     assert main([str(tmp_path / "a.parquet"), str(tmp_path / "o.csv"), "--min-gap", "9"]) == 0
-    assert "right" not in capsys.readouterr().out
+    assert "precision" not in capsys.readouterr().out
 
 
 def test_done_already_and_other_parameters(tables, tmp_path, caplog):

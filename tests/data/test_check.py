@@ -1,5 +1,6 @@
 """The command line of the check."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def test_faults_are_lines_on_standard_output(
     assert len(lines) == 3
     assert "page umgy001-001: " in lines[0] and "page test_100000009_00001_1: " in lines[1]
     assert lines[2].endswith(": 2 faults")
+
+
+def test_the_findings_as_json(tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main([str(tiny_root), "--json", "--workers", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["faults"], found["train_pages"], found["test_pages"]) == ([], 13, 3)
 
 
 def test_no_data_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

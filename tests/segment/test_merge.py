@@ -1,5 +1,6 @@
 """Out-of-fold tables of all folds -> one table."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,15 @@ def test_all_pages_in_the_order_of_train_csv(folds: list[Path], tiny_root: Path,
     assert merged.image_ids == train.image_ids
     assert merged.boxes.equals(train.boxes)
     assert EMPTY_PAGE in merged.image_ids
+
+
+def test_the_result_as_json(
+    folds: list[Path], tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.csv"
+    assert main([*words(*folds, out), "--json"]) == 0
+    merged = read_page_labels(out)
+    assert json.loads(capsys.readouterr().out) == {"pages": len(merged.image_ids), "boxes": len(merged.boxes)}
 
 
 def test_done_is_skipped_and_a_changed_input_is_not(folds: list[Path], tmp_path: Path) -> None:
