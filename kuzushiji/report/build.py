@@ -127,7 +127,10 @@ def _viewed(
         if reading is None:
             continue
         chosen = spread_of_pages(reading, count)
-        candidates_of = final_candidates if reading is final else held_out_candidates
-        models = candidates_of(collected, [page for page, _ in chosen]) if chosen else []
-        pages += [viewer_page(reading, page, models, chars, note=note) for page, note in chosen]
+        names = [page for page, _ in chosen]
+        if reading is final:
+            models, single = final_candidates(collected, names)
+        else:
+            models, single = held_out_candidates(collected, names), []
+        pages += [viewer_page(reading, page, models, chars, single=single, note=note) for page, note in chosen]
     return pages

@@ -62,15 +62,18 @@ def held_out_candidates(collected: Collected, pages: Collection[str]) -> list[Mo
     return models
 
 
-def final_candidates(collected: Collected, pages: Collection[str]) -> list[ModelCandidates]:
-    """Return what each kind of classifier thought of the boxes of test pages, its folds blended."""
-    models = []
+def final_candidates(
+    collected: Collected, pages: Collection[str]
+) -> tuple[list[ModelCandidates], list[ModelCandidates]]:
+    """Return what the classifiers thought of the boxes of test pages: each kind, its folds blended, and each fold."""
+    kinds, folds = [], []
     for kind in collected.kinds:
-        paths = [run.folder / TEST_DETAILED for run in collected.of_kind(kind) if run.kind != SEGMENT]
-        tables = [_of_pages(read_detailed(path), pages) for path in paths if path.exists()]
+        runs = [run for run in collected.of_kind(kind) if run.kind != SEGMENT and (run.folder / TEST_DETAILED).exists()]
+        tables = [_of_pages(read_detailed(run.folder / TEST_DETAILED), pages) for run in runs]
         if tables:
-            models.append(_of_models(kind, tables))
-    return models
+            kinds.append(_of_models(kind, tables))
+        folds += [_of_models(f"{kind}, fold {run.fold}", [table]) for run, table in zip(runs, tables, strict=True)]
+    return kinds, folds
 
 
 def _of_models(name: str, tables: Sequence[Detailed]) -> ModelCandidates:

@@ -15,6 +15,9 @@ from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
 NO_CHARACTER = "none"
 """What `seg_fp` is called where people read it."""
 
+_Candidates = dict[str, dict[str, list[Candidate]]]
+"""The two fields of a box that hold candidates."""
+
 
 def page_f1(reading: Reading) -> "pd.Series[float]":
     """Return F1 of each page that has characters or where some were read, by page, the worst first."""
@@ -42,6 +45,7 @@ def viewer_page(
     models: Sequence[ModelCandidates],
     chars: Mapping[str, str],
     *,
+    single: Sequence[ModelCandidates] = (),
     note: str = "",
     height: int = 1400,
 ) -> ViewerPage:
@@ -52,6 +56,7 @@ def viewer_page(
         page: One of its pages.
         models: What the models thought of its boxes.
         chars: The character of each code; a code that is not there stands for itself.
+        single: What the single models thought that `models` are blends of.
         note: What the list of pages says of it.
         height: Height of the picture at most, pixels.
     """
@@ -59,9 +64,10 @@ def viewer_page(
     def name_of(code: str) -> str:
         return NO_CHARACTER if code == SEG_FP else chars.get(code, code)
 
-    def candidates_of(box: int) -> dict[str, list[Candidate]]:
-        found = {model.name: model.of_box((page, box), name_of) for model in models}
-        return {name: bests for name, bests in found.items() if bests}
+    def candidates_of(box: int) -> _Candidates:
+        both = ({model.name: model.of_box((page, box), name_of) for model in part} for part in (models, single))
+        of_kinds, of_folds = ({name: bests for name, bests in found.items() if bests} for found in both)
+        return {"candidates": of_kinds, "single_candidates": of_folds}
 
     boxes = _boxes_of_page(reading, page, name_of, candidates_of)
     return ViewerPage(page, Picture.of_page(read_page(reading.image(page)), height=height), boxes, note=note)
@@ -71,7 +77,7 @@ def _boxes_of_page(
     reading: Reading,
     page: str,
     name_of: Callable[[str], str],
-    candidates_of: Callable[[int], dict[str, list[Candidate]]],
+    candidates_of: Callable[[int], _Candidates],
 ) -> list[ViewerBox]:
     """Return what was read, and then what was missed: the characters that stand under no box that was read.
 
@@ -105,7 +111,7 @@ def _read_box(
     is_right: bool,
     is_known: bool,
     name_of: Callable[[str], str],
-    candidates_of: Callable[[int], dict[str, list[Candidate]]],
+    candidates_of: Callable[[int], _Candidates],
 ) -> ViewerBox:
     x, y, w, h = _edges(row)
     code, true, probability = str(row["pred"]), str(row["true"]), float(str(row["probability"]))
@@ -114,7 +120,7 @@ def _read_box(
     truth = code if kind == "right" else true if kind == "wrong" and true != SEG_FP else ""
     return ViewerBox(
         x, y, w, h, kind, name_of(code), code, None if np.isnan(probability) else probability,
-        name_of(truth) if truth else "", truth, candidates_of(int(str(row["box"]))),
+        name_of(truth) if truth else "", truth, **candidates_of(int(str(row["box"]))),
     )  # fmt: skip
 
 
@@ -122,12 +128,12 @@ def _missed_box(
     row: Mapping[object, object],
     dropped_box: int | None,
     name_of: Callable[[str], str],
-    candidates_of: Callable[[int], dict[str, list[Candidate]]],
+    candidates_of: Callable[[int], _Candidates],
 ) -> ViewerBox:
     x, y, w, h = _edges(row)
     code = str(row["code"])
     candidates = {} if dropped_box is None else candidates_of(dropped_box)
-    return ViewerBox(x, y, w, h, "missed", name_of(code), code, None, name_of(code), code, candidates)
+    return ViewerBox(x, y, w, h, "missed", name_of(code), code, None, name_of(code), code, **candidates)
 
 
 def _edges(row: Mapping[object, object]) -> tuple[float, float, float, float]:

@@ -44,6 +44,7 @@ class ViewerBox:
         truth: The true character; "" where it is unknown, or where nothing is there (`kind` tells which).
         truth_code: Its code; "" likewise.
         candidates: The best candidates of each model by the model's name, best first.
+        single_candidates: Likewise of the single models that those are blends of; shown on demand.
     """
 
     x: float
@@ -57,6 +58,7 @@ class ViewerBox:
     truth: str = ""
     truth_code: str = ""
     candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
+    single_candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -1,12 +1,12 @@
 """The viewer as HTML that needs nothing else."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuzushiji.viewer.page import KINDS, ViewerBox, ViewerPage
+from kuzushiji.viewer.page import KINDS, Candidate, ViewerBox, ViewerPage
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -88,16 +88,21 @@ def _as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
             classes[char, code] = next(number_of_class)
         return classes[char, code]
 
+    def candidates_as_json(candidates: Mapping[str, Sequence[Candidate]]) -> list[Any]:
+        return [
+            [model(name), [[class_(best.char, best.code), round(float(best.probability), 4)] for best in bests]]
+            for name, bests in candidates.items()
+        ]
+
     def box_as_json(box: ViewerBox) -> dict[str, Any]:
         value: dict[str, Any] = {
             "at": [round(edge, 1) for edge in (box.x, box.y, box.w, box.h)],
             "kind": box.kind,
             "read": class_(box.char, box.code),
-            "candidates": [
-                [model(name), [[class_(best.char, best.code), round(float(best.probability), 4)] for best in bests]]
-                for name, bests in box.candidates.items()
-            ],
+            "candidates": candidates_as_json(box.candidates),
         }
+        if box.single_candidates:
+            value["single"] = candidates_as_json(box.single_candidates)
         if box.probability is not None:
             value["probability"] = round(float(box.probability), 4)
         if box.truth:

@@ -44,10 +44,12 @@ def test_the_second_level_has_probabilities_already(folder: Path) -> None:
 
 
 def test_folds_are_blended_on_test_pages(folder: Path) -> None:
-    (model,) = final_candidates(collect(folder), ["t"])
+    (model,), single = final_candidates(collect(folder), ["t"])
     best = model.of_box(("t", 7), str)
     assert [item.code for item in best] == ["B", "A"]
     assert best[0].probability == pytest.approx(1 / (1 + np.exp(-1)))  # mean logits 2 and 1
+    assert [model.name for model in single] == ["clf, fold 0", "clf, fold 1"]
+    assert [model.of_box(("t", 7), str)[0].code for model in single] == ["A", "B"]
 
 
 def test_pages_without_boxes_and_folders_without_models(folder: Path, tmp_path: Path) -> None:

@@ -66,6 +66,15 @@ def test_candidates_go_with_their_box_and_a_missed_character_has_those_of_the_dr
     assert missed.candidates == {"clf": [Candidate("none", SEG_FP, 0.5), Candidate("い", B, 0.25)]}
 
 
+def test_single_models_stand_behind_their_blend(image: Path) -> None:
+    models = [
+        ModelCandidates(name, {("q", 0): 0}, np.array([[A]], object), np.array([[0.5]]))
+        for name in ("clf", "clf, fold 0")
+    ]
+    found = viewer_page(reading(("q", 0, A, 1), image=image), "q", models[:1], CHARS, single=models[1:])
+    assert list(found.boxes[0].candidates) == ["clf"] and list(found.boxes[0].single_candidates) == ["clf, fold 0"]
+
+
 def test_models_that_know_nothing_of_a_box_are_left_out(image: Path) -> None:
     model = ModelCandidates("clf", {}, np.empty((0, 5), object), np.empty((0, 5)))
     assert viewer_page(reading(("q", 0, A, 1), image=image), "q", [model], CHARS).boxes[0].candidates == {}

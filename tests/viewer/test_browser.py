@@ -21,7 +21,9 @@ BOXES = [
     ViewerBox(200, 20, 40, 40, "right", "あ", "U+3042", 0.9876, "あ", "U+3042"),
     ViewerBox(200, 80, 40, 40, "wrong", "い", "U+3044", 0.6, "あ", "U+3042", CANDIDATES),
     ViewerBox(200, 140, 40, 40, "missed", "う", "U+3046", None, "う", "U+3046"),
-    ViewerBox(100, 20, 40, 40, "right", "え", "U+3048", 0.5, "え", "U+3048"),
+    ViewerBox(
+        100, 20, 40, 40, "right", "え", "U+3048", 0.5, "え", "U+3048", CANDIDATES, {"clf, fold 0": CANDIDATES["clf"]}
+    ),
     ViewerBox(100, 90, 40, 40, "wrong", "お", "U+304A", 0.25),
 ]
 
@@ -72,6 +74,18 @@ def test_a_click_on_a_box_shows_its_candidates_and_the_truth(page: Any) -> None:
     assert page.locator(".viewer-models td.true").count() == 2  # the truth among the candidates
     assert box(page, 1).get_attribute("aria-pressed") == "true"
     assert page.locator(".viewer-text .selected").inner_text() == "い"
+
+
+def test_single_models_are_shown_on_demand_and_stay(page: Any) -> None:
+    box(page, 3).click()
+    single = page.get_by_role("table", name="Best candidates of each single model")
+    assert not single.is_visible()
+    page.get_by_text("Single models").click()
+    assert " ".join(single.inner_text().split()) == "clf, fold 0 い 60.0 % あ 30.0 % う 5.00 %"
+    box(page, 1).click()
+    assert page.get_by_text("Single models").count() == 0
+    box(page, 3).click()
+    assert single.is_visible()
 
 
 def test_where_nothing_is_the_truth_is_no_character(page: Any) -> None:

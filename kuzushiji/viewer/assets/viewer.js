@@ -19,6 +19,7 @@
       this.image = this.sheet.querySelector("img");
       this.details = root.querySelector(".viewer-details");
       this.text = root.querySelector(".viewer-text");
+      this.showsSingle = false;
       this.switches = [...root.querySelectorAll(".viewer-switch input")];
       this.listen();
       this.show(0);
@@ -276,15 +277,29 @@
     }
 
     models(box) {
-      const rows = box.candidates.map(([model, bests]) => element("tr", {}, [
+      const none = element("p", { textContent: "No model proposes anything here." });
+      if (!box.candidates.length) return box.kind === "missed" ? none : element("div");
+      const table = this.table(box.candidates, box, "Best candidates of each model");
+      const parts = box.single ? [table, this.single(box)] : [table];
+      return element("div", { className: "viewer-models" }, parts);
+    }
+
+    table(candidates, box, name) {
+      const rows = candidates.map(([model, bests]) => element("tr", {}, [
         element("th", { scope: "row", textContent: this.data.models[model] }),
         ...bests.map(([best, probability]) => this.candidate(best, probability, box)),
       ]));
-      const none = element("p", { textContent: "No model proposes anything here." });
-      if (!rows.length) return box.kind === "missed" ? none : element("div");
       const table = element("table", {}, [element("tbody", {}, rows)]);
-      table.setAttribute("aria-label", "Best candidates of each model");
-      return element("div", { className: "viewer-models" }, [table]);
+      table.setAttribute("aria-label", name);
+      return table;
+    }
+
+    // The models that the others are blends of; once opened they stay open from box to box.
+    single(box) {
+      const table = this.table(box.single, box, "Best candidates of each single model");
+      const part = element("details", { open: this.showsSingle }, [element("summary", { textContent: "Single models" }), table]);
+      part.addEventListener("toggle", () => (this.showsSingle = part.open));
+      return part;
     }
 
     candidate(best, probability, box) {
