@@ -11,8 +11,9 @@ from kuzushiji.artifacts import read_characters, read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.level2 import AUTO, main, parse_args
+from kuzushiji.classify.level2 import main, parse_args
 from kuzushiji.classify.level2_choice import choose, tune_seg_fp
+from kuzushiji.classify.level2_config import AUTO
 from kuzushiji.classify.level2_model import load_model
 from kuzushiji.classify.level2_training import rounds_without, target_rows
 from kuzushiji.data.labels import read_page_points
@@ -161,6 +162,16 @@ def test_variants_reach_a_submission(words, tables, test_tables, tiny_root, tmp_
     assert main([*tables, "--save-model", str(tmp_path / "m"), *root, *FAST, *words]) == 0
     assert main([*test_tables, "--load-model", str(tmp_path / "m"), "--output", str(tmp_path / "s.csv"), *root]) == 0
     assert len(read_page_points(tmp_path / "s.csv").points) > 10
+
+
+def test_seg_fp_is_tuned_on_other_folds_and_off_by_default(tables, tiny_root, capsys):
+    assert parse_args(["a"]).seg_fp_adjust == 0
+    root = ["--data-root", str(tiny_root)]
+    assert main([*tables, *root, *FAST]) == 0
+    assert "log-odds" not in capsys.readouterr().out
+    assert main([*tables, *root, *FAST, "--seg-fp-adjust", "auto"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("added to the log-odds"))
+    assert all(f"on fold {fold}" in line for fold in range(3)) and line.endswith("on test pages")
 
 
 def test_one_kind_of_model_and_two_folds(tiny_root, tmp_path, runs, capsys):

@@ -1,0 +1,239 @@
+"""What the command of the second level does: train across the folds and report, or write a submission."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuzushiji.classify.level2_config import AUTO, Config
+from kuzushiji.errors import InputError
+from kuzushiji.options import parameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kuzushiji.artifacts.features import Features
+    from kuzushiji.classify.level2_columns import Source
+    from kuzushiji.classify.level2_report import FoldChoices
+    from kuzushiji.classify.level2_training import FoldResult, Training
+    from kuzushiji.classify.ngrams import NGrams
+    from kuzushiji.data.labels import PageLabels
+    from kuzushiji.data.paths import DataRoot
+    from kuzushiji.record import StageRecord
+
+logger = logging.getLogger(__name__)
+
+STAGE = "classify.level2"
+EVERY_FOLD = -1
+_IMPORTANT = 15
+
+
+def train(config: Config, root: "DataRoot") -> None:
+    """Train across the folds, print the report, write the models."""
+    from kuzushiji.classify.level2_model import model_files
+    from kuzushiji.classify.predictions import table_inputs
+    from kuzushiji.record import StageRecord
+
+    record = None
+    if config.save_model:
+        language = config.features != "reference"
+        files = model_files(config.save_model, config.n_folds, kinds_of(config), language=language)
+        outputs = [*files, config.save_model / "oof.parquet"]
+        inputs = [*table_inputs(config.tables, root), root.train_csv]
+        record = StageRecord(
+            config.save_model / "record-level2.json", STAGE, parameters(config), dict.fromkeys(inputs), outputs
+        )
+        if not record.needs_run(force=config.force):
+            logger.info("%s: already done, skipped", config.save_model)
+            return
+    train_and_report(config, root, record)
+
+
+def kinds_of(config: Config) -> list[str]:
+    """Return the libraries that are used."""
+    return [kind for kind, used in (("lightgbm", config.use_lgb), ("xgboost", config.use_xgb)) if used]
+
+
+def training_of(config: Config) -> "Training":
+    """Return how to train."""
+    from kuzushiji.classify.boosting import BINARY, Recipe
+    from kuzushiji.classify.level2_reading import N_READINGS
+    from kuzushiji.classify.level2_training import Training
+    from kuzushiji.classify.parallel import n_cores
+
+    rates = {"lightgbm": config.lr, "xgboost": config.eta}
+    positive_weight = {"lightgbm": 1.2, "xgboost": 1.0} if config.objective == BINARY else {}
+    recipes = {
+        kind: Recipe(
+            config.objective, config.num_boost_round, config.early_stop, rates[kind], positive_weight.get(kind, 1.0)
+        )
+        for kind in kinds_of(config)
+    }
+    readings = N_READINGS if config.features == "extended" and config.objective != BINARY else 0
+    return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
+
+
+def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:
+    """Train across the folds, print the report, write the models."""
+    from kuzushiji.classify import level2_report as report
+    from kuzushiji.classify.level2_training import train_across_folds
+
+    boxes = prepare(config, root)
+    training = training_of(config)
+    results = train_across_folds(boxes.sources, boxes.targets, training)
+    adjust = seg_fp_adjustments(config, boxes, results)
+    choices = {
+        result.model.fold: report.fold_choices(
+            boxes.features[result.model.fold], result, training.objective, adjust[result.model.fold]
+        )
+        for result in results
+    }
+    scores = report.score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices)
+    fit = report.calibration_of_folds(boxes.features, choices)
+    print("\n".join(report.report_lines(scores, results, boxes.features)))
+    print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
+    if config.seg_fp_adjust == AUTO:
+        values = ", ".join(f"{adjust[fold]:+.1f} on fold {fold}" for fold in boxes.features)
+        print(
+            f"added to the log-odds of seg_fp: {values} (best on the others); {adjust[EVERY_FOLD]:+.1f} on test pages"
+        )
+    print("\n".join(report.importance_lines(results, _IMPORTANT)))
+    if config.save_model and record:
+        save(config, config.save_model, boxes, results, choices, adjust[EVERY_FOLD])
+        record.finish(**report.facts_of(scores, fit))
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """All boxes of the training pages, by fold, and the pages' truth."""
+
+    features: "dict[int, Features]"
+    sources: "dict[int, Source]"
+    classes: "dict[int, NDArray[np.int32]]"
+    targets: "dict[int, NDArray[np.bool_]]"
+    truth: "PageLabels"
+    fold_of_page: "NDArray[np.int32]"
+    language: "NGrams | None"
+
+
+def prepare(config: Config, root: "DataRoot") -> Boxes:
+    """Read the tables and split them into folds."""
+    from kuzushiji.classify.level2_columns import REFERENCE, source_of
+    from kuzushiji.classify.level2_tables import read_input, split_by_fold, true_classes
+    from kuzushiji.classify.level2_training import target_rows
+    from kuzushiji.classify.ngrams import count_ngrams
+    from kuzushiji.data.folds import fold_of_pages
+    from kuzushiji.data.labels import read_page_labels
+
+    views, pages = read_input(config.tables, root)
+    if len(views) > 1:
+        raise InputError(f"{config.tables[-1]}: expected each training page in one table of features, got it in two")
+    every_box = views[0]
+    truth = read_page_labels(root.train_csv)
+    features, fold_of_page = split_by_fold(every_box, pages, truth, config.n_folds)
+    language = None
+    if config.features != REFERENCE:
+        folds = fold_of_pages(truth.image_ids, config.n_folds)
+        language = count_ngrams(truth, folds, config.n_folds, every_box.vocabulary)
+    classes = {fold: true_classes(part) for fold, part in features.items()}
+    return Boxes(
+        features=features,
+        sources={fold: source_of(part, config.features, language) for fold, part in features.items()},
+        classes=classes,
+        targets={fold: target_rows(part, classes[fold]) for fold, part in features.items()},
+        truth=truth.of_pages(pages),
+        fold_of_page=fold_of_page,
+        language=language,
+    )
+
+
+def seg_fp_adjustments(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> dict[int, float]:
+    """Return what is added to the log-odds of seg_fp on each fold, and (`EVERY_FOLD`) on test pages.
+
+    `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
+    """
+    from kuzushiji.classify.level2_choice import mean_probability, tune_seg_fp
+
+    wanted = [*boxes.features, EVERY_FOLD]
+    if config.seg_fp_adjust != AUTO:
+        return dict.fromkeys(wanted, config.seg_fp_adjust)
+    probability = {
+        result.model.fold: mean_probability(
+            list(result.scores.values()), boxes.features[result.model.fold].offsets, config.objective
+        )
+        for result in results
+    }
+    found = {}
+    for fold in wanted:
+        others = [number for number in boxes.features if number != fold]
+        parts, truth = [boxes.features[number] for number in others], [boxes.classes[number] for number in others]
+        found[fold] = tune_seg_fp(parts, [probability[number] for number in others], truth)
+    return found
+
+
+def save(
+    config: Config,
+    folder: Path,
+    boxes: Boxes,
+    results: "Sequence[FoldResult]",
+    choices: "dict[int, FoldChoices]",
+    adjust: float,
+) -> None:
+    """Write the models, and what they read on the pages they had not seen."""
+    import numpy as np
+
+    from kuzushiji.artifacts import write_detailed
+    from kuzushiji.classify.level2_model import Level2Model, save_model
+    from kuzushiji.classify.level2_tables import out_of_fold_table
+
+    first = next(iter(boxes.features.values()))
+    columns = next(iter(boxes.sources.values())).take(np.zeros(1, np.int64)).table().names
+    model = Level2Model(
+        folds=tuple(result.model for result in results),
+        feature_set=config.features,
+        columns=columns,
+        objective=config.objective,
+        top_k=first.top_k,
+        n_groups=first.n_groups,
+        extra=first.extra_columns,
+        vocabulary=first.vocabulary,
+        language=boxes.language,
+        seg_fp_adjust=adjust,
+    )
+    save_model(folder, model)
+    probability = [choices[fold].candidates for fold in boxes.features]
+    table = out_of_fold_table(list(boxes.features.values()), probability, boxes.truth.image_ids)
+    write_detailed(folder / "oof.parquet", table)
+
+
+def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None:
+    """Apply the models of all folds to test pages and write the submission."""
+    from kuzushiji.classify.level2_model import FILE_NAME
+    from kuzushiji.classify.predictions import submission_outputs, table_inputs
+    from kuzushiji.record import StageRecord
+
+    inputs = [*table_inputs(config.tables, root), folder / FILE_NAME, root.sample_submission_csv]
+    record = StageRecord(
+        output.with_name(f"{output.name}.record.json"), STAGE, {"submission": True}, inputs, submission_outputs(output)
+    )
+    if not record.needs_run(force=config.force):
+        logger.info("%s: already done, skipped", output)
+        return
+    from kuzushiji.classify.level2_model import apply_model, load_model
+    from kuzushiji.classify.level2_tables import read_input
+    from kuzushiji.classify.predictions import write_predictions
+    from kuzushiji.data.labels import PageLabels
+
+    model = load_model(folder)
+    views, pages = read_input(config.tables, root)
+    for features in views:
+        model.check(features, ", ".join(map(str, config.tables)))
+    choice = apply_model(model, views)
+    boxes = views[0].boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=model.vocabulary.decode(choice.classes))
+    labels = PageLabels(pages, boxes)
+    write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
+    characters = int((choice.classes != model.vocabulary.seg_fp).sum())
+    print(f"{characters:,} characters in {len(boxes):,} boxes on {len(pages):,} pages")
+    record.finish(characters=characters)
