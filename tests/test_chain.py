@@ -88,7 +88,13 @@ def test_the_table_has_every_model_every_blend_and_the_second_level(runs: Path, 
     assert all(re.fullmatch(r"[01]\.\d{4}", text) for text in test_f1), test_f1
     assert f"submission: {runs / 'submission.csv'}" in lines
     assert lines[-1].startswith("total time: ")
-    assert (runs / "report.html").is_file()
+
+
+def test_the_report_shows_what_happened(runs: Path, output: str) -> None:
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    for title in ("Stage by stage", "Errors", "Worst and best pages", "Page viewer", "Learning curves"):
+        assert f">{title}</h2>" in html
+    assert "What is not there" not in html  # the chain is over, and the truth of the demo's test pages is known
 
 
 @pytest.mark.parametrize("kind", KINDS)
