@@ -37,4 +37,6 @@ setup(
         "detection": ["py.typed"],
     },
     install_requires=requirements(),
+    extras_require={"tensorboard": ["tensorboard>=2.16,<3"]},
+    extras_require={"onnx": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2"]},  # python -m kuzushiji.export --onnx
 )

@@ -73,8 +73,13 @@ def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
         groups[spec.group].add_argument(*_names(item.name, spec), **_arguments(item, spec, hints[item.name]))
 
 
-def config_from(namespace: argparse.Namespace, config_class: Callable[..., Config]) -> Config:
+def config_from(namespace: argparse.Namespace, config_class: Callable[..., Config], **further: Any) -> Config:
     """Return the config with the values of a parsed command line; lists become tuples.
+
+    Args:
+        namespace: What the parser returned.
+        config_class: The config.
+        further: Values of fields that are no options.
 
     Raises:
         UsageError: the config refuses them.
@@ -82,7 +87,7 @@ def config_from(namespace: argparse.Namespace, config_class: Callable[..., Confi
     values = {item.name: getattr(namespace, item.name) for item in _option_fields(config_class)}
     tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
-        return config_class(**tuples)
+        return config_class(**tuples, **further)
     except InputError as error:
         raise UsageError(str(error)) from error
 

@@ -205,6 +205,10 @@ class ClassifyConfig:
         1024, "memory for decoded pages, MiB in all processes together", type=cli.non_negative_int, group=MACHINE,
         changes_result=False,
     )  # fmt: skip
+    tensorboard: bool = option(
+        False, "write the events for TensorBoard too (package tensorboard), into the folder tensorboard/ of the run",
+        group=MACHINE, changes_result=False,
+    )  # fmt: skip
     strips: Path | None = option(
         None, "folder where the other training pages are kept cut into strips, so that a crop decodes only what it "
         "shows; written where they are missing, and may be shared by stages and folds",

@@ -4,7 +4,6 @@ Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `-
 checkpoint. What is already done is skipped, what was interrupted goes on.
 """
 
-import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from kuzushiji.classify.inputs import read_split
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
+from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.record import StageRecord
@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ClassifyConfig:
     parser = get_parser()
     namespace = parser.parse_args(argv)
     words = sys.argv[1:] if argv is None else argv
-    return dataclasses.replace(config_from(namespace, ClassifyConfig), given=given_options(parser, words))
+    return config_from(namespace, ClassifyConfig, given=given_options(parser, words))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,6 +135,8 @@ def features_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> St
 
 def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> None:
     """Train, and write what training leaves."""
+    if config.tensorboard:
+        check_installed()
     split = read_split(config, root)
     on_main(lambda: forget_finished(config, record))
     from kuzushiji.classify.train import train

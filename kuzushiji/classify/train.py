@@ -98,6 +98,7 @@ def build_training(
     return Training(
         stage=STAGE,
         folder=config.output_dir,
+        tensorboard=config.tensorboard,
         parameters=config.training_parameters(),
         meta=meta_of(classifier, inputs),
         model=network,

@@ -4,7 +4,7 @@ A stage describes its run as a `Training` and calls `fit`. What lands in its fol
 
 - `model_best.pth`: the weights of the best epoch (the averaged ones with EMA) under `model`, and `meta`;
 - `checkpoint.pth`: everything that is needed to go on, after each epoch and when a signal stops the run;
-- `events.jsonl`: loss and learning rate by step, metrics by epoch;
+- `events.jsonl`: loss and learning rate by step, metrics by epoch; the same in `tensorboard/`, if asked for;
 - `metrics.json`: metrics of the last epoch and of the best, side by side.
 """
 
@@ -34,6 +34,7 @@ from kuzushiji.engine.progress import Metrics, Progress
 from kuzushiji.engine.random_state import RandomState
 from kuzushiji.engine.schedule import LRSchedule
 from kuzushiji.engine.signals import Stopped, StopRequest
+from kuzushiji.engine.tensorboard import TensorBoardLog
 from kuzushiji.engine.training import FitResult, Training
 from kuzushiji.engine.update import WeightUpdate
 from kuzushiji.errors import InputError
@@ -69,6 +70,7 @@ def fit(training: Training) -> FitResult:
             raise Stopped(stopped.signum, f"the same command goes on from {where}") from None
         finally:
             stop_workers(training.loader)
+            run.close()
     return run.report()
 
 
@@ -90,6 +92,7 @@ class _Run:
         self.losses = Losses(training.stage, self.progress)
         self.random = RandomState()
         self.events = EventLog(training.folder / EVENTS)
+        self.board: TensorBoardLog | None = None
         self.stop = StopRequest()
         self.writes = is_main()
         self.means: Metrics = {}
@@ -114,6 +117,13 @@ class _Run:
             logger.info("%s: goes on with epoch %d", path, self.progress.epoch + 1)
         if self.writes:
             self.events.truncate(self.progress.updates)
+            if self.training.tensorboard:
+                self.board = TensorBoardLog(self.training.folder, self.progress.updates)
+
+    def close(self) -> None:
+        """Finish the files that are open."""
+        if self.board:
+            self.board.close()
 
     def save(self) -> None:
         """Write the checkpoint, with the random states as they were captured."""
@@ -283,7 +293,10 @@ class _Run:
         if self.writes:
             progress = self.progress
             position = {"epoch": progress.epoch, "step": progress.updates, "seconds": round(self._tick(), 3)}
-            self.events.append(kind=kind, **position, lr=self.schedule.rate, **means, **further)
+            event: dict[str, Any] = {"kind": kind, **position, "lr": self.schedule.rate, **means, **further}
+            self.events.append(**event)
+            if self.board:
+                self.board.append(**event)
 
     def _tick(self) -> float:
         now = time.monotonic()

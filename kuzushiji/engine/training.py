@@ -62,6 +62,7 @@ class Training:
         precision: Number format of the forward pass.
         log_every: Updates between two lines of the events, and between two looks at the losses: they wait on the
             device until then, as does the stop for a loss that is not finite.
+        tensorboard: Whether the events are written for TensorBoard too.
         fresh: Start anew even if there is a checkpoint to go on from.
     """
 
@@ -84,6 +85,7 @@ class Training:
     ema_decay: float | None = None
     precision: Precision = field(default_factory=lambda: Precision(torch.device("cpu")))
     log_every: int = 10
+    tensorboard: bool = False
     fresh: bool = False
 
 

@@ -197,6 +197,10 @@ class SegmentConfig:
         256, "memory for decoded pages, MiB in all processes together", type=cli.non_negative_int, group="machine",
         changes_result=False,
     )  # fmt: skip
+    tensorboard: bool = option(
+        False, "write the events for TensorBoard too (package tensorboard), into the folder tensorboard/ of the run",
+        group="machine", changes_result=False,
+    )  # fmt: skip
     strips: Path | None = option(
         None, "folder where the other training pages are kept cut into strips, so that a crop decodes only what it "
         "shows; written where they are missing, and may be shared by stages and folds",

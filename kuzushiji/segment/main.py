@@ -10,6 +10,7 @@ from typing import Any
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.processes import on_main, processes, share_of_batch
+from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.errors import InputError
 from kuzushiji.files import make_folder
 from kuzushiji.locks import hold
@@ -91,6 +92,8 @@ def run_training(config: SegmentConfig, data: DataRoot) -> None:
             f"--resume {config.resume}: training from these weights would replace them, expected another --output-dir; "
             "an interrupted run goes on without --resume"
         )
+    if config.tensorboard:
+        check_installed()
     from kuzushiji.segment.pages import read_fold
 
     pages = read_fold(config, data)

@@ -74,6 +74,7 @@ def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) ->
         Training(
             stage=STAGE,
             folder=config.output_dir,
+            tensorboard=config.tensorboard,
             parameters=run_parameters,
             meta=checkpoint_meta(config, pages.train.image_ids),
             model=model,

@@ -440,3 +440,12 @@ def test_outside_the_main_thread_signals_are_left_alone(tmp_path):
     thread.start()
     thread.join()
     assert results[0].last_epoch == 0
+
+
+def test_events_for_tensorboard_are_those_of_the_json_lines(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    fit(make_training(tmp_path, tensorboard=True))
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    expected = [event["loss"] for event in events_without_seconds(tmp_path) if event["kind"] == "epoch"]
+    assert [event.value for event in events.Scalars("epoch/loss")] == pytest.approx(expected)
