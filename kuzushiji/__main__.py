@@ -17,6 +17,8 @@ STAGES = (
     ("kuzushiji.classify.knn", "optional columns of it: nearest neighbours among the training characters"),
     ("kuzushiji.lm", "optional columns of it: the language between the neighbours; perplexity"),
     ("kuzushiji.classify.level2", "boosters choose among the candidates: the final submission"),
+    ("kuzushiji.predict", "new pages: text, boxes and candidates in the formats of others"),
+    ("kuzushiji.export", "the models of a run as one folder that reads pages alone"),
     ("kuzushiji.metric", "F1 of a submission against the truth"),
     ("kuzushiji.report", "what all this brought: a table and a page to look at"),
 )

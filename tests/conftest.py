@@ -47,6 +47,24 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def models(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of untrained detectors, classifiers of two kinds, and a second level: read-only."""
+    from tests.models import write_models  # torch, which most tests can do without
+
+    runs = tmp_path_factory.mktemp("models")
+    write_models(runs, tiny_root)
+    return runs
+
+
+@pytest.fixture(scope="session")
+def light(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of these models one detector and one classifier: quick to load; read-only."""
+    from tests.models import some_of
+
+    return some_of(models, tmp_path_factory.mktemp("light") / "runs", "segment-fold0", "clf-fold0")
+
+
 def page_id(book: str, number: int) -> str:
     """Return an image id of the competition's two kinds: `100000001_00001_1`, `umgy001-001`."""
     return f"{book}_{number:05d}_1" if book.isdigit() else f"{book}001-{number:03d}"

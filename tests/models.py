@@ -74,3 +74,11 @@ def write_level2(runs: Path, root: Path) -> None:
         level2_features.main([json.dumps(groups), str(runs / f"level2_features_fold{fold}.parquet"), "--top-k", "2"])
         words += [groups[0][0], str(runs / f"level2_features_fold{fold}.parquet")]
     assert level2.main([*words, "--save-model", str(runs / "level2_models"), "--data-root", str(root), *LEVEL2]) == 0
+
+
+def some_of(models: Path, folder: Path, *names: str) -> Path:
+    """Return a new folder with some of the models."""
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).symlink_to(models / name)
+    return folder

@@ -106,6 +106,13 @@ def find_models(folder: Path) -> ModelFiles:
     return _exported(folder) if (folder / BUNDLE_FILE).exists() else _of_run(folder)
 
 
+def params_of(folder: Path) -> dict[str, Any]:
+    """Return the parameters of a run; none where it has left no params.json."""
+    path = folder / "params.json"
+    value = read_json(path) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
+
+
 def digest_of(paths: Iterable[Path]) -> str:
     """Return 16 hexadecimal digits that differ where the content of the files does."""
     digest = hashlib.sha256()

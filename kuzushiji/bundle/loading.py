@@ -46,7 +46,7 @@ def load_bundle(
         InputError: a file is damaged or of another stage; classifiers of different vocabularies; a second level that
             does not fit the classifiers.
     """
-    detectors = [_detector(read_detector(files, path), device, opt_level) for path in files.detectors]
+    detectors = [ready_detector(read_detector(files, path), device, opt_level) for path in files.detectors]
     classifiers: list[Classifier] = []
     vocabulary: Vocabulary | None = None
     for item in files.classifiers:
@@ -54,7 +54,7 @@ def load_bundle(
         assert stored.vocabulary is not None
         vocabulary = vocabulary or stored.vocabulary
         check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
-        classifiers.append(_classifier(stored, device, opt_level, n_tta))
+        classifiers.append(ready_classifier(stored, device, opt_level, n_tta))
     assert vocabulary is not None
     bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, digest_of(files.paths()))
     if not (level2 and files.level2):
@@ -64,14 +64,18 @@ def load_bundle(
     return Bundle(bundle.detectors, bundle.fusion, bundle.classifiers, vocabulary, model, bundle.digest)
 
 
-def _detector(stored: Stored, device: torch.device, opt_level: str | None) -> Detector:
+def ready_detector(stored: Stored, device: torch.device, opt_level: str | None = None) -> Detector:
+    """Return a detector on its device, in evaluation mode; `opt_level` as in `load_bundle`."""
     spec: DetectorSpec = stored.spec
     model: nn.Module = build_detector(spec.config)
     _fill(model, stored)
     return Detector(spec, place(model, device).eval(), Precision.from_level(opt_level or spec.opt_level, device))
 
 
-def _classifier(stored: Stored, device: torch.device, opt_level: str | None, n_tta: int | None) -> Classifier:
+def ready_classifier(
+    stored: Stored, device: torch.device, opt_level: str | None = None, n_tta: int | None = None
+) -> Classifier:
+    """Return a classifier on its device, in evaluation mode; `opt_level` and `n_tta` as in `load_bundle`."""
     spec: ClassifierSpec = stored.spec
     if n_tta is not None:
         spec = replace(spec, heights=tuple(round(spec.test_height * (1 + i / 10)) for i in range(n_tta)))

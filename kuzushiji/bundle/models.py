@@ -151,6 +151,11 @@ def check_level2(model: Level2Model, bundle: Bundle, folder: Path) -> None:
             f"{folder}: expected the classifiers' {len(bundle.vocabulary)} classes, got {len(model.vocabulary)} "
             f"others; {way_out}"
         )
+    if model.extra:
+        raise InputError(
+            f"{folder}: expected a second level of the classifiers alone, got one with columns of optional stages "
+            f"({', '.join(model.extra)}), which new pages do not have; {way_out}"
+        )
     if model.n_groups != len(bundle.kinds):
         raise InputError(
             f"{folder}: expected {model.n_groups} kinds of classifiers, as it was trained with, got "

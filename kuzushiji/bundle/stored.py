@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from detection.faster_rcnn import DetectorConfig
-from kuzushiji.bundle.files import BUNDLE_FILE, FORMAT, LEVEL2, LEVEL2_FILE, ClassifierFile, ModelFiles
+from kuzushiji.bundle.files import BUNDLE_FILE, FORMAT, LEVEL2, LEVEL2_FILE, ClassifierFile, ModelFiles, params_of
 from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.models import ModelConfig
@@ -65,7 +65,7 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
         spec = dataclasses.replace(spec, heights=tuple(spec.heights))
         return Stored(spec, read_vocabulary(files.folder / VOCABULARY_FILE), read_state(item.path), item.path)
     config, vocabulary, test_height, state = read_classifier_state(item.path)
-    params = _params_of(item.path.parent)
+    params = params_of(item.path.parent)
     n_tta, heights = int(params.get("n_tta", 1)), tuple(params.get("tta_heights", ()))
     spec = ClassifierSpec(
         name=item.name,
@@ -142,7 +142,7 @@ def _write_model(stored: Stored, folder: Path, half: bool) -> dict[str, Any]:
     path = folder / f"{stored.spec.name}{_ENDING}"
     state = {name: _packed(value, half) for name, value in stored.state.items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"format": "pt", "model": stored.spec.name})
+        save_file(state, temporary, metadata={"format": "pt"})
     return {**dataclasses.asdict(stored.spec), "file": path.name, "sha256": sha256_of_file(path)}
 
 
@@ -159,17 +159,11 @@ def _facts_of(files: ModelFiles, path: Path, what: str) -> dict[str, Any]:
     return facts
 
 
-def _built(path: Path, kind: Any, **values: Any) -> Any:
+def _built(path: Path, kind: Any, /, **values: Any) -> Any:
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: expected a description of {path.name} in {BUNDLE_FILE}, got {error}") from error
-
-
-def _params_of(folder: Path) -> dict[str, Any]:
-    path = folder / "params.json"
-    value = read_json(path) if path.is_file() else {}
-    return value if isinstance(value, dict) else {}
 
 
 def _f1_of(folder: Path) -> float | None:

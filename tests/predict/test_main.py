@@ -20,8 +20,7 @@ from kuzushiji.predict.__main__ import main
 from kuzushiji.predict.config import FORMATS
 from kuzushiji.segment import fuse
 from kuzushiji.segment.main import main as segment
-from tests.models import write_classifier, write_detector
-from tests.predict.conftest import some_of
+from tests.models import some_of, write_classifier, write_detector
 
 Failed = Callable[..., tuple[Any, str]]
 

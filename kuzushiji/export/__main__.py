@@ -1,0 +1,156 @@
+"""Puts the models of a run into one folder: `python -m kuzushiji.export RUNS OUT`."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option
+
+if TYPE_CHECKING:
+    from kuzushiji.bundle.files import ModelFiles
+
+logger = logging.getLogger(__name__)
+
+ONNX = "onnx"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    runs: Path = option(
+        dataclasses.MISSING, "folder of a run (run-all.sh), or an exported one", positional=True, metavar="RUNS"
+    )
+    output: Path = option(
+        dataclasses.MISSING, "folder to write, new or empty: kuzushiji.predict --models OUT reads pages with it alone",
+        positional=True, metavar="OUT",
+    )  # fmt: skip
+    float16: bool = option(False, "store matrices and kernels in 16 bits: half the size")
+    onnx: bool = option(
+        False, "also write the first detector and the first classifier as ONNX, and compare them in onnxruntime"
+    )
+    force: bool = option(False, "write into OUT whatever is there")
+    json: bool = option(False, "print what was written as one JSON object in place of a table")
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(
+        prog="python -m kuzushiji.export",
+        description="Puts the detectors, classifiers and the second level of a run into one folder that reads pages "
+        "alone: weights as safetensors, their description, vocabulary, versions, licences and F1 as JSON. No pickle.",
+    )
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return what a command line asks for."""
+    return config_from(get_parser().parse_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the folder and print what is in it."""
+    config = parse_args(argv)
+    from kuzushiji.bundle.files import BUNDLE_FILE, find_models
+    from kuzushiji.locks import hold
+
+    files = find_models(config.runs)
+    check_output(config)
+    if config.onnx:
+        from kuzushiji.export.onnx import require_onnx
+
+        require_onnx()
+    with hold(config.output):
+        # With an old description beside new weights the folder would be read as something that it is not.
+        (config.output / BUNDLE_FILE).unlink(missing_ok=True)
+        description = export(config, files)
+    print_summary(description, config)
+    return 0
+
+
+def check_output(config: Config) -> None:
+    """Check that the folder may be written to.
+
+    Raises:
+        InputError: it exists and has something in it, is a file, is the run itself, or cannot be made.
+    """
+    from kuzushiji.files import make_folder
+
+    out = config.output
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a folder to write to, got a file")
+    if out.resolve() == config.runs.resolve():
+        raise InputError(f"{out}: expected another folder than that of the models")
+    if out.is_dir() and any(out.iterdir()) and not config.force:
+        raise InputError(f"{out}: exists and is not empty; --force writes into it")
+    make_folder(out)
+
+
+def export(config: Config, files: "ModelFiles") -> dict[str, Any]:
+    """Write the models, and return the content of `bundle.json`."""
+    from kuzushiji.bundle.stored import write_bundle
+    from kuzushiji.export.licences import CODE, licences_of
+    from kuzushiji.record import package_versions
+
+    facts = {
+        "versions": package_versions(),
+        "licence": CODE,
+        "licences": licences_of(files),
+        "onnx": write_onnx(files, config.output / ONNX) if config.onnx else [],
+    }
+    return write_bundle(files, config.output, half=config.float16, facts=facts)
+
+
+def write_onnx(files: "ModelFiles", folder: Path) -> list[dict[str, Any]]:
+    """Write the first detector and the first classifier as ONNX; one that ONNX cannot express is left out, and said."""
+    import torch
+
+    from kuzushiji.bundle.loading import ready_classifier, ready_detector
+    from kuzushiji.bundle.stored import read_classifier, read_detector
+    from kuzushiji.export.onnx import Comparison, InexpressibleError, export_classifier, export_detector
+
+    def detector() -> Comparison:
+        model = ready_detector(read_detector(files, files.detectors[0]), torch.device("cpu"), "O0")
+        return export_detector(model, folder / f"{model.spec.name}.onnx")
+
+    def classifier() -> Comparison:
+        model = ready_classifier(read_classifier(files, files.classifiers[0]), torch.device("cpu"), "O0")
+        return export_classifier(model, folder / f"{model.spec.name}.onnx")
+
+    written = []
+    for write in (detector, classifier):
+        try:
+            written.append(write().as_dict())
+        except InexpressibleError as error:
+            logger.warning("%s", error)
+    return written
+
+
+def print_summary(description: dict[str, Any], config: Config) -> None:
+    """Print what was written."""
+    from kuzushiji.terminal import format_table, print_result
+
+    total = sum(path.stat().st_size for path in config.output.rglob("*") if path.is_file())
+    if config.json:
+        print_result({**description, "bytes": total}, as_json=True)
+        return
+    rows = [
+        (item["name"], f"{(config.output / item['file']).stat().st_size / 1e6:.1f} MB", item["f1"], item["sha256"][:12])
+        for item in (*description["detectors"], *description["classifiers"])
+    ]
+    print(format_table(["model", "size", "F1", "SHA-256"], rows))
+    for item in description["onnx"]:
+        difference = ", ".join(f"{name} {value:.2g}" for name, value in item["max_difference"].items())
+        print(f"{item['file']}: largest difference to PyTorch on {item['compared']}: {difference or 'not comparable'}")
+    level2 = "with" if description["level2"] else "without"
+    print(f"{config.output}: {total / 1e6:.1f} MB, {description['classes']:,} classes, {level2} the second level")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,211 @@
+"""Exported models: they read as the run does, alone; what goes wrong."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from kuzushiji import cli
+from kuzushiji.bundle.files import find_models
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.errors import InputError
+from kuzushiji.export.__main__ import main
+from kuzushiji.export.sample import sample_page
+from kuzushiji.predict.__main__ import main as predict
+from tests.models import some_of, write_classifier
+
+Failed = Callable[..., tuple[Any, str]]
+
+
+@pytest.fixture
+def failed(capsys: pytest.CaptureFixture[str]) -> Failed:
+    """Run a command that must fail; return its exit code and the one line that it prints."""
+
+    def run(*words: object) -> tuple[Any, str]:
+        with pytest.raises(SystemExit) as exit_:
+            cli.run(main, [str(word) for word in words])
+        error = capsys.readouterr().err.strip()
+        assert "\n" not in error
+        return exit_.value.code, error
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All models and the second level: read-only."""
+    out = tmp_path_factory.mktemp("exported") / "out"
+    assert main([str(models), str(out)]) == 0
+    return out
+
+
+def read_json(models: Path, image: Path, out: Path) -> dict[str, Any]:
+    assert predict([str(image), "--models", str(models), "--output", str(out), "--device", "cpu"]) == 0
+    content: dict[str, Any] = json.loads((out / f"{image.stem}.json").read_text())
+    return content
+
+
+def test_reads_as_the_run_does(models: Path, exported: Path, tiny_root: Path, tmp_path: Path) -> None:
+    image = sorted((tiny_root / "test_images").iterdir())[0]
+    expected = read_json(models, image, tmp_path / "of_run")
+    assert expected["characters"]
+    assert read_json(exported, image, tmp_path / "of_export") == expected
+
+
+def test_files(exported: Path) -> None:
+    names = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
+    level2 = {name for name in names if name.startswith("level2_models/")}
+    classifiers = {f"clf-fold{fold}{kind}.safetensors" for fold in range(3) for kind in ("", "-b")}
+    detectors = {f"segment-fold{fold}.safetensors" for fold in range(2)}
+    assert names - level2 == {"bundle.json", "vocabulary.json", *classifiers, *detectors}
+    assert {"level2_models/level2.json", "level2_models/fold0.lgb.txt"} <= level2
+    with safe_open(exported / "clf-fold0.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+
+
+def test_nothing_is_a_pickle(exported: Path) -> None:
+    for path in exported.rglob("*"):
+        if path.is_file():
+            start = path.read_bytes()[:4]
+            assert not start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")), path
+
+
+def test_description(exported: Path) -> None:
+    facts = json.loads((exported / "bundle.json").read_text())
+    assert facts["format"] == "kuzushiji-bundle-1" and facts["classes"] == 6 and facts["level2"] is True
+    assert facts["licence"] == "MIT" and "torch" in facts["versions"]
+    assert [item["f1"] for item in facts["detectors"]] == [0.5, 0.5]
+    assert [item["f1"] for item in facts["classifiers"]] == [0.75] * 6
+    assert facts["licences"]["clf-fold0"] == "trained from random weights"
+    assert find_models(exported).kinds == ("clf", "clf-b")
+
+
+def test_float16_has_half_the_size(light: Path, tiny_root: Path, tmp_path: Path) -> None:
+    sizes = []
+    for words in ([], ["--float16"]):
+        out = tmp_path / f"out{len(words)}"
+        assert main([str(light), str(out), *words]) == 0
+        sizes.append(sum(path.stat().st_size for path in out.rglob("*") if path.is_file()))
+    assert 0.49 < sizes[1] / sizes[0] < 0.52
+    image = sorted((tiny_root / "test_images").iterdir())[0]
+    whole, half = (read_json(tmp_path / f"out{n}", image, tmp_path / f"read{n}") for n in (0, 1))
+    boxes = [np.array([item["box"] for item in page["characters"]]) for page in (whole, half)]
+    assert boxes[0].shape == boxes[1].shape and np.abs(boxes[0] - boxes[1]).max() <= 1
+
+
+def test_an_exported_folder_can_be_exported(exported: Path, tmp_path: Path) -> None:
+    assert main([str(exported), str(tmp_path / "again")]) == 0
+    first, again = (json.loads((folder / "bundle.json").read_text()) for folder in (exported, tmp_path / "again"))
+    assert again == first
+
+
+def test_summary(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(light), str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["model", "size", "F1", "SHA-256"]
+    assert [line.split()[0] for line in lines[1:3]] == ["segment-fold0", "clf-fold0"]
+    assert lines[-1].endswith("MB, 6 classes, without the second level")
+    assert main([str(light), str(tmp_path / "out"), "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] > 1e6
+
+
+def test_onnx_computes_what_pytorch_does(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    out = tmp_path / "out"
+    assert main([str(light), str(out), "--onnx"]) == 0
+    detector, classifier = json.loads((out / "bundle.json").read_text())["onnx"]
+    assert detector["file"] == "segment-fold0.onnx" and set(detector["max_difference"]) == {"boxes", "scores"}
+    assert classifier["file"] == "clf-fold0.onnx" and set(classifier["max_difference"]) == {"logits"}
+    assert detector["compared"] != "0 boxes"
+    assert max(*detector["max_difference"].values(), *classifier["max_difference"].values()) < 1e-3
+    printed = capsys.readouterr().out
+    assert "segment-fold0.onnx: largest difference to PyTorch on " in printed
+    assert "clf-fold0.onnx: largest difference to PyTorch on 40 boxes: logits " in printed
+
+
+def test_onnx_without_its_packages(
+    light: Path, tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find_spec(name))
+    code, error = failed(light, tmp_path / "out", "--onnx")
+    expected = "error: --onnx 1: expected the package onnxruntime, it is not installed: pip install kuzushiji[onnx]"
+    assert (code, error) == (1, expected)
+
+
+def test_output_exists(light: Path, tmp_path: Path, failed: Failed) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    assert failed(light, out) == (1, f"error: {out}: exists and is not empty; --force writes into it")
+    code, error = failed(light, out / "mine.txt")
+    assert code == 1 and error.endswith("mine.txt: expected a folder to write to, got a file")
+    code, error = failed(light, light)
+    assert code == 1 and error.endswith("expected another folder than that of the models")
+
+
+def test_no_permission_to_write(light: Path, tmp_path: Path, failed: Failed) -> None:
+    (tmp_path / "file").write_text("")
+    code, error = failed(light, tmp_path / "file" / "out")
+    assert code == 1 and "cannot make it" in error
+
+
+def test_missing_models(light: Path, tmp_path: Path, failed: Failed) -> None:
+    code, error = failed(some_of(light, tmp_path / "runs", "clf-fold0"), tmp_path / "out")
+    assert code == 1 and "expected at least one detector (segment-fold*/model_best.pth), got none" in error
+    code, error = failed(some_of(light, tmp_path / "runs2", "segment-fold0"), tmp_path / "out")
+    assert code == 1 and "expected at least one classifier (clf-fold*/model_best.pth), got none" in error
+
+
+def test_models_of_different_vocabularies(light: Path, tmp_path: Path, failed: Failed) -> None:
+    runs = some_of(light, tmp_path / "runs", "segment-fold0", "clf-fold0")
+    write_classifier(runs / "clf-fold1", 0, Vocabulary.from_codes(["U+3042"]))
+    code, error = failed(runs, tmp_path / "out")
+    assert code == 1 and "models of different vocabularies cannot read together" in error
+    assert not (tmp_path / "out" / "bundle.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("bundle.json", "{}", "expected a description of models"),
+        ("bundle.json", "no JSON", "expected JSON"),
+        ("clf-fold0.safetensors", "no weights", "expected the file that was written with bundle.json, got another"),
+    ],
+)
+def test_damaged_folder(
+    light: Path, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str,
+    message: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    assert main([str(light), str(out)]) == 0
+    (out / name).write_text(content)
+    image = next((tiny_root / "test_images").iterdir())
+    with pytest.raises(SystemExit) as exit_:
+        cli.run(predict, [str(image), "--models", str(out), "--output", str(tmp_path / "read"), "--device", "cpu"])
+    assert exit_.value.code == 1 and message in capsys.readouterr().err
+
+
+def test_missing_file_and_file_elsewhere(light: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main([str(light), str(out)]) == 0
+    (out / "clf-fold0.safetensors").unlink()
+    with pytest.raises(InputError, match=r"clf-fold0.safetensors: expected the file that bundle.json names"):
+        find_models(out)
+    text = (out / "bundle.json").read_text().replace('"clf-fold0.safetensors"', '"../clf-fold0.safetensors"')
+    (out / "bundle.json").write_text(text)
+    with pytest.raises(InputError, match="is no name of a file"):
+        find_models(out)
+
+
+@pytest.mark.parametrize("height", [1, 120, 640])
+def test_sample_page(height: int) -> None:
+    page = sample_page(height)
+    assert page.shape == (height, max(round(0.7 * height), 1), 3) and page.dtype == np.uint8
+    assert np.array_equal(page, sample_page(height))
+    assert height < 100 or (page.min(axis=2) < 100).mean() > 0.005

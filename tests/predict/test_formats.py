@@ -1,0 +1,152 @@
+"""What was read, in the formats of others: valid by their schemas, and read by libraries that are not ours."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from alto_tools import alto_tools
+from lxml import etree
+from pagexml.parser import parse_pagexml_file
+
+from kuzushiji.data.labels import SEG_FP
+from kuzushiji.layout import EDGE, FURIGANA, TEXT
+from kuzushiji.predict.formats import PAGE_FORMATS
+from kuzushiji.predict.formats.alto_xml import alto_xml
+from kuzushiji.predict.formats.as_json import reading_json
+from kuzushiji.predict.formats.page_xml import page_xml
+from kuzushiji.predict.formats.pictures import overlay_png, viewer_html
+from kuzushiji.predict.reading import Candidates, Reading, make_reading
+
+WIDTH, HEIGHT = 600, 900
+SCHEMAS = Path(__file__).parent / "schemas"
+CODES = np.array([f"U+{ord(char):04X}" for char in "春はあけぼの<&𠮷"], object)
+
+
+def column(x: int, n: int, *, size: int = 60, top: int = 100) -> list[tuple[int, int, int, int]]:
+    return [(x, top + round(1.2 * size) * i, size, size) for i in range(n)]
+
+
+def reading_of(boxes: list[tuple[int, int, int, int]]) -> Reading:
+    """Return a page on which these characters are read, in the order of `CODES` over and over."""
+    n = len(boxes)
+    codes = CODES[np.arange(n) % len(CODES)]
+    others = np.stack([codes, np.full(n, "U+3042", object), np.full(n, SEG_FP, object)], axis=1)
+    shares = np.tile(np.array([0.7, 0.2, 0.1], np.float32), (n, 1))
+    return make_reading(
+        "page", "page <1>.jpg", (WIDTH, HEIGHT), np.array(boxes, np.int64).reshape(-1, 4), codes,
+        np.linspace(1, 0.5, n, dtype=np.float32), np.full(n, 0.9, np.float32), {"a": Candidates(others, shares)},
+    )  # fmt: skip
+
+
+FULL = reading_of(
+    [
+        *column(400, 8), *column(300, 7), *column(200, 5), *column(100, 6),
+        (462, 110, 20, 20), (462, 134, 20, 20),  # furigana
+        (580, 300, 20, 50), (582, 360, 30, 50),  # cut off by the edge, and beyond it
+    ]
+)  # fmt: skip
+EMPTY = reading_of([])
+PAGES = pytest.mark.parametrize("reading", [FULL, EMPTY], ids=["full", "empty"])
+
+
+def validate(content: bytes, schema: str) -> None:
+    etree.XMLSchema(etree.parse(str(SCHEMAS / schema))).assertValid(etree.fromstring(content))
+
+
+def test_layout_of_the_page() -> None:
+    assert [int((FULL.layout.role == role).sum()) for role in (TEXT, FURIGANA, EDGE)] == [26, 2, 2]
+
+
+def test_text_leaves_furigana_and_edge_out() -> None:
+    lines = FULL.text().splitlines()
+    assert [len(line) for line in lines] == [8, 7, 5, 6]
+    assert lines[0] == "春はあけぼの<&"
+    assert EMPTY.text() == ""
+
+
+@PAGES
+def test_page_xml_is_valid(reading: Reading) -> None:
+    validate(page_xml(reading), "page-2019-07-15.xsd")
+
+
+def test_page_xml_is_read_by_pagexml_tools(tmp_path: Path) -> None:
+    (tmp_path / "page.xml").write_bytes(page_xml(FULL))
+    scan = parse_pagexml_file(str(tmp_path / "page.xml"))
+    text, furigana, edge = scan.text_regions
+    assert [line.text for line in text.lines] == FULL.text().splitlines()
+    assert [region.type[-1] for region in (text, furigana, edge)] == ["text", "furigana", "edge"]
+    line = text.lines[0]
+    assert (line.coords.left, line.coords.top, line.coords.right) == (400, 100, 460)
+    assert [len(region.lines[0].text) for region in (furigana, edge)] == [2, 2]
+    assert list(scan.reading_order.values()) == ["text"]
+
+
+def test_page_xml_without_characters_is_read_by_pagexml_tools(tmp_path: Path) -> None:
+    (tmp_path / "page.xml").write_bytes(page_xml(EMPTY))
+    scan = parse_pagexml_file(str(tmp_path / "page.xml"))
+    assert scan.text_regions == [] and scan.stats["lines"] == 0
+
+
+def test_boxes_of_xml_stay_within_the_page() -> None:
+    root = etree.fromstring(page_xml(FULL))
+    points = " ".join(element.get("points") for element in root.iter("{*}Coords")).replace(",", " ").split()
+    x, y = np.array(points, int).reshape(-1, 2).T
+    assert x.min() >= 0 and x.max() <= WIDTH and y.min() >= 0 and y.max() <= HEIGHT
+
+
+@PAGES
+def test_alto_xml_is_valid(reading: Reading) -> None:
+    validate(alto_xml(reading), "alto-4-2-written.xsd")
+
+
+def test_alto_xml_is_read_by_alto_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "page.xml").write_bytes(alto_xml(FULL))
+    with (tmp_path / "page.xml").open(encoding="utf-8") as file:
+        _, xml, namespace = alto_tools.alto_parse(file)
+    capsys.readouterr()
+    alto_tools.alto_text(xml, namespace)
+    lines = [line.strip() for line in capsys.readouterr().out.split("\n") if line.strip()]
+    assert lines[:4] == FULL.text().splitlines()
+    assert [len(line) for line in lines[4:]] == [2, 2]
+
+
+def test_other_candidates_are_variants_and_equivalents() -> None:
+    glyph = etree.fromstring(alto_xml(FULL)).find(".//{*}Glyph")
+    assert (glyph.get("CONTENT"), glyph.get("GC")) == ("春", "1.0000")
+    assert [(item.get("CONTENT"), item.get("VC")) for item in glyph] == [("あ", "0.2000")]
+    equivalents = etree.fromstring(page_xml(FULL)).find(".//{*}Glyph").findall("{*}TextEquiv")
+    found = [(item.get("index"), item.get("conf"), item.findtext("{*}Unicode")) for item in equivalents]
+    assert found == [("0", "1.0000", "春"), ("1", "0.2000", "あ")]
+
+
+def test_json() -> None:
+    page = json.loads(reading_json(FULL))
+    assert [page[key] for key in ("page", "image", "width", "height")] == ["page", "page <1>.jpg", WIDTH, HEIGHT]
+    assert [len(column["characters"]) for column in page["columns"]] == [8, 7, 5, 6]
+    assert [len(column["furigana"]) for column in page["columns"]] == [2, 0, 0, 0]
+    first = page["characters"][0]
+    assert first["box"] == [400, 100, 60, 60] and first["char"] == "春" and first["role"] == "text"
+    assert first["candidates"]["a"][-1] == {"code": "seg_fp", "char": "", "probability": 0.1}
+    assert {item["role"] for item in page["characters"][-2:]} == {"edge"}
+
+
+@PAGES
+def test_overlay(reading: Reading) -> None:
+    page = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    picture = cv2.imdecode(np.frombuffer(overlay_png(reading, page), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[0] == HEIGHT and picture.shape[1] > 2 * WIDTH
+    assert (picture[:, :WIDTH] != 200).any() == (len(reading) > 0)
+    assert (page == 200).all()
+
+
+@PAGES
+def test_viewer(reading: Reading) -> None:
+    html = viewer_html(reading, np.full((HEIGHT, WIDTH, 3), 200, np.uint8)).decode()
+    assert "<html" in html and "data:image/jpeg;base64," in html
+    assert ("春" in html) == (len(reading) > 0)
+
+
+def test_endings_differ() -> None:
+    assert len({item.ending for item in PAGE_FORMATS.values()}) == len(PAGE_FORMATS)
