@@ -200,3 +200,12 @@ def test_damaged_files_are_named_in_one_line(
         main([str(runs), "--data-root", str(root)])
     assert len(str(error.value).splitlines()) == 1
     assert not (runs / "report.html").exists()
+
+
+def test_where_the_reference_is_not_there_it_is_missed_only_by_those_who_ask_for_it(
+    tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuzushiji.report.reference.default_folder", lambda: tmp_path / "none")
+    assert main([str(tmp_path), "--data-root", str(tiny_root)]) == 0
+    with pytest.raises(InputError, match=r"none.results\.csv: expected the reference's results as a table, got none"):
+        main([str(tmp_path), "--data-root", str(tiny_root), "--compare"])
