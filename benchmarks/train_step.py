@@ -8,12 +8,14 @@ the loss is read at each step. Ours is the engine's: uint8 pictures normalised o
 
 Crops are drawn here: paper with noise, on it symbols to tell apart, so that there is something to learn and both losses
 can be compared. Each loop runs in a process of its own, in turn, `--rounds` times; the curves are of the first. Prints
-JSON (kept in benchmarks/results/). On the CPU processor seconds tell more than wall time where the machine is shared;
+JSON (kept in benchmarks/results/). On the CPU processor seconds, the median over steps, tell more than wall time where
+the machine is shared;
 `gpu_busy` is the share of time in which a CUDA device computed.
 """
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -183,22 +185,25 @@ def run_loop(args: argparse.Namespace) -> dict[str, Any]:
         step, read = our_loop(args, device, losses)
     if device.type == "cuda":
         batches = [Batch(*(item.pin_memory() for item in (b.images, b.rois, b.classes))) for b in batches]
-    started = processor = 0.0
+    started = 0.0
+    used: list[float] = []
     for number in range(args.steps + WARM_UP):
         if number % READ_EVERY == WARM_UP:
             read()
             if number > WARM_UP and time.perf_counter() - started > args.seconds:
                 break
         if number == WARM_UP:
-            started, processor = time.perf_counter(), time.process_time()
+            started, used = time.perf_counter(), []
+        before = time.process_time()
         step(batches[number % len(batches)])
+        used.append(time.process_time() - before)
     read()
     done = len(losses) - WARM_UP
     seconds = time.perf_counter() - started
     result = {
         "steps": done,
         "steps_per_second": round(done / seconds, 3),
-        "processor_seconds_per_step": round((time.process_time() - processor) / done, 4),
+        "processor_seconds_per_step": round(statistics.median(used), 4),
         **peak_memory(device),
     }
     if device.type == "cuda":

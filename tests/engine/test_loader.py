@@ -108,3 +108,16 @@ def test_workers_end_when_their_parent_is_killed(sample, tmp_path):
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False), (None, False)])
+def test_memory_is_pinned_for_gpus(device, pinned):
+    """A GPU copies from pinned memory by itself, while the next step is computed."""
+    loader = build_loader(Squares(), 2, device=None if device is None else torch.device(device))
+    assert loader.pin_memory is pinned
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_live_on_from_epoch_to_epoch(workers):
+    loader = build_loader(Squares(), 2, workers=workers)
+    assert loader.persistent_workers is (workers > 0)
