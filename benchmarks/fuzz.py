@@ -26,6 +26,9 @@ from benchmarks.fuzz_targets import Target, build_targets
 from benchmarks.measure import machine
 from kuzushiji.errors import InputError
 
+PIECE = 20_000
+"""Inputs of one process: what is done is kept in pieces of this size."""
+
 WORDS = [
     b"U+3042", b"U+", b"seg_fp", b"nan", b"NaN", b"inf", b"-inf", b"1e999", b"-0", b"1_000", b"0x10", b"1.", b".5",
     b"+1", b"99999999999999999999", b"-1", b" ", b"\t", b"\n", b"\r\n", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf",
@@ -111,7 +114,8 @@ def in_own_process(name: str, inputs: int, seed: int) -> dict[str, Any]:
     try:
         counts: dict[str, Any] = here.recv()
     except EOFError:
-        counts = {"inputs": inputs, "faults": [{"input": "?", "fault": "the process crashed"}]}
+        crash = {"input": f"of seed {seed}", "fault": "the process crashed"}
+        counts = {"inputs": inputs, "taken": 0, "refused": 0, "faults": [crash], "processor_seconds": 0.0}
     process.join()
     return counts
 
@@ -137,6 +141,18 @@ def run_atheris(name: str, inputs: int) -> None:
     atheris.Fuzz()
 
 
+def added(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts of two pieces together."""
+    return {key: (one[key] if one else type(value)()) + value for key, value in other.items()}
+
+
+def result_of(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts of all targets, and their sums."""
+    inputs = sum(counts["inputs"] for counts in found.values())
+    faults = sum(len(counts["faults"]) for counts in found.values())
+    return {"inputs": inputs, "faults": faults, "targets": found, "machine": machine()}
+
+
 def get_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description="Fuzz the readers and writers.")
@@ -144,7 +160,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--targets", nargs="*", help="only these")
     parser.add_argument("--atheris", type=int, metavar="RUNS", help="fuzz one target with atheris")
-    parser.add_argument("--output", type=Path, help="JSON to write; targets that are in it are kept")
+    parser.add_argument("--output", type=Path, help="JSON to write; what it says is done is not done again")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end after so long")
     return parser
 
 
@@ -158,19 +175,17 @@ def main() -> int:
     found: dict[str, Any] = {}
     if arguments.output and arguments.output.exists():
         found = json.loads(arguments.output.read_text())["targets"]
-    for name in arguments.targets or [name for name in shares if name not in found]:
-        found[name] = in_own_process(
-            name, max(1, arguments.inputs * shares[name] // sum(shares.values())), arguments.seed
-        )
-        print(f"{name}: {found[name]}"[:2000], file=sys.stderr)
-        result = {
-            "inputs": sum(counts["inputs"] for counts in found.values()),
-            "faults": sum(len(counts["faults"]) for counts in found.values()),
-            "targets": found,
-            "machine": machine(),
-        }
-        if arguments.output:
-            arguments.output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    started = time.monotonic()
+    for name in arguments.targets or shares:
+        wanted = -(-arguments.inputs * shares[name] // sum(shares.values()))
+        while (done := found.get(name, {}).get("inputs", 0)) < wanted:
+            if time.monotonic() - started > 60 * arguments.minutes:
+                break
+            found[name] = added(found.get(name), in_own_process(name, min(PIECE, wanted - done), arguments.seed + done))
+            print(f"{name}: {found[name]}"[:2000], file=sys.stderr)
+            if arguments.output:
+                arguments.output.write_text(json.dumps(result_of(found), indent=2, ensure_ascii=False) + "\n")
+    result = result_of(found)
     print(json.dumps(result, indent=2, ensure_ascii=False))
     return int(result["faults"] > 0)
 

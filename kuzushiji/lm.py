@@ -91,7 +91,7 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     record = StageRecord(
         config.output.with_name(f"{config.output.name}.record.json"), STAGE, parameters(config), inputs, [config.output]
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.artifacts.extra import Extra, write_extra

@@ -83,16 +83,6 @@ class StageRecord:
             remove_leftovers(path)
         return True
 
-    def is_done(self) -> bool:
-        """Return whether the outputs are there, unchanged, made with these parameters from these inputs.
-
-        A missing or damaged record means "not done"; a missing input raises.
-
-        Raises:
-            InputError: an input does not exist.
-        """
-        return self._why_not_done() is None
-
     def finish(self, **facts: Any) -> None:
         """Write the record: call it once, after the last output is in place.
 

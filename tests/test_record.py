@@ -35,14 +35,14 @@ def finish(folder: Path) -> None:
 
 
 def test_not_done_before_and_done_after(folder):
-    assert not make(folder).is_done()
+    assert make(folder).needs_run()
     finish(folder)
-    assert make(folder).is_done()
+    assert not make(folder).needs_run()
 
 
 def test_an_output_without_a_record_is_not_done(folder):
     (folder / "out.csv").write_text("out")
-    assert not make(folder).is_done()
+    assert make(folder).needs_run()
 
 
 @pytest.mark.parametrize(
@@ -65,24 +65,24 @@ def test_an_output_without_a_record_is_not_done(folder):
 )
 def test_anything_that_changed_makes_it_run_again(folder, change):
     finish(folder)
-    assert not make(folder, **change(folder)).is_done()
+    assert make(folder, **change(folder)).needs_run()
 
 
 def test_lists_and_tuples_are_the_same(folder):
     finish(folder)
-    assert make(folder, parameters={"lr": 0.1, "sizes": [1, 2], "file": "x"}).is_done()
+    assert not make(folder, parameters={"lr": 0.1, "sizes": [1, 2], "file": "x"}).needs_run()
 
 
 def test_another_format_of_the_outputs_makes_it_run_again(folder, monkeypatch):
     finish(folder)
     monkeypatch.setattr(record, "RECORD_FORMAT", record.RECORD_FORMAT + 1)
-    assert not make(folder).is_done()
+    assert make(folder).needs_run()
 
 
 def test_a_missing_input_is_an_error(folder):
     (folder / "in.csv").unlink()
     with pytest.raises(InputError, match=r"in.csv: expected an input file, got none \(No such file"):
-        make(folder).is_done()
+        make(folder).needs_run()
 
 
 def test_the_record_tells_where_an_output_came_from(folder):

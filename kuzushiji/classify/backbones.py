@@ -149,8 +149,8 @@ def backbone_info(name: str) -> BackboneInfo:
     architecture, _, tag = name.partition(".")
     tags = [model.partition(".")[2] for model in timm.list_pretrained(f"{architecture}.*")]
     if not timm.is_model(architecture) or (tag and tag not in tags):
-        known = [*_NAMED, *timm.list_models(), *timm.list_pretrained(f"{architecture}.*")]
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        known = {*_NAMED, *timm.list_models(), *timm.list_pretrained(f"{architecture}.*")}
+        near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
         suggestion = f"; did you mean {' or '.join(near)}?" if near else ""
         raise InputError(f"--base {name}: expected a backbone, one of {', '.join(_NAMED)} or of timm's{suggestion}")
     return _timm(name, name)

@@ -88,7 +88,7 @@ def make_columns(config: Config) -> int:
         [config.features, config.queries, config.gallery],
         [config.output],
     )
-    if not config.force and record.is_done():
+    if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
     import numpy as np
