@@ -78,9 +78,15 @@ def test_without_truth_or_results_it_says_what_there_is(
     assert "report:" in capsys.readouterr().out
 
 
-def test_pages_pairs_and_viewer_can_be_left_out(runs: Path, tiny_root: Path) -> None:
+def test_for_machines_and_without_pages_pairs_and_viewer(
+    runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nothing = ["--pages", "0", "--viewer-pages", "0", "--pairs", "0"]
-    assert main([str(runs), "--data-root", str(tiny_root), *nothing]) == 0
+    assert main([str(runs), "--data-root", str(tiny_root), "--json", "--compare", *nothing]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["table"]) == 8 and result["table"][-1]["test"]["precision"] == 1.0
+    assert result["submission"] == str(runs / "submission.csv") and result["report"] == str(runs / "report.html")
+    assert {row["mark"] for row in result["compared"]} == {"below", "not there"}
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert 'id="pages"' not in html and 'id="viewer"' not in html and 'id="pairs"' not in html
 
@@ -141,14 +147,6 @@ def test_what_comes_from_data_is_escaped(runs: Path, tiny_root: Path, tmp_path: 
     assert main([str(runs), "--data-root", str(root)]) == 0
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert evil not in html and "clf-<b>" not in html and "clf-&lt;b&gt;" in html
-
-
-def test_for_machines(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(runs), "--data-root", str(tiny_root), "--json", "--compare"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert len(result["table"]) == 8 and result["table"][-1]["test"]["precision"] == 1.0
-    assert result["submission"] == str(runs / "submission.csv") and result["report"] == str(runs / "report.html")
-    assert {row["mark"] for row in result["compared"]} == {"below", "not there"}
 
 
 @pytest.mark.parametrize(
