@@ -278,13 +278,14 @@ def _events_target(path: Path) -> Target:
 
 
 def _level2_target(folder: Path) -> Target:
+    from kuzushiji.classify.level2_choice import Decision
     from kuzushiji.classify.level2_model import FILE_NAME, Level2Model, load_model, save_model
 
     save_model(
         folder,
         Level2Model(
             folds=(), feature_set="reference", columns=("a",), objective="binary", top_k=3, n_groups=1, extra=(),
-            vocabulary=Vocabulary.from_codes(CODES), language=None, seg_fp_adjust=0.0,
+            vocabulary=Vocabulary.from_codes(CODES), language=None, decision=Decision(),
         ),
     )  # fmt: skip
     seed = (folder / FILE_NAME).read_bytes()

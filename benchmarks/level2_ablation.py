@@ -29,7 +29,7 @@ from kuzushiji.classify.boosters import LIGHTGBM, XGBOOST
 from kuzushiji.classify.boosting import BINARY, RANKING, SOFTMAX, Recipe
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.context import BOX_FEATURES, best_classes, blended_logits, share_of_group
-from kuzushiji.classify.level2_choice import Choice
+from kuzushiji.classify.level2_choice import Choice, Decision
 from kuzushiji.classify.level2_columns import EXTENDED, REFERENCE, Source, Table, source_of
 from kuzushiji.classify.level2_model import Level2Model, apply_model
 from kuzushiji.classify.level2_reading import N_READINGS
@@ -117,7 +117,7 @@ def with_book(run: Run, _: Variant) -> Run:
 def with_lm(run: Run, variant: Variant) -> Run:
     """Add the language's columns with the neighbours as a first second level reads them, out of fold."""
     results, model = train(run, replace(variant, extra=None))
-    read = {r.model.fold: fold_choices(run.features[r.model.fold], r, variant.objective, 0.0) for r in results}
+    read = {r.model.fold: fold_choices(run.features[r.model.fold], r, variant.objective, Decision()) for r in results}
     test = apply_model(model, list(run.test.values())).classes
     folds = dict(
         zip(run.labels.image_ids, fold_of_pages(run.labels.image_ids, len(run.features)).tolist(), strict=True)
@@ -242,7 +242,7 @@ def train(run: Run, variant: Variant) -> tuple[list[FoldResult], Level2Model]:
     return results, Level2Model(
         folds=tuple(result.model for result in results), feature_set=variant.features, columns=names,
         objective=variant.objective, top_k=first.top_k, n_groups=first.n_groups, extra=first.extra_columns,
-        vocabulary=first.vocabulary, language=language, seg_fp_adjust=0.0,
+        vocabulary=first.vocabulary, language=language, decision=Decision(),
     )  # fmt: skip
 
 
@@ -259,7 +259,9 @@ def evaluate(run: Run, variant: Variant) -> dict[str, float]:
     run = run if variant.top_k is None else narrowed(run, variant.top_k)
     run = run if variant.extra is None else variant.extra(run, variant)
     results, model = train(run, variant)
-    choices = {r.model.fold: fold_choices(run.features[r.model.fold], r, variant.objective, 0.0) for r in results}
+    choices = {
+        r.model.fold: fold_choices(run.features[r.model.fold], r, variant.objective, Decision()) for r in results
+    }
     scores = score_folds(run.truth, run.fold_of_page, run.features, choices)
     losses = []
     for fold, part in run.features.items():

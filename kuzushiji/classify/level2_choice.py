@@ -1,16 +1,35 @@
 """From the probabilities of candidates to what is read in each box."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.boosting import Scores, probabilities
-from kuzushiji.classify.segments import best_of_group, group_sum
+from kuzushiji.classify.segments import best_of_group, group_sum, spread
 
 _ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
+_LEAST = tuple(round(0.05 * step, 2) for step in range(15))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """When a box is no character.
+
+    Attributes:
+        seg_fp_adjust: Added to the log-odds of `seg_fp` before the best candidate is taken.
+        min_probability: A best candidate less probable than that is left out. The expected F1 is the largest where
+            characters are kept from half of it on: a character of probability p adds p to the hits, and 1 to the
+            predictions.
+    """
+
+    seg_fp_adjust: float = 0.0
+    min_probability: float = 0.0
+
+
+_AS_IT_IS = Decision()
 
 
 @dataclass(frozen=True)
@@ -37,7 +56,7 @@ def choose(
     candidates: NDArray[np.int32],
     offsets: NDArray[np.int64],
     probability: NDArray[np.float32],
-    seg_fp_adjust: float = 0.0,
+    decision: Decision = _AS_IT_IS,
 ) -> Choice:
     """Return the best candidate of each box.
 
@@ -45,36 +64,54 @@ def choose(
         candidates: (m,) class numbers, each box's in ascending order, `seg_fp` the last.
         offsets: (n + 1,) where each box's candidates begin.
         probability: (m,) of each candidate.
-        seg_fp_adjust: Added to the log-odds of `seg_fp` before the best is taken.
+        decision: When a box is no character.
     """
-    adjusted = probability.astype(np.float64)
-    if seg_fp_adjust:
-        last = offsets[1:] - 1
-        odds = np.exp(seg_fp_adjust) * adjusted[last] / np.maximum(1 - adjusted[last], 1e-9)
+    adjusted, last = probability.astype(np.float64), offsets[1:] - 1
+    if decision.seg_fp_adjust:
+        odds = np.exp(decision.seg_fp_adjust) * adjusted[last] / np.maximum(1 - adjusted[last], 1e-9)
         adjusted[last] = odds / (1 + odds)
+    share = adjusted / np.maximum(spread(group_sum(adjusted, offsets), offsets), 1e-9)
     best = best_of_group(adjusted, offsets)
-    share = adjusted[best] / np.maximum(group_sum(adjusted, offsets), 1e-9)
-    return Choice(candidates[best], share.astype(np.float32))
+    best = np.where(share[best] < decision.min_probability, last, best)
+    return Choice(candidates[best], share[best].astype(np.float32))
 
 
-def tune_seg_fp(
-    features: Sequence[Features], probability: Sequence[NDArray[np.float32]], true_classes: Sequence[NDArray[np.int32]]
-) -> float:
-    """Return the value of `choose`'s `seg_fp_adjust` with the best F1 on some folds' boxes.
+def tuned(
+    decision: Decision,
+    name: str,
+    features: Sequence[Features],
+    probability: Sequence[NDArray[np.float32]],
+    true_classes: Sequence[NDArray[np.int32]],
+) -> Decision:
+    """Return the decision with the value of one of its fields that has the best F1 on some folds' boxes.
 
-    What the boxes missed is missed whatever the value, so boxes are all that need counting.
+    What the boxes missed is missed whatever the value, so boxes are all that need counting. Of equals it is the value
+    that changes least.
+
+    Args:
+        decision: With the other fields as they are to be.
+        name: The field.
+        features: Of each fold.
+        probability: (m,) of each candidate of each fold.
+        true_classes: (n,) of each fold.
     """
-    best, best_value = -1.0, 0.0
-    for value in sorted(_ADJUSTMENTS, key=abs):
-        right = wrong = missed = 0
-        for part, p, truth in zip(features, probability, true_classes, strict=True):
-            seg_fp = part.vocabulary.seg_fp
-            chosen = choose(part.candidates, part.offsets, p, value).classes
-            hit = int(((chosen == truth) & (truth != seg_fp)).sum())
-            right += hit
-            wrong += int((chosen != seg_fp).sum()) - hit
-            missed += int((truth != seg_fp).sum()) - hit
-        f1 = 2 * right / max(2 * right + wrong + missed, 1)
-        if f1 > best:
-            best, best_value = f1, value
-    return best_value
+    values = {"seg_fp_adjust": sorted(_ADJUSTMENTS, key=abs), "min_probability": _LEAST}[name]
+    tries = [replace(decision, **{name: value}) for value in values]
+    return max(tries, key=lambda tried: _f1(tried, features, probability, true_classes))
+
+
+def _f1(
+    decision: Decision,
+    features: Sequence[Features],
+    probability: Sequence[NDArray[np.float32]],
+    true_classes: Sequence[NDArray[np.int32]],
+) -> float:
+    right = wrong = missed = 0
+    for part, p, truth in zip(features, probability, true_classes, strict=True):
+        seg_fp = part.vocabulary.seg_fp
+        chosen = choose(part.candidates, part.offsets, p, decision).classes
+        hit = int(((chosen == truth) & (truth != seg_fp)).sum())
+        right += hit
+        wrong += int((chosen != seg_fp).sum()) - hit
+        missed += int((truth != seg_fp).sum()) - hit
+    return 2 * right / max(2 * right + wrong + missed, 1)

@@ -10,10 +10,10 @@ from kuzushiji import cli
 from kuzushiji.options import option
 
 AUTO = math.inf
-"""Value of `seg_fp_adjust` that asks for the best one on out-of-fold pages."""
+"""Value of `seg_fp_adjust` and `min_probability` that asks for the best one on out-of-fold pages."""
 
 
-def seg_fp_adjust(text: str) -> float:
+def number_or_auto(text: str) -> float:
     """Parse a number, or `auto`."""
     if text == "auto":
         return AUTO
@@ -58,8 +58,12 @@ class Config:
         5, "Folds, by book; at least two of them in the tables.", type=cli.positive_int, group="training"
     )
     seg_fp_adjust: float = option(
-        0.0, "Added to the log-odds of seg_fp; auto finds the best on out-of-fold pages.", type=seg_fp_adjust,
+        0.0, "Added to the log-odds of seg_fp; auto finds the best on out-of-fold pages.", type=number_or_auto,
         group="training",
+    )  # fmt: skip
+    min_probability: float = option(
+        0.0, "Characters less probable than that are left out; auto finds the best on out-of-fold pages.",
+        type=number_or_auto, group="training",
     )  # fmt: skip
     features: str = option("extended", "Columns.", choices=("extended", "reference"), group="training")
     objective: str = option(

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.boosters import SUFFIXES, load_trees
-from kuzushiji.classify.level2_choice import Choice, choose, mean_probability
+from kuzushiji.classify.level2_choice import Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2_columns import source_of
 from kuzushiji.classify.level2_training import FoldModel, fold_scores
 from kuzushiji.classify.linear_start import LinearStart
@@ -48,7 +48,7 @@ class Level2Model:
         extra: Names of the columns of optional stages.
         vocabulary: Of the features.
         language: Counts of the training truth; None for the reference's columns.
-        seg_fp_adjust: What `choose` adds to the log-odds of `seg_fp`.
+        decision: When a box is no character.
     """
 
     folds: tuple[FoldModel, ...]
@@ -60,7 +60,7 @@ class Level2Model:
     extra: tuple[str, ...]
     vocabulary: Vocabulary
     language: NGrams | None
-    seg_fp_adjust: float
+    decision: Decision
 
     def check(self, features: Features, name: str) -> None:
         """Check that features are of the kind the models were trained on.
@@ -96,7 +96,7 @@ def apply_model(model: Level2Model, views: Sequence[Features]) -> Choice:
     every, place = np.unique(keys, return_inverse=True)
     pooled = np.bincount(place, probability, len(every)).astype(np.float32)
     offsets = np.searchsorted(every, np.arange(n + 1) * size).astype(np.int64)
-    return choose((every % size).astype(np.int32), offsets, pooled, model.seg_fp_adjust)
+    return choose((every % size).astype(np.int32), offsets, pooled, model.decision)
 
 
 def _probability(model: Level2Model, features: Features) -> NDArray[np.float32]:
@@ -144,7 +144,7 @@ def save_model(folder: Path, model: Level2Model) -> None:
         "top_k": model.top_k,
         "n_groups": model.n_groups,
         "extra": list(model.extra),
-        "seg_fp_adjust": model.seg_fp_adjust,
+        "decision": asdict(model.decision),
         "folds": [_fold_facts(fold) for fold in model.folds],
         "vocabulary": list(model.vocabulary.codes),
         "files": {path.name: sha256_of_file(path) for path in written},
@@ -175,7 +175,7 @@ def load_model(folder: Path) -> Level2Model:
             extra=tuple(facts["extra"]),
             vocabulary=Vocabulary.from_codes(facts["vocabulary"]),
             language=_read_language(folder / _LANGUAGE) if _LANGUAGE in facts["files"] else None,
-            seg_fp_adjust=float(facts["seg_fp_adjust"]),
+            decision=Decision(**facts["decision"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / FILE_NAME}: expected a second level, got a damaged one ({error!r})") from error

@@ -11,7 +11,7 @@ from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.boosting import Course
 from kuzushiji.classify.calibration import Calibration
 from kuzushiji.classify.context import blended_logits
-from kuzushiji.classify.level2_choice import Choice, choose, mean_probability
+from kuzushiji.classify.level2_choice import Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2_training import FoldResult
 from kuzushiji.classify.predictions import calibration_of
 from kuzushiji.classify.segments import best_of_group
@@ -37,18 +37,18 @@ class FoldChoices:
     candidates: NDArray[np.float32]
 
 
-def fold_choices(features: Features, result: FoldResult, objective: str, seg_fp_adjust: float) -> FoldChoices:
+def fold_choices(features: Features, result: FoldResult, objective: str, decision: Decision) -> FoldChoices:
     """Return what the blend, each library and all together read; and all together after the last and best rounds."""
 
-    def read(scores: Sequence[NDArray[np.float32]], adjust: float = 0.0) -> tuple[Choice, NDArray[np.float32]]:
+    def read(scores: Sequence[NDArray[np.float32]], when: Decision | None = None) -> tuple[Choice, NDArray[np.float32]]:
         probability = mean_probability(scores, features.offsets, objective)
-        return choose(features.candidates, features.offsets, probability, adjust), probability
+        return choose(features.candidates, features.offsets, probability, when or Decision()), probability
 
     best = best_of_group(blended_logits(features), features.offsets)
     classes = {BLEND: features.candidates[best]}
     if len(result.scores) > 1:
         classes |= {kind: read([scores])[0].classes for kind, scores in result.scores.items()}
-    choice, candidates = read(list(result.scores.values()), seg_fp_adjust)
+    choice, candidates = read(list(result.scores.values()), decision)
     classes[LEVEL2] = choice.classes
     courses = result.courses.values()
     classes[LAST] = read([course.last for course in courses])[0].classes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts.features import Features
+    from kuzushiji.classify.level2_choice import Decision
     from kuzushiji.classify.level2_columns import Source
     from kuzushiji.classify.level2_report import FoldChoices
     from kuzushiji.classify.level2_training import FoldResult, Training
@@ -83,10 +84,10 @@ def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | No
     boxes = prepare(config, root)
     training = training_of(config)
     results = train_across_folds(boxes.sources, boxes.targets, training)
-    adjust = seg_fp_adjustments(config, boxes, results)
+    found = decisions(config, boxes, results)
     choices = {
         result.model.fold: report.fold_choices(
-            boxes.features[result.model.fold], result, training.objective, adjust[result.model.fold]
+            boxes.features[result.model.fold], result, training.objective, found[result.model.fold]
         )
         for result in results
     }
@@ -94,14 +95,9 @@ def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | No
     fit = report.calibration_of_folds(boxes.features, choices)
     print("\n".join(report.report_lines(scores, results, boxes.features)))
     print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
-    if config.seg_fp_adjust == AUTO:
-        values = ", ".join(f"{adjust[fold]:+.1f} on fold {fold}" for fold in boxes.features)
-        print(
-            f"added to the log-odds of seg_fp: {values} (best on the others); {adjust[EVERY_FOLD]:+.1f} on test pages"
-        )
-    print("\n".join(report.importance_lines(results, _IMPORTANT)))
+    print("\n".join([*decision_lines(config, found), *report.importance_lines(results, _IMPORTANT)]))
     if config.save_model and record:
-        save(config, config.save_model, boxes, results, choices, adjust[EVERY_FOLD])
+        save(config, config.save_model, boxes, results, choices, found[EVERY_FOLD])
         record.finish(**report.facts_of(scores, fit))
 
 
@@ -149,16 +145,15 @@ def prepare(config: Config, root: "DataRoot") -> Boxes:
     )
 
 
-def seg_fp_adjustments(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> dict[int, float]:
-    """Return what is added to the log-odds of seg_fp on each fold, and (`EVERY_FOLD`) on test pages.
+def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> "dict[int, Decision]":
+    """Return when a box is no character on each fold, and (`EVERY_FOLD`) on test pages.
 
     `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
     """
-    from kuzushiji.classify.level2_choice import mean_probability, tune_seg_fp
+    from kuzushiji.classify.level2_choice import Decision, mean_probability, tuned
 
-    wanted = [*boxes.features, EVERY_FOLD]
-    if config.seg_fp_adjust != AUTO:
-        return dict.fromkeys(wanted, config.seg_fp_adjust)
+    given = {"seg_fp_adjust": config.seg_fp_adjust, "min_probability": config.min_probability}
+    fixed = Decision(**{name: value for name, value in given.items() if value != AUTO})
     probability = {
         result.model.fold: mean_probability(
             list(result.scores.values()), boxes.features[result.model.fold].offsets, config.objective
@@ -166,11 +161,27 @@ def seg_fp_adjustments(config: Config, boxes: Boxes, results: "Sequence[FoldResu
         for result in results
     }
     found = {}
-    for fold in wanted:
+    for fold in (*boxes.features, EVERY_FOLD):
         others = [number for number in boxes.features if number != fold]
-        parts, truth = [boxes.features[number] for number in others], [boxes.classes[number] for number in others]
-        found[fold] = tune_seg_fp(parts, [probability[number] for number in others], truth)
+        found[fold] = fixed
+        features, classes = [boxes.features[n] for n in others], [boxes.classes[n] for n in others]
+        for name in (name for name, value in given.items() if value == AUTO):
+            found[fold] = tuned(found[fold], name, features, [probability[number] for number in others], classes)
     return found
+
+
+def decision_lines(config: Config, found: "dict[int, Decision]") -> list[str]:
+    """Return what was tuned, fold by fold."""
+    lines = []
+    for name, told in (
+        ("seg_fp_adjust", "added to the log-odds of seg_fp"),
+        ("min_probability", "least probability of a character"),
+    ):
+        if getattr(config, name) == AUTO:
+            values = {fold: getattr(decision, name) for fold, decision in found.items()}
+            of_folds = ", ".join(f"{value:g} on fold {fold}" for fold, value in values.items() if fold != EVERY_FOLD)
+            lines.append(f"{told}: {of_folds} (best on the others); {values[EVERY_FOLD]:g} on test pages")
+    return lines
 
 
 def save(
@@ -179,7 +190,7 @@ def save(
     boxes: Boxes,
     results: "Sequence[FoldResult]",
     choices: "dict[int, FoldChoices]",
-    adjust: float,
+    decision: "Decision",
 ) -> None:
     """Write the models, and what they read on the pages they had not seen."""
     import numpy as np
@@ -200,7 +211,7 @@ def save(
         extra=first.extra_columns,
         vocabulary=first.vocabulary,
         language=boxes.language,
-        seg_fp_adjust=adjust,
+        decision=decision,
     )
     save_model(folder, model)
     probability = [choices[fold].candidates for fold in boxes.features]

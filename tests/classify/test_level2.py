@@ -12,7 +12,7 @@ from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2 import main, parse_args
-from kuzushiji.classify.level2_choice import choose, tune_seg_fp
+from kuzushiji.classify.level2_choice import Decision, choose, tuned
 from kuzushiji.classify.level2_config import AUTO
 from kuzushiji.classify.level2_model import load_model
 from kuzushiji.classify.level2_training import rounds_without, target_rows
@@ -151,7 +151,7 @@ VARIANTS = [
     ["--objective", "binary"],
     ["--objective", "ranking"],
     ["--use-xgb", "0"],
-    ["--use-lgb", "0", "--seg-fp-adjust", "auto"],
+    ["--use-lgb", "0", "--seg-fp-adjust", "auto", "--min-probability", "auto"],
     ["--max-rows", "100"],
 ]
 
@@ -169,9 +169,11 @@ def test_seg_fp_is_tuned_on_other_folds_and_off_by_default(tables, tiny_root, ca
     root = ["--data-root", str(tiny_root)]
     assert main([*tables, *root, *FAST]) == 0
     assert "log-odds" not in capsys.readouterr().out
-    assert main([*tables, *root, *FAST, "--seg-fp-adjust", "auto"]) == 0
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("added to the log-odds"))
-    assert all(f"on fold {fold}" in line for fold in range(3)) and line.endswith("on test pages")
+    assert main([*tables, *root, *FAST, "--seg-fp-adjust", "auto", "--min-probability", "auto"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for start in ("added to the log-odds of seg_fp: ", "least probability of a character: "):
+        line = next(line for line in lines if line.startswith(start))
+        assert all(f"on fold {fold}" in line for fold in range(3)) and line.endswith("on test pages")
 
 
 def test_one_kind_of_model_and_two_folds(tiny_root, tmp_path, runs, capsys):
@@ -196,7 +198,10 @@ def test_best_candidate_of_each_box():
     assert table.vocabulary.decode(choice.classes).tolist() == ["B", "A"]
     np.testing.assert_allclose(choice.probability, [0.7, 0.4], rtol=1e-6)
     raised = choose(
-        features.candidates, features.offsets, np.array([0.2, 0.7, 0.1, 0.4, 0.3, 0.3], np.float32), seg_fp_adjust=1.0
+        features.candidates,
+        features.offsets,
+        np.array([0.2, 0.7, 0.1, 0.4, 0.3, 0.3], np.float32),
+        Decision(seg_fp_adjust=1.0),
     )
     assert table.vocabulary.decode(raised.classes).tolist() == ["B", "seg_fp"]
 
@@ -240,10 +245,23 @@ def test_seg_fp_is_tuned_by_f1():
     features = build_features([make_detailed(rows)], [["a"]], {}, 1)
     p = np.array([[0.6, 0.4]] * 9 + [[0.9, 0.1]], np.float32).reshape(-1)
     truth = features.vocabulary.encode(features.boxes["true"])
-    value = tune_seg_fp([features], [p], [truth])
-    assert value > 0
-    chosen = choose(features.candidates, features.offsets, p, value).classes
+    decision = tuned(Decision(), "seg_fp_adjust", [features], [p], [truth])
+    assert decision.seg_fp_adjust > 0
+    chosen = choose(features.candidates, features.offsets, p, decision).classes
     assert features.vocabulary.decode(chosen).tolist() == ["seg_fp"] * 9 + ["A"]
+
+
+def test_what_is_hardly_probable_is_left_out():
+    """A is right in the boxes where its probability is 0.7, and never where it is 0.42, the most of three candidates."""
+    rows = [("p", i, "A" if i < 5 else "seg_fp", [("A", 4.0), ("B", 3.0)]) for i in range(10)]
+    features = build_features([make_detailed(rows)], [["a"]], {}, 2)
+    p = np.array([[0.7, 0.2, 0.1]] * 5 + [[0.42, 0.3, 0.28]] * 5, np.float32).reshape(-1)
+    truth = features.vocabulary.encode(features.boxes["true"])
+    decision = tuned(Decision(), "min_probability", [features], [p], [truth])
+    assert 0.42 < decision.min_probability <= 0.7
+    choice = choose(features.candidates, features.offsets, p, decision)
+    assert features.vocabulary.decode(choice.classes).tolist() == ["A"] * 5 + ["seg_fp"] * 5
+    np.testing.assert_allclose(choice.probability, [0.7] * 5 + [0.28] * 5, rtol=1e-5)
 
 
 def test_arguments():
