@@ -252,7 +252,7 @@ def test_seg_fp_is_tuned_by_f1():
 
 
 def test_what_is_hardly_probable_is_left_out():
-    """A is right in the boxes where its probability is 0.7, and never where it is 0.42, the most of three candidates."""
+    """A is right in the boxes where its probability is 0.7, and never where it is 0.42, the best of three."""
     rows = [("p", i, "A" if i < 5 else "seg_fp", [("A", 4.0), ("B", 3.0)]) for i in range(10)]
     features = build_features([make_detailed(rows)], [["a"]], {}, 2)
     p = np.array([[0.7, 0.2, 0.1]] * 5 + [[0.42, 0.3, 0.28]] * 5, np.float32).reshape(-1)
