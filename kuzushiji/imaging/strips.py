@@ -113,22 +113,34 @@ def open_strips(path: Path, source: Path) -> PageStrips | None:
     Raises:
         InputError: the JPEG is missing.
     """
-    expected = _identity(source)
+    identity = _identity(source)
     try:
-        content = path.read_bytes()
-        length = int.from_bytes(content[:4], "little")
-        meta = json.loads(content[8 : 8 + length])
-        whole = zlib.crc32(content[8:]) == int.from_bytes(content[4:8], "little")
-    except (OSError, ValueError):
+        return _parse(path, path.read_bytes(), identity)
+    except (OSError, ValueError, TypeError, LookupError):
         return None
-    if not whole or meta.get("of") != expected:
+
+
+def _parse(path: Path, content: bytes, identity: list[Any]) -> PageStrips | None:
+    """Return the strips in a file's content; None where it is damaged or of another JPEG or form.
+
+    Raises:
+        ValueError, TypeError, LookupError: it is no such file.
+    """
+    begin = 8 + int.from_bytes(content[:4], "little")
+    meta = json.loads(content[8:begin])
+    if not isinstance(meta, dict) or meta.get("of") != identity:
         return None
-    begin = 8 + length
-    sizes = np.asarray(meta["rows"], np.int64)
-    ends = np.cumsum(sizes.ravel()).reshape(sizes.shape) + begin
+    if zlib.crc32(content[8:]) != int.from_bytes(content[4:8], "little"):
+        return None
+    width, height, heights_at = int(meta["width"]), int(meta["height"]), tuple(map(int, meta["heights_at"]))
     heads = tuple((head, read_header(io.BytesIO(head))) for head in map(bytes.fromhex, meta["heads"]))
+    sizes = np.asarray(meta["rows"], np.int64)
+    n_strips, n_rows = -(-width // WIDTH), -(-height // BLOCK)
+    if sizes.shape != (n_strips, n_rows) or len(heads) != n_strips or len(heights_at) != n_strips:
+        return None
+    ends = np.cumsum(sizes.ravel()).reshape(sizes.shape) + begin
     offsets = np.concatenate([ends[:, :1] - sizes[:, :1], ends], axis=1)
-    return PageStrips(path, meta["width"], meta["height"], heads, tuple(meta["heights_at"]), offsets)
+    return PageStrips(path, width, height, heads, heights_at, offsets)
 
 
 def write_strips(path: Path, source: Path) -> bool:

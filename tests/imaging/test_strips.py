@@ -1,5 +1,7 @@
 """A window read from strips is the window of the decoded page, bit for bit."""
 
+import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,31 @@ def test_a_page_that_cannot_be_cut_is_left_as_it_is(tmp_path: Path) -> None:
 def test_other_files_are_no_strips(content: bytes, tmp_path: Path) -> None:
     source, path = page_file(tmp_path, 20, 20), tmp_path / "page.strips"
     path.write_bytes(content)
+    assert open_strips(path, source) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 5000},  # more strips than there are
+        {"height": -1},
+        {"rows": []},
+        {"rows": "none"},
+        {"heads": ["xyz"]},
+        {"heads": []},
+        {"heights_at": [None]},
+        {"of": None},
+    ],
+)
+def test_contents_that_do_not_fit_are_no_strips(change: dict[str, object], tmp_path: Path) -> None:
+    """Also where the checksum is right: somebody else may have written the file."""
+    source, path = page_file(tmp_path, 20, 20), tmp_path / "page.strips"
+    assert write_strips(path, source)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:4], "little")
+    meta = json.dumps({**json.loads(content[8 : 8 + length]), **change}).encode()
+    body = meta + content[8 + length :]
+    path.write_bytes(len(meta).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body)
     assert open_strips(path, source) is None
 
 
