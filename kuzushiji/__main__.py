@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m kuzushiji`: the stages in the order in which they run."""
 
 from collections.abc import Sequence

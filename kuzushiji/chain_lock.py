@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The lock of a part of a chain, for its script: `python -m kuzushiji.chain_lock RUNS --pid PID [--part PART]`.
 
 Whoever runs the whole chain holds the run folder alone; those who run a part of it (`--fold`, `--stage`) share the

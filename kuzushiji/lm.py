@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """A small language model of characters in reading order: `python -m kuzushiji.lm FEATURES OUT`.
 
 Counts of up to four characters in the training truth, longer contexts drawn towards the shorter ones. Level 2 has such

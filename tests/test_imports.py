@@ -131,6 +131,15 @@ def test_entry_points_have_the_same_shape(name: str) -> None:
     assert "def get_parser() -> " in source and "def main(argv: " in source
 
 
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_the_shell_knows_that_entry_points_can_be_completed(name: str) -> None:
+    """argcomplete looks for its word in the first 1024 characters of what `python -m` runs."""
+    path = ROOT / Path(*name.split("."))
+    packages = [path.parent / "__main__.py"] if path.name == "main" else []
+    for source in (path.with_suffix(".py"), *packages):
+        assert "PYTHON_ARGCOMPLETE_OK" in source.read_text(encoding="utf-8")[:1024]
+
+
 def test_the_list_of_stages_names_what_there_is() -> None:
     from kuzushiji.__main__ import STAGES
 

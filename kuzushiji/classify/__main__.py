@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m kuzushiji.classify` is `python -m kuzushiji.classify.main`."""
 
 from kuzushiji import cli

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Blend the tables of several models: `python -m kuzushiji.classify.blend DETAILED[=weight]… (--output | --score)`."""
 
 import dataclasses

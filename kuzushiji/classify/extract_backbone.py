@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Takes the backbone out of a trained classifier, for others to start from as they would from ImageNet weights.
 
 The file (safetensors, float16) holds the weights under the names of the published network, without head and without

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Nearest neighbours among the training characters: `python -m kuzushiji.classify.knn FEATURES OUT`.
 
 Similarity is the cosine between what the head's last layer sees of two boxes (`--save-features 1` of

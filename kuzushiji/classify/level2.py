@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The second level: `python -m kuzushiji.classify.level2 DETAILED… FEATURES… [--save-model M | --load-model M]`."""
 
 from collections.abc import Sequence

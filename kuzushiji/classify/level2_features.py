@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Write the features of the second level: `python -m kuzushiji.classify.level2_features '[["a","b"],["c"]]' OUT`."""
 
 import argparse

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Trains a network that classifies given boxes, and applies it to the held-out pages and to the test pages.
 
 Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `--test-only` and `--submission` apply a
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def get_parser() -> cli.ArgumentParser:
     """Return the parser of the command line."""
-    parser = cli.ArgumentParser(prog="python -m kuzushiji.classify", description=__doc__)
+    parser = cli.ArgumentParser(prog="python -m kuzushiji.classify.main", description=__doc__)
     add_options(parser, ClassifyConfig)
     return parser
 

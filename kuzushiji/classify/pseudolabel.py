@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Choose confident predictions on test pages as extra training pages: `python -m kuzushiji.classify.pseudolabel`."""
 
 import dataclasses

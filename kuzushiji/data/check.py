@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Check a data root before work begins: `python -m kuzushiji.data.check ROOT`."""
 
 import dataclasses

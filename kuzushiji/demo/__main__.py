@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Writes books: a data root in the competition's layout, with pages like those of old Japanese books.
 
 The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed always gives the same books.

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Puts the models of a run into one folder: `python -m kuzushiji.export RUNS OUT`."""
 
 import dataclasses

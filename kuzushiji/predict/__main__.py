@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Reads new pages: `python -m kuzushiji.predict PAGES… --models RUNS --output OUT`."""
 
 import json

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """What a run brought: `python -m kuzushiji.report RUNS` prints the table and writes `report.html`."""
 
 import dataclasses

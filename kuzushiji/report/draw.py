@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Draw a page with what was read on it: `python -m kuzushiji.report.draw RUNS|TABLE.csv PAGE OUT.svg|.png|.jpg`."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Makes `python -m kuzushiji.segment` the same as `python -m kuzushiji.segment.main`."""
 
 from kuzushiji.cli import run

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Makes one set of test boxes out of several folds' detectors: `python -m kuzushiji.segment.fuse FOLD... OUT.csv`."""
 
 import dataclasses

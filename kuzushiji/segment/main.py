@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Stage 1, where the characters are: `python -m kuzushiji.segment.main --output-dir DIR --fold K`."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Joins the out-of-fold boxes of all folds to one table: `python -m kuzushiji.segment.merge CLF_GT... OUT`."""
 
 import dataclasses
