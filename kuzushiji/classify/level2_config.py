@@ -80,6 +80,7 @@ class Config:
         changes_result=False,
     )  # fmt: skip
     seed: int = option(0, "Of bagging and sampling.", type=cli.non_negative_int, group="training")
+    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
     force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
     data_root: Path | None = option(
         None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",

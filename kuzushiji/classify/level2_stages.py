@@ -1,7 +1,7 @@
 """What the command of the second level does: train across the folds and report, or write a submission."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from kuzushiji.classify.level2_config import AUTO, Config
 from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
+from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts.features import Features
+    from kuzushiji.classify.calibration import Calibration
     from kuzushiji.classify.level2_choice import Decision
     from kuzushiji.classify.level2_columns import Source
     from kuzushiji.classify.level2_report import FoldChoices
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
+    from kuzushiji.metric import Counts
     from kuzushiji.record import StageRecord
 
 logger = logging.getLogger(__name__)
@@ -93,12 +96,29 @@ def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | No
     }
     scores = report.score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices)
     fit = report.calibration_of_folds(boxes.features, choices)
-    print("\n".join(report.report_lines(scores, results, boxes.features)))
-    print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
-    print("\n".join([*decision_lines(config, found), *report.importance_lines(results, _IMPORTANT)]))
+    if config.json:
+        print_result(report.facts_of(scores, fit), as_json=True)
+    else:
+        print_report(config, boxes, results, found, scores, fit)
     if config.save_model and record:
         save(config, config.save_model, boxes, results, choices, found[EVERY_FOLD])
         record.finish(**report.facts_of(scores, fit))
+
+
+def print_report(
+    config: Config,
+    boxes: "Boxes",
+    results: "Sequence[FoldResult]",
+    found: "dict[int, Decision]",
+    scores: "Mapping[str, Mapping[int, Counts]]",
+    fit: "Calibration",
+) -> None:
+    """Print F1 by fold and way of choosing, how well probabilities fit, and which columns matter."""
+    from kuzushiji.classify import level2_report as report
+
+    print("\n".join(report.report_lines(scores, results, boxes.features)))
+    print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
+    print("\n".join([*decision_lines(config, found), *report.importance_lines(results, _IMPORTANT)]))
 
 
 @dataclass(frozen=True)
@@ -246,5 +266,5 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None
     labels = PageLabels(pages, boxes)
     write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
     characters = int((choice.classes != model.vocabulary.seg_fp).sum())
-    print(f"{characters:,} characters in {len(boxes):,} boxes on {len(pages):,} pages")
+    print_result({"pages": len(pages), "boxes": len(boxes), "characters": characters}, as_json=config.json)
     record.finish(characters=characters)

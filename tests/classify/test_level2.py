@@ -71,6 +71,13 @@ def test_report_says_which_numbers_are_honest(tables, tiny_root, capsys):
     assert len([line for line in out.splitlines() if line.split() and line.split()[0] in {"0", "1", "2", "all"}]) == 4
 
 
+def test_the_report_as_json(tables, tiny_root, capsys):
+    assert main([*tables, "--json", "--data-root", str(tiny_root), *FAST]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["f1"]) == {"blend", "lightgbm", "xgboost", "level 2", "last round", "best round"}
+    assert set(result["f1_by_fold"]["level 2"]) == {"0", "1", "2"}
+
+
 def test_files_of_a_model(trained):
     names = {path.name for path in trained.iterdir()}
     trees = {f"fold{k}.{kind}" for k in range(3) for kind in ("lgb.txt", "xgb.json")}
