@@ -87,7 +87,7 @@ class Soak:
             chain = Chain(self.commands[number], self.runs, self.environment)
             if self.kills.total() < wanted:
                 way = WAYS[self.kills.total() % len(WAYS)]
-                if self.kill(chain, way, self.random.uniform(0.3, min(seconds / len(self.commands) / 2, 20))):
+                if self.kill(chain, way, self.moment(seconds / len(self.commands))):
                     self.kills[way] += 1
                     continue
             code = chain.process.wait()
@@ -97,6 +97,13 @@ class Soak:
         if number == len(self.commands):
             self.compare()
             shutil.rmtree(self.runs)
+
+    def moment(self, seconds: float) -> float:
+        """Return after how many seconds to kill a chain that takes so many undisturbed.
+
+        Mostly soon, so that a chain dies often; now and then late, so that it gets on.
+        """
+        return self.random.uniform(0.3, self.random.choice((8.0, 8.0, max(15.0, seconds / 10))))
 
     def kill(self, chain: "Chain", way: str, delay: float) -> bool:
         """Kill the chain in this way after so many seconds; return whether it still lived then."""

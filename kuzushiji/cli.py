@@ -5,9 +5,12 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from kuzushiji.errors import InputError, UsageError
@@ -138,15 +141,16 @@ class ArgumentParser(argparse.ArgumentParser):
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
     """Run an entry point and leave the process with its exit code.
 
-    A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C
-    in 130, SIGTERM while training in 143. Anything else is a fault of the program and keeps its traceback.
+    A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C in 130, SIGTERM
+    in 143. Anything else is a fault of the program and keeps its traceback.
     """
     words = sys.argv[1:] if argv is None else argv
     verbose = any(word in _VERBOSE for word in words)
     set_up_messages(quiet=any(word in _QUIET for word in words), verbose=verbose)
     started = time.monotonic()
     try:
-        code = main(argv)
+        with _sigterm_is_heard():
+            code = main(argv)
     except InputError as error:
         logger.debug("the error came from here", exc_info=True)
         print(f"{paint('error:', 'bold', 'red', stream=sys.stderr)} {_one_line(error)}", file=sys.stderr)
@@ -159,6 +163,30 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     if verbose:
         logger.debug("%.1f s, exit code %d%s", time.monotonic() - started, code, _memory())
     sys.exit(code)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what was begun is put away on the way out, as with Ctrl-C."""
+
+    signum = signal.SIGTERM
+
+
+@contextmanager
+def _sigterm_is_heard() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`, where nobody else handles it: temporary files and locks do not stay behind."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated("stopped by SIGTERM: the same command goes on from what is done")
 
 
 def set_up_messages(*, quiet: bool = False, verbose: bool = False) -> None:

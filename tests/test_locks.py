@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kuzushiji import locks
+from kuzushiji import cli, locks
 from kuzushiji.errors import InputError
 
 HOLDER = """
@@ -201,3 +201,48 @@ def test_a_chain_waits_for_the_jobs_of_one_that_was_killed(tmp_path):
     assert two.stdout.readline() == "held\n"
     os.killpg(two.pid, signal.SIGKILL)
     assert "waiting for what is left of a chain that was killed" in two.communicate()[1]
+
+
+# Stopped by a signal
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from kuzushiji import cli, files, locks
+
+def main(argv):
+    with locks.hold(Path(argv[0])), files.atomic_path(Path(argv[0])) as temporary:
+        temporary.write_text("half")
+        print("writing", flush=True)
+        time.sleep(60)
+    return 0
+
+cli.run(main, sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [
+        (signal.SIGTERM, 143, "stopped by SIGTERM: the same command goes on from what is done"),
+        (signal.SIGINT, 130, "interrupted: the same command goes on from the last checkpoint"),
+    ],
+)
+def test_a_command_that_is_stopped_leaves_nothing_half_done(tmp_path, number, code, line):
+    (tmp_path / "out").write_text("old")
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "out")], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(number)
+    _, error = process.communicate()
+    assert (process.returncode, error) == (code, f"{line}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_text() == "old"
+
+
+def test_sigterm_is_as_before_when_the_command_is_over():
+    with pytest.raises(SystemExit):
+        cli.run(lambda _: 0, [])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
