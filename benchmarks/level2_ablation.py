@@ -295,6 +295,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, nargs="+")
     parser.add_argument("--top-k", type=int, default=20)
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--kinds", nargs="+", choices=(LIGHTGBM, XGBOOST), help="these libraries in place of both")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     roots = args.data_root or [folder / "books" for folder in args.runs]
@@ -303,7 +304,8 @@ def main() -> None:
     table: dict[str, Any] = json.loads(args.output.read_text()) if kept else {"machine": machine(), "variants": {}}
     for name in args.only:
         if len(table["variants"].get(name, [])) != len(runs):
-            table["variants"][name] = [evaluate(run, VARIANTS[name]) for run in runs]
+            variant = replace(VARIANTS[name], kinds=tuple(args.kinds)) if args.kinds else VARIANTS[name]
+            table["variants"][name] = [evaluate(run, variant) for run in runs]
         report(name, table["variants"][name])
         if args.output:
             args.output.write_text(json.dumps(table, indent=1) + "\n")
