@@ -32,12 +32,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces `path` when the block ends well.
 
     The temporary file has the same suffixes, is flushed to disk before the rename, as the rename is afterwards, and is
-    removed when the block raises: whoever reads `path` sees the old content or the new one, never a part.
+    removed when the block raises: whoever reads `path` sees the old content or the new one, never a part. A path that
+    came from here is yielded as it is: the writer of a table may be given it.
 
     Raises:
         InputError: the folder cannot be made or written to; the disk is full, or the file would be larger than the
             system allows.
     """
+    if path.name.startswith(".") and _MARK in path.name:
+        yield path
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(

@@ -43,6 +43,14 @@ def test_a_write_that_fails_leaves_no_trace(tmp_path, old):
     )
 
 
+def test_within_another_write_there_is_one_temporary_file(tmp_path):
+    with files.atomic_path(tmp_path / "x.csv") as outer:
+        with files.atomic_path(outer) as inner:
+            inner.write_text("new")
+        assert inner == outer and os.listdir(tmp_path) == [outer.name]
+    assert (tmp_path / "x.csv").read_text() == "new"
+
+
 def test_folders_are_made(tmp_path):
     files.atomic_write_text(tmp_path / "a" / "b" / "c.txt", "text")
     assert (tmp_path / "a" / "b" / "c.txt").read_text() == "text"
@@ -153,8 +161,9 @@ def write_labels(path: Path) -> None:
 
     from kuzushiji.data.labels import PageLabels, write_page_labels
 
-    boxes = np.ones((LIMIT, 4))
-    write_page_labels(path, PageLabels.from_arrays(["page"], np.zeros(LIMIT, int), ["U+3042"] * LIMIT, boxes))
+    n = LIMIT // 8
+    pages = [f"page_{number}" for number in range(n)]
+    write_page_labels(path, PageLabels.from_arrays(pages, np.arange(n), ["U+3042"] * n, np.ones((n, 4))))
 
 
 def write_parquet(path: Path) -> None:
@@ -263,3 +272,23 @@ def test_leftovers_of_one_file_and_of_a_folder(tmp_path):
     files.remove_leftovers(tmp_path)
     assert set(os.listdir(tmp_path)) == {"a.csv", ".keep"}
     files.remove_leftovers(tmp_path / "none" / "x.csv")
+
+
+def test_a_stage_that_the_disk_ends(tmp_path, tiny_root, capsys):
+    """One line, exit code 1, the old output as it was."""
+    from kuzushiji import cli
+    from kuzushiji.segment.merge import main
+
+    write_labels(tmp_path / "large.csv")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.csv").write_bytes((tmp_path / "large.csv").read_bytes())
+    (tmp_path / "out.csv").write_text("old")
+    argv = [str(tmp_path / name) for name in ("large.csv", "out.csv")]
+    with limited_files(), pytest.raises(SystemExit) as ended:
+        cli.run(main, [*argv, "--data-root", str(tmp_path / "data"), "--force"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/out.csv: cannot be written: File too large; what was there before is untouched\n"
+    )
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["data", "large.csv", "out.csv"]
