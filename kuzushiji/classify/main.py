@@ -13,6 +13,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.classify.config import HEAD_FEATURES, PARAMS, ClassifyConfig
 from kuzushiji.classify.inputs import read_split
+from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
@@ -117,7 +118,7 @@ def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageR
     return StageRecord(
         config.output("record-test.json"), "classify.test", config.inference_parameters(),
         [weights, config.test_boxes_path, root.sample_submission_csv, root.test_images],
-        [config.output("test_detailed.parquet"), config.output("submission.csv")],
+        [config.output("test_detailed.parquet"), *submission_outputs(config.output("submission.csv"))],
     )  # fmt: skip
 
 

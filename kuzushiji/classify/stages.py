@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kuzushiji.artifacts import Detailed, write_detailed
+from kuzushiji.artifacts import Characters, Detailed, characters_path, write_characters, write_detailed
+from kuzushiji.classify.calibration import best_probability
 from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_classifier
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import Split, pages_of
@@ -73,7 +74,10 @@ def predict_test(
 
     def write() -> PagePoints:
         write_detailed(config.output("test_detailed.parquet"), detailed)
-        return write_submission(config.output("submission.csv"), detailed.labels(), sample, _certainty(detailed))
+        path, labels = config.output("submission.csv"), detailed.labels()
+        characters = Characters.from_labels(sample, labels, best_probability(detailed.logits))
+        write_characters(characters_path(path), characters)
+        return write_submission(path, labels, sample, _certainty(detailed))
 
     submission = on_main(write)
     return {

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from kuzushiji import cli
-from kuzushiji.artifacts import read_detailed
+from kuzushiji.artifacts import read_characters, read_detailed
 from kuzushiji.artifacts.head_features import read_head_features
 from kuzushiji.classify import knn, level2_features
 from kuzushiji.classify.main import main
@@ -57,6 +57,7 @@ def test_outputs(trained: Path) -> None:
     assert {path.name for path in run.iterdir()} == {
         "params.json", "events.jsonl", "checkpoint.pth", "model_best.pth", "metrics.json", "vocabulary.json",
         "detailed.parquet", "metrics-oof.json", "test_detailed.parquet", "submission.csv",
+        "submission_detailed.parquet",
         "record-train.json", "record-oof.json", "record-test.json",
     }  # fmt: skip
     params = json.loads((run / "params.json").read_text())
@@ -92,6 +93,8 @@ def test_test_table_and_submission(trained: Path) -> None:
     submission = read_page_points(trained / "clf-fold0" / "submission.csv")
     assert list(submission.image_ids) == sample == list(detailed.pages)
     assert len(submission.points) == (detailed.pred != SEG_FP).sum()
+    rows = read_characters(trained / "clf-fold0" / "submission_detailed.parquet").rows
+    assert len(rows) == len(submission.points) and rows["probability"].between(0, 1).all()
 
 
 def test_second_time_is_skipped(
