@@ -24,6 +24,7 @@ from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit, updates_per_epoch
+from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
@@ -120,7 +121,8 @@ def give_head_start(config: ClassifyConfig, classifier: Classifier, crops: CropD
     """Train the head alone, on whole pages; only where a run begins: what goes on has its head in the checkpoint."""
     recipe = HeadStart(epochs=config.head_start_epochs, lr=config.head_start_lr, seed=config.seed)
     predictor = Predictor(precision, config.workers, crops.store)
-    start_head(classifier.model, crops.pages, predictor, classifier.test_height, recipe)
+    with enough_memory("head start", "the features of all boxes do not fit, use --head-start-epochs 0"):
+        start_head(classifier.model, crops.pages, predictor, classifier.test_height, recipe)
 
 
 def build_crops(config: ClassifyConfig, root: DataRoot, split: Split, page_height: int) -> CropDataset:

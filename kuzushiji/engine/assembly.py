@@ -1,6 +1,7 @@
 """What is put around a model and its optimizer before they train."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from kuzushiji.engine.batch_norm import with_common_statistics
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import rank, world_size
+from kuzushiji.errors import InputError
 
 
 def assemble(
@@ -47,6 +49,22 @@ def uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
         return nullcontext()  # what follows takes seconds to import
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
+
+
+@contextmanager
+def able_to_compile(what: str) -> Iterator[None]:
+    """Turn a failure of torch.compile, as where there is no C++ compiler or no Triton, into one line.
+
+    Raises:
+        InputError: `what`, done in the block, cannot be compiled.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f"{what}: --compile: {reason}: train without it") from error
 
 
 def bare_model(model: nn.Module) -> nn.Module:

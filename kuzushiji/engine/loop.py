@@ -22,7 +22,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from torch import nn
 
-from kuzushiji.engine.assembly import bare_model, gradients_stay, uncompiled
+from kuzushiji.engine.assembly import able_to_compile, bare_model, gradients_stay, uncompiled
 from kuzushiji.engine.checkpoint import check_same_run, load_checkpoint, save_checkpoint
 from kuzushiji.engine.ema import Ema
 from kuzushiji.engine.events import EventLog
@@ -30,7 +30,7 @@ from kuzushiji.engine.loader import stop_workers
 from kuzushiji.engine.losses import Losses
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import is_main, on_main, world_size
-from kuzushiji.engine.progress import Metrics, Progress
+from kuzushiji.engine.progress import Metrics, Progress, as_text
 from kuzushiji.engine.random_state import RandomState
 from kuzushiji.engine.schedule import LRSchedule
 from kuzushiji.engine.signals import Stopped, StopRequest
@@ -56,7 +56,7 @@ def fit(training: Training) -> FitResult:
 
     Raises:
         InputError: the checkpoint in the folder is of a run with other parameters, or damaged; the loss is not
-            finite; the device's memory does not suffice; a file cannot be written.
+            finite; the memory does not suffice; the network cannot be compiled; a file cannot be written.
         Stopped: a signal came; a checkpoint is written, the same call goes on from there.
     """
     run = _Run(training)
@@ -225,7 +225,7 @@ class _Run:
         progress.batches += 1
         last = progress.batches % training.accumulation_steps == 0 or progress.batches == self.epoch_length
         try:
-            with enough_memory(training.stage, _LESS_MEMORY):
+            with enough_memory(training.stage, _LESS_MEMORY), able_to_compile(training.stage):
                 self._add(batch, last)
         except RuntimeError:
             self.losses.check()  # a loss that was not finite before this batch is why
@@ -284,9 +284,9 @@ class _Run:
     def _log_epoch(self, metrics: Metrics) -> None:
         training, progress = self.training, self.progress
         self._log("epoch", progress.means(), **{f"valid_{name}": value for name, value in metrics.items()})
-        text = _listed(progress.means())
+        text = as_text(progress.means())
         if metrics:
-            text += f"; held out: {_listed(metrics)} (best {progress.best[training.key_metric]:.4f})"
+            text += f"; held out: {as_text(metrics)} (best {progress.best[training.key_metric]:.4f})"
         logger.info("%s: epoch %d of %d: %s", training.stage, progress.epoch + 1, training.epochs, text)
 
     def _log(self, kind: str, means: Metrics, **further: float) -> None:
@@ -303,8 +303,3 @@ class _Run:
         self.progress.seconds += now - self.clock
         self.clock = now
         return self.progress.seconds
-
-
-def _listed(values: Metrics) -> str:
-    """Return names and values as text, four digits after the point and none for whole numbers."""
-    return ", ".join(f"{name} {value:.4f}".rstrip("0").rstrip(".") for name, value in values.items())

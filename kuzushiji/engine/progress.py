@@ -73,3 +73,8 @@ class Progress:
         """Take over what `state_dict` returned."""
         for item in fields(self):
             setattr(self, item.name, state[item.name])
+
+
+def as_text(values: Metrics) -> str:
+    """Return names and values as text, four digits after the point and none for whole numbers."""
+    return ", ".join(f"{name} {value:.4f}".rstrip("0").rstrip(".") for name, value in values.items())

@@ -392,6 +392,15 @@ def test_too_little_memory_says_what_to_lower(tmp_path):
         fit(dataclasses.replace(training, step=raising_after(training.step, 1, torch.OutOfMemoryError("no"))))
 
 
+def test_a_network_that_cannot_be_compiled(tmp_path):
+    from torch._dynamo.exc import TorchDynamoException
+
+    training = make_training(tmp_path)
+    error = TorchDynamoException("No working C++ compiler found\nand a lot of advice")
+    with pytest.raises(InputError, match=r"toy.train: --compile: No working C\+\+ compiler found: train without it$"):
+        fit(dataclasses.replace(training, step=raising_after(training.step, 1, error)))
+
+
 class Deadly(Noisy):
     def __getitem__(self, key):
         os._exit(1)

@@ -37,7 +37,21 @@ def test_what_a_run_wrote_after_its_checkpoint_is_not_shown(tmp_path):
     assert scalars(tmp_path)["train/loss"] == [(10, 10), (20, 30), (30, 40)]
 
 
-def test_a_missing_package_is_named(monkeypatch):
+def test_a_missing_package_is_named_before_anything_is_read(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install tensorboard"):
         check_installed()
+    from kuzushiji.segment.main import main
+
+    argv = [
+        "--output-dir",
+        str(tmp_path / "run"),
+        "--tensorboard",
+        "1",
+        "--data-root",
+        str(tiny_root),
+        "--n-folds",
+        "2",
+    ]
+    with pytest.raises(InputError, match="^--tensorboard: expected the package tensorboard"):
+        main(argv)
