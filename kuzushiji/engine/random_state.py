@@ -24,7 +24,7 @@ def random_state() -> dict[str, Any]:
         "python": [version, list(internal), gauss_next],
         "numpy": [str(name), torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": _cuda_states(),
     }
 
 
@@ -35,8 +35,16 @@ def set_random_state(state: dict[str, Any]) -> None:
     name, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if len(state["cuda"]) == len(_cuda_states()):
+        for number, of_device in enumerate(state["cuda"]):
+            torch.cuda.set_rng_state(of_device, number if world_size() == 1 else torch.cuda.current_device())
+
+
+def _cuda_states() -> list[torch.Tensor]:
+    """Return the states of all GPUs; one of several processes touches only its own."""
+    if not torch.cuda.is_available():
+        return []
+    return torch.cuda.get_rng_state_all() if world_size() == 1 else [torch.cuda.get_rng_state()]
 
 
 class RandomState:

@@ -44,3 +44,17 @@ def test_the_captured_moment_is_what_is_kept():
     torch.rand(5)
     state.load_state_dict(state.state_dict())
     torch.testing.assert_close(torch.rand(2), expected)
+
+
+def test_one_of_several_processes_touches_only_its_own_gpu(monkeypatch):
+    """Each look at a GPU's generator would take half a gigabyte of it."""
+    looked_at: list[object] = []
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.tensor([7], dtype=torch.uint8))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: looked_at.append((int(state), device)))
+    state = random_state()
+    assert [int(of_device) for of_device in state["cuda"]] == [7]
+    set_random_state(state)
+    assert looked_at == [(7, 2)]
