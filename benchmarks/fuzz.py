@@ -4,8 +4,8 @@
     PYTHONPATH=. python benchmarks/fuzz.py --atheris 100000 --targets "label strings"
 
 Without --atheris a plain random mutator makes the inputs, a seed always the same ones; with it atheris does, guided by
-what the code does (https://github.com/google/atheris, where it is installed). Every target is a process of its own, so
-that a crash of a library is seen. Prints JSON (kept in benchmarks/results/fuzz.json); faults end with 1.
+what the code does (https://github.com/google/atheris, where it is installed). Targets run in another process, so that
+a crash of a library is seen. Prints JSON (kept in benchmarks/results/fuzz.json); faults end with 1.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from benchmarks.measure import machine
 from kuzushiji.errors import InputError
 
 PIECE = 20_000
-"""Inputs of one process: what is done is kept in pieces of this size."""
+"""Inputs after which a target's counts are kept, and the next target has its turn."""
 
 WORDS = [
     b"U+3042", b"U+", b"seg_fp", b"nan", b"NaN", b"inf", b"-inf", b"1e999", b"-0", b"1_000", b"0x10", b"1.", b".5",
@@ -94,30 +95,52 @@ def with_seed(target: Target, data: bytes) -> None:
         target.check(data)
 
 
-def run_target(name: str, inputs: int, seed: int, pipe: Any) -> None:
-    """Fuzz a target in this process and send the counts."""
+Piece = tuple[str, int, int]
+"""Name of a target, number of inputs, seed."""
+
+
+def pieces_of(wanted: dict[str, int], done: dict[str, int], seed: int) -> list[Piece]:
+    """Return what is left to do, in pieces; the targets take turns."""
+    pieces = []
+    for name, inputs in wanted.items():
+        starts = range(done.get(name, 0), inputs, PIECE)
+        pieces += [(number, name, min(PIECE, inputs - start), seed + start) for number, start in enumerate(starts)]
+    return [piece[1:] for piece in sorted(pieces, key=lambda piece: piece[0])]
+
+
+def run_pieces(pieces: list[Piece], pipe: Any) -> None:
+    """Do pieces in this process, and send the counts of each."""
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
-        target = next(target for target in build_targets(Path(folder)) if target.name == name)
-        started = time.process_time()
-        counts = fuzz(target, inputs, seed)
-        pipe.send({**counts, "processor_seconds": round(time.process_time() - started, 1)})
+        targets = {target.name: target for target in build_targets(Path(folder))}
+        for name, inputs, seed in pieces:
+            started = time.process_time()
+            counts = fuzz(targets[name], inputs, seed)
+            pipe.send({**counts, "processor_seconds": round(time.process_time() - started, 1)})
 
 
-def in_own_process(name: str, inputs: int, seed: int) -> dict[str, Any]:
-    """Return the counts of a target; a crash is a fault."""
+def in_other_process(pieces: list[Piece]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the counts of each piece, done in a process of its own: where that crashes, another goes on after it."""
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=run_target, args=(name, inputs, seed, there))
-    process.start()
-    there.close()
-    try:
-        counts: dict[str, Any] = here.recv()
-    except EOFError:
-        crash = {"input": f"of seed {seed}", "fault": "the process crashed"}
-        counts = {"inputs": inputs, "taken": 0, "refused": 0, "faults": [crash], "processor_seconds": 0.0}
-    process.join()
-    return counts
+    place = 0
+    while place < len(pieces):
+        here, there = context.Pipe()
+        process = context.Process(target=run_pieces, args=(pieces[place:], there))
+        process.start()
+        there.close()
+        try:
+            while place < len(pieces):
+                counts = here.recv()
+                yield pieces[place][0], counts
+                place += 1
+        except EOFError:
+            name, inputs, seed = pieces[place]
+            crash = {"input": f"of seed {seed}", "fault": "the process crashed"}
+            yield name, {"inputs": inputs, "taken": 0, "refused": 0, "faults": [crash], "processor_seconds": 0.0}
+            place += 1
+        finally:
+            process.terminate()
+            process.join()
 
 
 def run_atheris(name: str, inputs: int) -> None:
@@ -176,15 +199,15 @@ def main() -> int:
     if arguments.output and arguments.output.exists():
         found = json.loads(arguments.output.read_text())["targets"]
     started = time.monotonic()
-    for name in arguments.targets or shares:
-        wanted = -(-arguments.inputs * shares[name] // sum(shares.values()))
-        while (done := found.get(name, {}).get("inputs", 0)) < wanted:
-            if time.monotonic() - started > 60 * arguments.minutes:
-                break
-            found[name] = added(found.get(name), in_own_process(name, min(PIECE, wanted - done), arguments.seed + done))
-            print(f"{name}: {found[name]}"[:2000], file=sys.stderr)
-            if arguments.output:
-                arguments.output.write_text(json.dumps(result_of(found), indent=2, ensure_ascii=False) + "\n")
+    wanted = {name: -(-arguments.inputs * shares[name] // sum(shares.values())) for name in arguments.targets or shares}
+    done = {name: counts["inputs"] for name, counts in found.items()}
+    for name, counts in in_other_process(pieces_of(wanted, done, arguments.seed)):
+        found[name] = added(found.get(name), counts)
+        print(f"{name}: {found[name]}"[:2000], file=sys.stderr)
+        if arguments.output:
+            arguments.output.write_text(json.dumps(result_of(found), indent=2, ensure_ascii=False) + "\n")
+        if time.monotonic() - started > 60 * arguments.minutes:
+            break
     result = result_of(found)
     print(json.dumps(result, indent=2, ensure_ascii=False))
     return int(result["faults"] > 0)

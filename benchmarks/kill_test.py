@@ -89,6 +89,7 @@ class Soak:
                 way = WAYS[self.kills.total() % len(WAYS)]
                 if self.kill(chain, way, self.moment(seconds / len(self.commands))):
                     self.kills[way] += 1
+                    self.save()
                     continue
             code = chain.process.wait()
             if code:
