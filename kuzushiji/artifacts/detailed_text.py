@@ -31,6 +31,9 @@ _BLOCK = 1 << 24
 _GZIP_LEVEL = 1
 """Logits hardly compress: level 6 takes four times as long for 5 % less."""
 
+_EXACT = 2**53
+"""Whole numbers below are the same as floats and as integers."""
+
 
 def write_text(path: Path, detailed: Detailed) -> None:
     """Write a checked table."""
@@ -118,7 +121,10 @@ def _split(path: Path, table: pa.Table, name: str, kind: pa.DataType) -> NDArray
         try:
             rows.append(pc.cast(lists.flatten(), kind).to_numpy(zero_copy_only=False).reshape(-1, k))
         except pa.ArrowInvalid as error:
-            raise InputError(f"{path}: expected numbers separated by spaces in {name}, got another: {error}") from error
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{path}: expected numbers separated by spaces in {name}, got another: {reason}"
+            ) from error
     return np.concatenate(rows)
 
 
@@ -132,7 +138,8 @@ def _joined(values: NDArray[Any]) -> pa.Array:
 def _numbers(values: "pd.Series[float]") -> pa.Array:
     """Return the column as integers where all are whole, else as they are."""
     numbers = values.to_numpy(np.float64)
-    return pa.array(numbers.astype(np.int64) if (numbers == np.round(numbers)).all() else numbers)
+    whole = (numbers == np.round(numbers)) & (np.abs(numbers) < _EXACT)
+    return pa.array(numbers.astype(np.int64) if whole.all() else numbers)
 
 
 def _vocabulary_for(path: Path, data_root: DataRoot | None) -> Vocabulary:

@@ -214,3 +214,23 @@ def test_concat_of_folds(detailed):
         concat_detailed([p, replace(q, pages=("q_1", "p_1"))], ["p", "q"])
     with pytest.raises(InputError, match="expected at least one"):
         concat_detailed([], [])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_coordinates_that_no_integer_holds_come_out_the_same(tmp_path, name):
+    table = random_detailed(np.random.default_rng(0))
+    table.boxes.loc[0, "x"] = 1e300
+    write_detailed(tmp_path / name, table)
+    assert read_detailed(tmp_path / name, vocabulary=table.vocabulary).boxes.equals(table.boxes)
+
+
+@pytest.mark.parametrize("word", ["x", '"1\n2"'])
+def test_a_text_table_with_something_between_its_numbers_is_refused_in_one_line(tmp_path, word):
+    table = random_detailed(np.random.default_rng(0), k=1)
+    write_detailed(tmp_path / "t.csv", table)
+    text = (tmp_path / "t.csv").read_text().splitlines(keepends=True)
+    text[1] = text[1].rpartition(",")[0] + f",{word}\n"
+    (tmp_path / "t.csv").write_text("".join(text))
+    with pytest.raises(InputError) as refused:
+        read_detailed(tmp_path / "t.csv", vocabulary=table.vocabulary)
+    assert "\n" not in str(refused.value)
