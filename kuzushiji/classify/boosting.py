@@ -44,7 +44,8 @@ class Rows:
 
     def without_values(self) -> "Rows":
         """Return the rows without their columns: the libraries keep their own copy, a byte a value."""
-        return replace(self, values=self.values[:0])
+        # Not a view of them, which would keep them all.
+        return replace(self, values=np.empty((0, self.values.shape[1]), np.float32))
 
     @property
     def row_weight(self) -> NDArray[np.float32]:

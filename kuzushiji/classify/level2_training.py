@@ -53,7 +53,8 @@ class FoldResult:
     Attributes:
         model: The models.
         courses: What was seen during training, by library; `best` and `last` in it looked at the fold.
-        scores: (m,) of each library, after `model.rounds` rounds; -inf for candidates that the readers ruled out.
+        scores: (m,) of each library, after `model.rounds` rounds; far below the others for candidates that the readers
+            ruled out.
     """
 
     model: FoldModel

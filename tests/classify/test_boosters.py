@@ -92,6 +92,12 @@ def test_gradient_is_the_slope_of_the_loss(objective):
     assert (hessian > 0).all()
 
 
+def test_rows_without_values_do_not_keep_them():
+    rows = make_rows(20).without_values()
+    assert rows.values.shape == (0, 3)
+    assert rows.values.base is None
+
+
 def test_ranking_by_hand():
     """One box: the right row is 1 below the second and 2 above the third."""
     rows = Rows(

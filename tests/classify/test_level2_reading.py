@@ -1,5 +1,7 @@
 """Reading before boosting: what is ruled out, what stays, and what becomes of the truth."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -71,11 +73,24 @@ def test_every_box_keeps_seg_fp_and_one_right_candidate():
 
 
 def test_scores_of_all_candidates():
+    """What was ruled out is hardly probable, in each box, and seg_fp is never ruled out."""
     sources, _ = sources_and_targets(1)
-    reading = unread(sources[0]).keep(np.arange(len(sources[0].features.candidates)) % 2 == 0)
-    every = reading.spread(np.ones(reading.kept.sum(), np.float32))
-    assert (every[::2] == 1).all()
-    assert (every[1::2] == -np.inf).all()
+    offsets = sources[0].features.offsets
+    kept = np.random.default_rng(2).random(offsets[-1]) < 0.5
+    kept[offsets[1:] - 1] = True
+    reading = unread(sources[0]).keep(kept)
+    scores = np.random.default_rng(3).normal(size=kept.sum()).astype(np.float32)
+    every = reading.spread(scores)
+    np.testing.assert_array_equal(every[kept], scores)
+    for start, stop in itertools.pairwise(offsets):
+        p = np.exp(every[start:stop] - every[start:stop].max())
+        assert (p[~kept[start:stop]] < 1e-6).all()
+
+
+def test_scores_of_no_boxes():
+    sources, _ = sources_and_targets(1)
+    reading = unread(source_of(sources[0].features.take(np.zeros(0, np.int64)), EXTENDED, None))
+    assert reading.spread(np.zeros(0, np.float32)).tolist() == []
 
 
 def test_no_readers_change_nothing():
