@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.detailed import BOX_COLUMNS, Detailed, empty_boxes
 from kuzushiji.data.folds import book_id
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
@@ -99,7 +100,7 @@ def _read_csv(path: Path) -> pa.Table:
         raise InputError(f"{path}: expected a detailed table as CSV, got one that cannot be read: {reason}") from error
     missing = [name for name in _COLUMNS if name not in names]
     if missing:
-        raise InputError(f"{path}: expected the column {missing[0]}, got {', '.join(names)}")
+        raise InputError(f"{path}: expected the column {missing[0]}, got {shown(', '.join(names))}")
     empty = next((name for name in names if table[name].null_count), None)
     if empty is not None:
         row = int(np.argmax(pc.is_null(table[empty]).to_numpy()))

@@ -46,7 +46,8 @@ def read_label_rows(path: Path) -> tuple[tuple[str, ...], list[str]]:
             raise InputError(f"{path}, row {row}: expected an image id, got an empty field")
         first = seen.setdefault(image_id, row)
         if first != row:
-            raise InputError(f"{path}, row {row}: expected each page once, page {image_id} stands in row {first} too")
+            name = shown(image_id)
+            raise InputError(f"{path}, row {row}: expected each page once, page {name} stands in row {first} too")
     return tuple(image_ids), texts
 
 
@@ -65,7 +66,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[list[str]]:
         raise InputError(f"{path}: expected CSV in UTF-8, got something else ({error})") from error
     header = rows[0] if rows else []
     if any(header.count(name) != 1 for name in columns):
-        found = ",".join(header)[:80] or "an empty file"
+        found = shown(",".join(header)[:80]) or "an empty file"
         raise InputError(
             f"{path}: expected the columns {','.join(columns)}, got {found} (is it another competition's file?)"
         )
@@ -81,8 +82,12 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[list[str]]:
 
 def place_of(path: Path, image_ids: Sequence[str], number: int) -> str:
     """Return the words for the place of a page in a file; rows count as in a spreadsheet, the header is row 1."""
-    name = image_ids[number]
-    return f"{path}, row {number + 2}, page {name if name.isprintable() else ascii(name)}"
+    return f"{path}, row {number + 2}, page {shown(image_ids[number])}"
+
+
+def shown(text: str) -> str:
+    """Return a text from a file as a message can show it, on one line."""
+    return text if text.isprintable() else ascii(text)
 
 
 def parse_pages(

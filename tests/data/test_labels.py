@@ -248,3 +248,18 @@ def test_an_unwritable_folder(tmp_path: Path) -> None:
     labels = read_page_labels(written(tmp_path, TABLE))
     with pytest.raises(InputError, match="cannot write there"):
         write_page_labels(tmp_path / "file" / "out.csv", labels)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'image_id,"x\ny"\n1,2\n',  # a header of two lines
+        'image_id,labels\n"a\nb",\n"a\nb",\n',  # a page of two lines, twice
+        'image_id,labels\n"a\nb",U+3042 1\n',
+    ],
+)
+def test_what_stands_on_several_lines_is_told_on_one(tmp_path, content):
+    (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(InputError) as refused:
+        read_page_labels(tmp_path / "x.csv")
+    assert "\n" not in str(refused.value)
