@@ -19,7 +19,8 @@ HERE = "--fold 0 --n-folds 3 --workers 0 --threads 1 --device cpu --data-root {r
 # So many regions are sampled that none is left out: which are drawn is nothing that processes could agree on.
 SEGMENT = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm batch --long-side 240 --crop-width 96
     --crop-height 72 --crop-min-height 64 --crop-max-height 80 --anchor-sizes 12 16 24 32 48 --fpn-channels 8
-    --box-head-size 16 --rois-per-image 100000 --anchors-per-image 100000 --proposals-train 30 --proposals-test 30 --score-threshold 0.05
+    --box-head-size 16 --rois-per-image 100000 --anchors-per-image 100000
+    --proposals-train 30 --proposals-test 30 --score-threshold 0.05
     --test-long-side 120 --epochs 1 --repeat-train-step 1 --batch-size 2 --accumulation-steps 2 --warmup-steps 0
     --lr 0.001 --ema 0.9 --with-test 1"""
 CLASSIFY = """--base resnet10t --pretrained 0 --head-size 16 --head-dropout 0 --test-height 120 --crop-width 64
