@@ -49,10 +49,10 @@ def resident_mib() -> float:
     return pages * 4096 / 2**20
 
 
-def measure(runs: Path, paths: list[Path], n_pages: int) -> dict[str, Any]:
+def measure(runs: Path, paths: list[Path], n_pages: int, level2: bool) -> dict[str, Any]:
     """Read pages one after the other, write nothing, and return what that took."""
     started = time.perf_counter()
-    bundle = load_bundle(find_models(runs), torch.device("cpu"))
+    bundle = load_bundle(find_models(runs), torch.device("cpu"), level2=level2)
     loading = time.perf_counter() - started
     watch = Stopwatch()
     reader = Reader(bundle, watch)
@@ -94,14 +94,16 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--pages", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--level2", type=int, choices=(0, 1), default=1)
+    parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         paths = scaled_pages(options.runs, Path(folder))
-        result = measure(options.runs, paths, options.pages)
+        result = measure(options.runs, paths, options.pages, bool(options.level2))
     facts = {"machine": machine(), "threads": options.threads, "page": [WIDTH, HEIGHT], "pages": options.pages}
-    RESULT.write_text(json.dumps({**facts, **result}, indent=2) + "\n")
+    options.output.write_text(json.dumps({**facts, **result}, indent=2) + "\n")
     print(json.dumps({**facts, **result}, indent=2))
 
 

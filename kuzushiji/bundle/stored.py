@@ -13,6 +13,7 @@ from detection.faster_rcnn import DetectorConfig
 from kuzushiji.bundle.files import BUNDLE_FILE, FORMAT, LEVEL2, LEVEL2_FILE, ClassifierFile, ModelFiles, params_of
 from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
 from kuzushiji.classify.classifier import read_classifier_state
+from kuzushiji.classify.level2_model import load_model
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.data.vocabulary import FILE_NAME as VOCABULARY_FILE
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
@@ -126,12 +127,11 @@ def copy_level2(source: Path, folder: Path) -> None:
     """Copy a second level's models: text, JSON and Parquet.
 
     Raises:
-        InputError: a file is missing, or the folder cannot be written to.
+        InputError: a file is missing or was changed, or the folder cannot be written to.
     """
+    load_model(source)
     facts = read_json(source / LEVEL2_FILE)
     for name in [*facts.get("files", {}), LEVEL2_FILE]:
-        if not (source / name).is_file():
-            raise InputError(f"{source / name}: expected a file of the second level, it is missing")
         with atomic_path(folder / name) as temporary:
             shutil.copyfile(source / name, temporary)
 

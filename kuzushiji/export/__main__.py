@@ -32,6 +32,7 @@ class Config:
         positional=True, metavar="OUT",
     )  # fmt: skip
     float16: bool = option(False, "store matrices and kernels in 16 bits: half the size")
+    level2: bool = option(True, "take the second level along, if its models are there")
     onnx: bool = option(
         False, "also write the first detector and the first classifier as ONNX, and compare them in onnxruntime"
     )
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from kuzushiji.locks import hold
 
     files = find_models(config.runs)
+    if not config.level2:
+        files = dataclasses.replace(files, level2=None)
     check_output(config)
     if config.onnx:
         from kuzushiji.export.onnx import require_onnx

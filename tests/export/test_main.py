@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,16 @@ def test_no_permission_to_write(light: Path, tmp_path: Path, failed: Failed) -> 
     (tmp_path / "file").write_text("")
     code, error = failed(light, tmp_path / "file" / "out")
     assert code == 1 and "cannot make it" in error
+
+
+def test_damaged_second_level(models: Path, tmp_path: Path, failed: Failed) -> None:
+    runs = some_of(models, tmp_path / "runs", "segment-fold0", "clf-fold0")
+    shutil.copytree(models / "level2_models", runs / "level2_models")
+    (runs / "level2_models" / "fold0.lgb.txt").write_text("changed")
+    code, error = failed(runs, tmp_path / "out")
+    assert code == 1 and "fold0.lgb.txt: expected the file that was saved with level2.json, got another" in error
+    assert main([str(runs), str(tmp_path / "out"), "--level2", "0", "--force", "1"]) == 0
+    assert find_models(tmp_path / "out").level2 is None
 
 
 def test_missing_models(light: Path, tmp_path: Path, failed: Failed) -> None:
