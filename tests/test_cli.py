@@ -12,7 +12,6 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 
-
 ROOT = Path(__file__).parent.parent
 
 
