@@ -68,7 +68,7 @@ def test_what_a_killed_process_held_is_taken_over(tmp_path, other):
 
 
 def test_a_worker_that_outlives_its_process_does_not_hold_the_place(tmp_path):
-    script = HOLDER.replace('print("held", flush=True)', 'import os; os.fork() and (print("held", flush=True))')
+    script = HOLDER.replace('print("held", flush=True)', 'import os; os.fork() or print("held", flush=True)')
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
