@@ -142,15 +142,15 @@ PYTHON=$1 RUNS=$2
 source scripts/lock.sh
 lock_run "$3" "run-all.sh demo"
 echo held
-sleep "${4:-60}" &
+sleep 60 &
 wait
 """
 ROOT = Path(__file__).parent.parent
 
 
-def start_chain(runs: Path, part: str = "", seconds: str = "60") -> "subprocess.Popen[str]":
+def start_chain(runs: Path, part: str = "") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        ["bash", "-c", CHAIN, "chain", sys.executable, str(runs), part, seconds], cwd=ROOT, text=True,
+        ["bash", "-c", CHAIN, "chain", sys.executable, str(runs), part], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
 
@@ -193,14 +193,15 @@ def test_two_chains_in_one_run_folder(tmp_path, first, second, both):
 
 
 def test_a_chain_waits_for_the_jobs_of_one_that_was_killed(tmp_path):
-    one = start_chain(tmp_path, seconds="1.5")
+    one = start_chain(tmp_path)
     assert one.stdout.readline() == "held\n"
-    one.kill()  # the script alone: its job goes on for a while
+    one.kill()  # the script alone: its job goes on
     one.wait()
     two = start_chain(tmp_path)
+    assert "waiting for what is left of a chain that was killed" in two.stderr.readline()
+    os.killpg(one.pid, signal.SIGKILL)
     assert two.stdout.readline() == "held\n"
-    os.killpg(two.pid, signal.SIGKILL)
-    assert "waiting for what is left of a chain that was killed" in two.communicate()[1]
+    end(two)
 
 
 # Stopped by a signal
