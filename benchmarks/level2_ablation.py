@@ -29,6 +29,7 @@ from kuzushiji.classify.boosters import LIGHTGBM, XGBOOST
 from kuzushiji.classify.boosting import BINARY, RANKING, SOFTMAX, Recipe
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.context import BOX_FEATURES, best_classes, blended_logits, share_of_group
+from kuzushiji.classify.language import columns_of as language_columns
 from kuzushiji.classify.level2_choice import Choice, Decision
 from kuzushiji.classify.level2_columns import EXTENDED, REFERENCE, Source, Table, source_of
 from kuzushiji.classify.level2_model import Level2Model, apply_model
@@ -42,7 +43,6 @@ from kuzushiji.classify.ngrams import NGrams, count_ngrams
 from kuzushiji.classify.parallel import n_cores
 from kuzushiji.data.folds import book_id, fold_of_pages
 from kuzushiji.data.labels import PageLabels, read_page_labels
-from kuzushiji.lm import columns_of as language_columns
 from kuzushiji.metric import Counts
 from kuzushiji.scoring import score_classes
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts.features import Features
-    from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.paths import DataRoot
 
 logger = logging.getLogger(__name__)
@@ -97,7 +96,8 @@ def make_columns(config: Config, root: "DataRoot") -> int:
         return 0
     from kuzushiji.artifacts.extra import Extra, write_extra
     from kuzushiji.artifacts.features import read_features
-    from kuzushiji.classify.ngrams import ORDER, NGrams, count_all, perplexities, texts_of_folds
+    from kuzushiji.classify.language import columns_of
+    from kuzushiji.classify.ngrams import ORDER, count_all, perplexities, texts_of_folds
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
     from kuzushiji.files import sha256_of_file
@@ -106,7 +106,7 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     truth = read_page_labels(root.train_csv)
     folds = fold_of_pages(truth.image_ids, config.n_folds)
     texts = texts_of_folds(truth, folds, config.n_folds, features.vocabulary)
-    language: NGrams = count_all(texts, len(features.vocabulary))
+    language = count_all(texts, len(features.vocabulary))
     told = [perplexities(language, text, {fold}) for fold, text in enumerate(texts)]
     print(f"perplexity of a fold's text given the others', by characters counted together (1 to {ORDER})")
     for fold, values in enumerate(told):
@@ -141,48 +141,6 @@ def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDA
     rows = rows_in_order_of(features.boxes, wanted.boxes, str(config.read_as))
     best: NDArray[np.int32] = wanted.classes[:, 0] if rows is None else wanted.classes[rows, 0]
     return best
-
-
-def columns_of(
-    features: "Features", best: "NDArray[np.int32]", language: "NGrams", fold_of_page: "dict[str, int]"
-) -> "dict[str, NDArray[np.float32]]":
-    """Return what the language says of each candidate (m,); the truth of a training page's own fold is not used.
-
-    Args:
-        features: Boxes of whole pages.
-        best: (n,) class as which each is read where it is a neighbour.
-        language: Counts of the training truth.
-        fold_of_page: Of training pages; for pages that are not in it all folds count.
-
-    Returns:
-        `before` and `after`: log probability given the characters before and after it; `lead`: by how much both
-        together are above those of the best other candidate. NaN for `seg_fp`.
-    """
-    import numpy as np
-
-    from kuzushiji.artifacts.features import members
-    from kuzushiji.classify.context import context_of
-    from kuzushiji.classify.ngrams import FEATURES
-    from kuzushiji.classify.segments import best_of_others
-
-    context = context_of(features).read_as(features, best)
-    folds = features.boxes["image_id"].map(fold_of_page).fillna(-1).to_numpy(np.int64)
-    values = np.zeros((len(features.candidates), len(FEATURES)), np.float32)
-    for fold in np.unique(folds).tolist():
-        rows = np.flatnonzero(folds == fold)
-        chosen = members(features.offsets, rows)
-        box = np.repeat(np.arange(len(rows)), np.diff(features.offsets)[rows])
-        around = context.before[rows], context.after[rows]
-        values[chosen] = language.log_probabilities(features.candidates[chosen], box, *around, {fold} - {-1})
-    seg_fp = features.candidates == features.vocabulary.seg_fp
-    frequency = values[:, 0]
-    before, after = (values[:, FEATURES.index(f"log_{side}_three")] for side in ("after", "before"))
-    both = np.where(seg_fp, -np.inf, frequency + before + after)
-    others = best_of_others(both, features.offsets)
-    lead = np.where(np.isfinite(others) & ~seg_fp, both - np.where(np.isfinite(others), others, 0), np.nan)
-    columns = {"before": frequency + before, "after": frequency + after}
-    columns = {name: np.where(seg_fp, np.nan, column) for name, column in columns.items()}
-    return {name: column.astype(np.float32) for name, column in {**columns, "lead": lead}.items()}
 
 
 if __name__ == "__main__":

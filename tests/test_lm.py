@@ -11,11 +11,12 @@ from kuzushiji.artifacts.extra import Extra, read_extra, write_extra
 from kuzushiji.artifacts.features import read_features
 from kuzushiji.classify import level2, level2_features
 from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.language import columns_of
 from kuzushiji.classify.ngrams import count_all, count_ngrams, perplexities
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.data.labels import read_page_labels, read_page_points
 from kuzushiji.files import sha256_of_file
-from kuzushiji.lm import columns_of, main
+from kuzushiji.lm import main
 from tests.tables import make_detailed, write_runs
 
 EDGE = 4

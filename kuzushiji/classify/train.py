@@ -23,13 +23,13 @@ from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit, updates_per_epoch
+from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
 from kuzushiji.engine.sampler import EpochSampler
-from kuzushiji.engine.schedule import Factor, build_factor
+from kuzushiji.engine.schedule import Factor, build_factor, updates_per_epoch
 from kuzushiji.engine.training import StepOutput, Training
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.imaging.store import PageStore, split_memory

@@ -9,7 +9,6 @@ A stage describes its run as a `Training` and calls `fit`. What lands in its fol
 """
 
 import logging
-import math
 import signal
 import time
 from collections.abc import Iterator
@@ -72,11 +71,6 @@ def fit(training: Training) -> FitResult:
             stop_workers(training.loader)
             run.close()
     return run.report()
-
-
-def updates_per_epoch(batches: int, accumulation_steps: int = 1) -> int:
-    """Return the number of updates in an epoch of so many batches; a last, smaller group makes an update too."""
-    return math.ceil(batches / accumulation_steps)
 
 
 class _Run:

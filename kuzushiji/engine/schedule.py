@@ -11,6 +11,11 @@ import torch
 Factor = Callable[[int], float]
 
 
+def updates_per_epoch(batches: int, accumulation_steps: int = 1) -> int:
+    """Return the number of updates in an epoch of so many batches; a last, smaller group makes an update too."""
+    return math.ceil(batches / accumulation_steps)
+
+
 def cosine(step: int, total: int) -> float:
     """Return the factor of a half cosine from 1 at step 0 to 0 at step `total` (Loshchilov & Hutter 2017)."""
     return (1 + math.cos(math.pi * min(step / max(total, 1), 1))) / 2

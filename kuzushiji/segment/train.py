@@ -8,12 +8,12 @@ from torch import nn
 
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.loop import fit, updates_per_epoch
+from kuzushiji.engine.loop import fit
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
 from kuzushiji.engine.sampler import EpochSampler
-from kuzushiji.engine.schedule import Factor, build_factor
+from kuzushiji.engine.schedule import Factor, build_factor, updates_per_epoch
 from kuzushiji.engine.training import FitResult, StepOutput, Training
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
@@ -167,9 +167,7 @@ def build_evaluation(
     image_ids = tuple(pages.held_out.image_ids[number] for number in own_share(len(pages.held_out.image_ids)))
     truth = pages.held_out.of_pages(image_ids)
     paths = [pages.held_out_images[image_id] for image_id in image_ids]
-    loader = page_loader(
-        paths, PageStore(paths, cache_mib=cache_mib), config.inference_long_sides, config.workers
-    )  # fmt: skip
+    loader = page_loader(paths, PageStore(paths, cache_mib=cache_mib), config.inference_long_sides, config.workers)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         found = predict_pages(

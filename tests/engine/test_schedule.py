@@ -3,7 +3,20 @@
 import pytest
 import torch
 
-from kuzushiji.engine.schedule import LRSchedule, build_factor, cosine, multistep, warmup
+from kuzushiji.engine.schedule import LRSchedule, build_factor, cosine, multistep, updates_per_epoch, warmup
+
+
+@pytest.mark.parametrize(
+    ("batches", "accumulation_steps", "updates"),
+    [
+        (6, 1, 6),
+        (6, 3, 2),
+        (6, 4, 2),  # groups of 4 and 2
+        (0, 4, 0),
+    ],
+)
+def test_updates_per_epoch(batches, accumulation_steps, updates):
+    assert updates_per_epoch(batches, accumulation_steps) == updates
 
 
 @pytest.mark.parametrize(
