@@ -225,11 +225,6 @@ def bool_flag(text: str) -> bool:
     return value
 
 
-def add_bool(parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, *, default: bool, help: str) -> None:
-    """Add a flag that reads `--name`, `--name 1` and `--name 0`."""
-    parser.add_argument(name, type=bool_flag, nargs="?", const=True, default=default, metavar="0|1", help=help)
-
-
 def positive_int(text: str) -> int:
     """Parse an integer of at least 1."""
     return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
@@ -264,14 +259,6 @@ _METAVARS: dict[Any, str] = {
     int: "N", positive_int: "N", non_negative_int: "N", float: "X", positive_float: "X", non_negative_float: "X",
     fraction: "X", Path: "PATH",
 }  # fmt: skip
-
-
-def add_data_root(parser: argparse.ArgumentParser) -> None:
-    """Add `--data-root`."""
-    parser.add_argument(
-        "--data-root", type=Path, default=None, metavar="DIR",
-        help="folder with train.csv and the images; without it $KUZUSHIJI_DATA, else data/",
-    )  # fmt: skip
 
 
 def _number(text: str, kind: Callable[[str], Number], fits: Callable[[Number], bool], expected: str) -> Number:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -176,11 +176,6 @@ def digest_of_folder(folder: Path) -> str:
             status = entry.stat()
             digest.update(f"{entry.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def first_missing(paths: Iterable[Path], exists: Callable[[Path], bool] = Path.exists) -> Path | None:
-    """Return the first of `paths` that is not there, or None."""
-    return next((path for path in paths if not exists(path)), None)
 
 
 def _umask() -> int:

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, option
 
 ROOT = Path(__file__).parent.parent
 
@@ -140,10 +142,15 @@ def test_mistyped_flags(argv, expected, capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("argv", "value"), [([], True), (["--x"], True), (["--x", "0"], False), (["--x", "1"], True)])
-def test_add_bool(argv, value):
+@dataclass(frozen=True)
+class Flags:
+    x: bool = option(False, "Whether.")
+
+
+@pytest.mark.parametrize(("argv", "value"), [([], False), (["--x"], True), (["--x", "0"], False), (["--x", "1"], True)])
+def test_flags_that_are_on_or_off(argv, value):
     parser = cli.ArgumentParser()
-    cli.add_bool(parser, "--x", default=True, help="Whether.")
+    add_options(parser, Flags)
     assert parser.parse_args(argv).x is value
 
 
@@ -151,18 +158,10 @@ def test_add_bool(argv, value):
 def test_a_file_after_a_flag_is_not_its_value(argv):
     parser = cli.ArgumentParser()
     parser.add_argument("files", nargs="+")
-    cli.add_bool(parser, "--x", default=False, help="Whether.")
+    add_options(parser, Flags)
     for parse in (parser.parse_args, parser.parse_intermixed_args):
         found = parse(argv)
         assert (found.x, found.files) == (True, ["a.csv"])
-
-
-def test_data_root_has_no_default_of_its_own():
-    """Where the data are is for `kuzushiji.data.paths` to say: flag, environment, data/."""
-    parser = cli.ArgumentParser()
-    cli.add_data_root(parser)
-    assert parser.parse_args([]).data_root is None
-    assert str(parser.parse_args(["--data-root", "books"]).data_root) == "books"
 
 
 def test_importing_prints_nothing_and_loads_nothing_heavy():

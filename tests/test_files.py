@@ -132,14 +132,6 @@ def test_digest_of_a_folder(tmp_path, change, same):
     assert (files.digest_of_folder(tmp_path) == before) is same
 
 
-def test_first_missing(tmp_path):
-    (tmp_path / "a").write_text("")
-    paths = [tmp_path / name for name in "abc"]
-    assert files.first_missing(paths) == tmp_path / "b"
-    assert files.first_missing(paths[:1]) is None
-    assert files.first_missing([]) is None
-
-
 # Full disks: the system's limit on a file's size stops a write in its middle, as a full disk does
 
 LIMIT = 1 << 16
