@@ -14,10 +14,11 @@ TORCH = ("torch", "torchvision", "timm", "albumentations", "ignite")
 HEAVY = (*TORCH, "lightgbm", "xgboost", "matplotlib", "pyarrow.parquet")
 TABLE_PACKAGES = ("kuzushiji.data", "kuzushiji.artifacts", "kuzushiji.viewer", "kuzushiji.report")
 TABLE_MODULES = (
-    "kuzushiji.metric", "kuzushiji.scoring", "kuzushiji.submission", "kuzushiji.reading_order",
+    "kuzushiji.metric", "kuzushiji.scoring", "kuzushiji.submission", "kuzushiji.reading_order", "kuzushiji.layout",
     "kuzushiji.segment.merge", "kuzushiji.segment.fuse",
     "kuzushiji.classify.blend", "kuzushiji.classify.pseudolabel", "kuzushiji.classify.level2_features",
-    "kuzushiji.classify.level2",
+    "kuzushiji.classify.level2", "kuzushiji.classify.knn", "kuzushiji.lm",
+    "kuzushiji.bundle.files", "kuzushiji.predict.reading", "kuzushiji.predict.formats",
     "detection.boxes", "detection.overlap", "detection.matching", "detection.fusion",
 )  # fmt: skip
 
