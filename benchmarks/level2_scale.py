@@ -1,6 +1,5 @@
 """Seconds and memory of the second level at the competition's size, beside the plain way for one fold.
 
-    make_kaggle_scale.py SCALE --test                  # tables of the real size in the reference's format
     python benchmarks/tables.py SCALE                  # writes them as Parquet, among other things
     python benchmarks/level2_scale.py SCALE [--plain]  # kept in benchmarks/results/level2_scale.json
 

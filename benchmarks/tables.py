@@ -1,8 +1,8 @@
 """Seconds and memory of the table stages at the competition's size.
 
-    make_kaggle_scale.py SCALE --test            # tables of the real size in the reference's format
     python benchmarks/tables.py SCALE            # kept in benchmarks/results/tables.json
 
+SCALE is a folder with tables of the real size in the reference's format: `data/`, `_runs/*/detailed.csv.gz`.
 Reads and writes a fold's table in both formats, makes the features of one fold of four kinds of models, blends ten
 tables, chooses pseudolabels from twenty and scores a blend; each as a whole process with its imports. Writes Parquet
 tables beside the text tables of SCALE once, and everything else into SCALE/benchmark.
