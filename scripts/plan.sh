@@ -44,8 +44,11 @@ END
 print_plan() {
   if [ -n "${HOURS:-}" ]; then
     echo "The plan: the whole chain takes about $(awk "BEGIN { printf \"%.0f\", $HOURS * 60 }") minutes on two cores (measured)"
-  else
+  elif [ "${PROFILE:-kaggle}" = kaggle ]; then
     print_reference_hours
+  else
+    echo "The plan: $N_FOLDS folds; the hours of the profile $PROFILE are not measured (those of the reference's recipe:" \
+      "bash run-all.sh kaggle --dry-run)"
   fi
   echo "  disk: about $DISK_GB GB below $RUNS/; free there: $(($(free_kib) / 1048576)) GB"
   echo

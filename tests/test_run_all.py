@@ -118,6 +118,12 @@ def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> No
     assert "about 9 minutes on two cores" in out and "disk: about 2 GB below _runs/demo/" in out
 
 
+def test_a_plan_has_no_hours_of_another_recipe() -> None:
+    out = bash("run-all.sh", "modern", "--dry-run").stdout
+    assert out.startswith("The plan: 5 folds; the hours of the profile modern are not measured")
+    assert "h of GPU" not in out and "disk: about 30 GB below _runs/modern/" in out
+
+
 @pytest.mark.parametrize("arguments", [["tiny"], ["tiny", "--stage", "check"], ["kaggle"]])
 def test_too_little_disk_is_said_before_anything_starts(arguments: list[str], tmp_path: Path) -> None:
     data = competition_data(tmp_path / "data")
