@@ -21,6 +21,7 @@ from kuzushiji.bundle.models import (
     check_same_vocabulary,
 )
 from kuzushiji.bundle.stored import read_classifier, read_detector
+from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2_model import load_model
 from kuzushiji.classify.models import build_model
 from kuzushiji.data.vocabulary import Vocabulary
@@ -82,7 +83,7 @@ def ready_classifier(
     """Return a classifier on its device, in evaluation mode; `opt_level` and `n_tta` as in `load_bundle`."""
     spec: ClassifierSpec = stored.spec
     if n_tta is not None:
-        spec = replace(spec, heights=tuple(round(spec.test_height * (1 + i / 10)) for i in range(n_tta)))
+        spec = replace(spec, heights=heights_of(spec.test_height, n_tta))
     assert stored.vocabulary is not None
     with _Unfilled():
         model = build_model(spec.config, len(stored.vocabulary), pretrained=False)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from detection.faster_rcnn import DetectorConfig
 from kuzushiji.bundle.files import BUNDLE_FILE, FORMAT, LEVEL2, LEVEL2_FILE, ClassifierFile, ModelFiles, params_of
 from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
 from kuzushiji.classify.classifier import read_classifier_state
+from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2_model import load_model
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.data.vocabulary import FILE_NAME as VOCABULARY_FILE
@@ -34,11 +36,17 @@ def read_detector(files: ModelFiles, path: Path) -> Stored:
     """
     if files.description is not None:
         facts = _facts_of(files, path, "detectors")
-        config = {key: tuple(value) if isinstance(value, list) else value for key, value in facts["config"].items()}
-        spec = _built(
-            path, DetectorSpec, name=facts["name"], config=_built(path, DetectorConfig, **config),
-            long_sides=tuple(facts["long_sides"]), opt_level=facts["opt_level"], f1=facts["f1"],
-        )  # fmt: skip
+        with _described(path):
+            config: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in facts["config"].items()
+            }
+            spec = DetectorSpec(
+                name=facts["name"],
+                config=DetectorConfig(**config),
+                long_sides=tuple(facts["long_sides"]),
+                opt_level=facts["opt_level"],
+                f1=facts["f1"],
+            )
         return Stored(spec, None, read_state(path), path)
     stored = read_model(path)
     adopted = stored.adopt_for_inference(SegmentConfig(output_dir=path.parent))
@@ -60,10 +68,9 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
     """
     if files.description is not None:
         facts = _facts_of(files, item.path, "classifiers")
-        values = {**facts, "config": _built(item.path, ModelConfig, **facts["config"])}
-        names = [field.name for field in dataclasses.fields(ClassifierSpec)]
-        spec = _built(item.path, ClassifierSpec, **{name: values[name] for name in names if name in values})
-        spec = dataclasses.replace(spec, heights=tuple(spec.heights))
+        with _described(item.path):
+            values = {**facts, "config": ModelConfig(**facts["config"]), "heights": tuple(facts["heights"])}
+            spec = ClassifierSpec(**{field.name: values[field.name] for field in dataclasses.fields(ClassifierSpec)})
         return Stored(spec, read_vocabulary(files.folder / VOCABULARY_FILE), read_state(item.path), item.path)
     config, vocabulary, test_height, state = read_classifier_state(item.path)
     params = params_of(item.path.parent)
@@ -74,7 +81,7 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
         fold=item.fold,
         config=config,
         test_height=test_height,
-        heights=heights or tuple(round(test_height * (1 + i / 10)) for i in range(n_tta)),
+        heights=heights or heights_of(test_height, n_tta),
         top_k=int(params.get("top_k", 50)),
         opt_level=str(params.get("opt_level", "O0")),
         f1=_f1_of(item.path.parent),
@@ -159,11 +166,14 @@ def _facts_of(files: ModelFiles, path: Path, what: str) -> dict[str, Any]:
     return facts
 
 
-def _built(path: Path, kind: Any, /, **values: Any) -> Any:
+@contextmanager
+def _described(path: Path) -> Iterator[None]:
+    """Turn what fails while a model's description is taken apart into one line."""
     try:
-        return kind(**values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: expected a description of {path.name} in {BUNDLE_FILE}, got {error}") from error
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        expected = f"expected a description of {path.name} in {BUNDLE_FILE}"
+        raise InputError(f"{path}: {expected}, got a damaged one ({error!r})") from error
 
 
 def _f1_of(folder: Path) -> float | None:

@@ -31,6 +31,11 @@ HEAD_FEATURES = ("head_features.parquet", "train_head_features.parquet", "test_h
 """Of the held-out pages, the training pages, the test pages."""
 
 
+def heights_of(test_height: int, n_tta: int) -> tuple[int, ...]:
+    """Return `n_tta` page heights from `test_height` on, each a tenth of it above the one before, pixels."""
+    return tuple(round(test_height * (1 + i / 10)) for i in range(n_tta))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifyConfig:
     """Everything that a run of the networks can be told; see each option's help.
@@ -250,7 +255,7 @@ class ClassifyConfig:
     @property
     def heights(self) -> tuple[int, ...]:
         """Page heights of test-time augmentation, pixels."""
-        return self.tta_heights or tuple(round(self.test_height * (1 + i / 10)) for i in range(self.n_tta))
+        return self.tta_heights or heights_of(self.test_height, self.n_tta)
 
     @property
     def test_boxes_path(self) -> Path:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from kuzushiji import cli
 from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.loading import load_bundle
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main
@@ -212,6 +214,31 @@ def test_missing_file_and_file_elsewhere(light: Path, tmp_path: Path) -> None:
     (out / "bundle.json").write_text(text)
     with pytest.raises(InputError, match="is no name of a file"):
         find_models(out)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("detectors", "config", None),  # None: the key is not there
+        ("detectors", "config", 7),
+        ("detectors", "config", {"body": "resnet18", "no_such": 1}),
+        ("detectors", "long_sides", 640),
+        ("classifiers", "config", None),
+        ("classifiers", "config", {"base": "resnet18", "no_such": 1}),
+        ("classifiers", "heights", None),
+        ("classifiers", "test_height", None),
+    ],
+)
+def test_damaged_description(light: Path, tmp_path: Path, part: str, key: str, value: object) -> None:
+    out = tmp_path / "out"
+    assert main([str(light), str(out)]) == 0
+    description = json.loads((out / "bundle.json").read_text())
+    description[part][0].pop(key)
+    if value is not None:
+        description[part][0][key] = value
+    (out / "bundle.json").write_text(json.dumps(description))
+    with pytest.raises(InputError, match=r"expected a description of .*safetensors in bundle.json, got a"):
+        load_bundle(find_models(out), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("height", [1, 120, 640])
