@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.loader import build_loader
@@ -53,19 +54,8 @@ def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) ->
     )
     cache_mib, held_out_mib = split_memory(config.cache_mib // local_world_size(), evaluates=config.evaluate_every > 0)
     crops = build_crops(config, pages, cache_mib)
-    sampler = EpochSampler(
-        len(crops), config.seed, repeat=config.repeat_train_step, rank=rank(), world=world_size()
-    )  # fmt: skip
-    batch_size = share_of_batch(config.batch_size)
-    loader = build_loader(
-        crops,
-        batch_size,
-        sampler=sampler,
-        collate=collate_crops,
-        workers=config.workers,
-        device=precision.device,
-        drop_last=len(sampler) >= batch_size,
-    )
+    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train_step, rank=rank(), world=world_size())
+    loader = build_batches(config, crops, sampler, precision.device)
     optimizer = build_optimizer(
         model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
     )
@@ -115,6 +105,22 @@ def build_crops(config: SegmentConfig, pages: FoldPages, cache_mib: int) -> Trai
     store = PageStore(images.values(), cache_mib=cache_mib, strips=config.strips, threads=config.workers)
     augment = ColourAugmentation.of(config.color_hue_aug, config.color_sat_aug, config.color_val_aug)
     return TrainCrops(pages.train, images, store, crop_spec(config), augment, config.seed)
+
+
+def build_batches(
+    config: SegmentConfig, crops: TrainCrops, sampler: EpochSampler, device: torch.device
+) -> DataLoader[CropBatch]:
+    """Return the loader of this process's batches; only where there is no whole batch is a smaller one kept."""
+    batch_size = share_of_batch(config.batch_size)
+    return build_loader(
+        crops,
+        batch_size,
+        sampler=sampler,
+        collate=collate_crops,
+        workers=config.workers,
+        device=device,
+        drop_last=len(sampler) >= batch_size,
+    )
 
 
 def crop_spec(config: SegmentConfig) -> CropSpec:
