@@ -159,8 +159,10 @@ def load_model(folder: Path) -> Level2Model:
         InputError: no model there, another format, or a file that was changed.
     """
     facts = read_json(folder / FILE_NAME)
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise InputError(f"{folder / FILE_NAME}: expected a second level of format {FORMAT}, got something else")
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT:
+        got = f"format {found}; level2.sh trains it again" if isinstance(found, int) else "something else"
+        raise InputError(f"{folder / FILE_NAME}: expected a second level of format {FORMAT}, got {got}")
     try:
         for name, digest in facts["files"].items():
             if "/" in name or not (folder / name).is_file() or sha256_of_file(folder / name) != digest:

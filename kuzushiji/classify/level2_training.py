@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.boosters import TRAINERS
-from kuzushiji.classify.boosting import Boosting, Course, Recipe, Rows, Scores, Trees
+from kuzushiji.classify.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2_columns import Source, Table
 from kuzushiji.classify.level2_reading import Reading, fit_readers, joined, one_of_each, read, unread
@@ -115,17 +115,19 @@ def train_across_folds(
     """
     trained = [_train_fold(fold, sources, targets, training) for fold in sources]
     results = []
-    for number, (model, boostings, watched) in enumerate(trained):
-        rounds = {}
-        for kind, boosting in boostings.items():
-            rounds[kind] = rounds_without([others[kind].course.best_rounds for _, others, _ in trained], number)
-            boosting.go_on(rounds[kind])
-        courses = {
-            kind: Course(course.losses, watched.spread(course.best), watched.spread(course.last))
-            for kind, course in ((kind, boosting.course) for kind, boosting in boostings.items())
+    for number, one in enumerate(trained):
+        rounds = {
+            kind: rounds_without([other.boosted[kind].course.best_rounds for other in trained], number)
+            for kind in one.boosted
         }
-        model = replace(model, rounds=rounds)
-        results.append(FoldResult(model, courses, _scores_of(model, watched, {model.fold})))
+        longer = _train_longer(one, rounds, sources, targets, training)
+        trees = {kind: boosted.trees for kind, boosted in (one.boosted | longer).items()}
+        courses = {
+            kind: Course(course.losses, one.watched.spread(course.best), one.watched.spread(course.last))
+            for kind, course in ((kind, boosted.course) for kind, boosted in one.boosted.items())
+        }
+        model = FoldModel(one.fold, one.readers, one.start, trees, rounds)
+        results.append(FoldResult(model, courses, _scores_of(model, one.watched, {one.fold})))
     return results
 
 
@@ -154,16 +156,23 @@ def _scores_of(model: FoldModel, reading: Reading, leave_out: Collection[int]) -
     return {kind: reading.spread(start + scores) for kind, scores in zip(kinds, added, strict=True)}
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What was trained on all folds but one; the rounds to use are still open."""
+
+    fold: int
+    readers: tuple[LinearStart, ...]
+    start: LinearStart | None
+    boosted: dict[str, Boosted]
+    watched: Reading
+
+
 def _train_fold(
     fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
-) -> tuple[FoldModel, dict[str, Boosting], Reading]:
-    """Train on all folds but one, each library until it stops; the rounds to use are still open.
-
-    Returns:
-        The models, their trainings, and the left-out fold as the readers read it.
-    """
+) -> _Trained:
+    """Train on all folds but one, each library until it stops."""
     others = {number: source for number, source in sources.items() if number != fold}
-    leave_out = {number: {fold, number} for number in others}
+    leave_out = _left_out(fold, others)
     readers: tuple[LinearStart, ...] = ()
     readings = {number: unread(source) for number, source in others.items()}
     if training.readings:
@@ -172,11 +181,45 @@ def _train_fold(
     del readings
     start = fit_linear_start(table, target, weight) if training.readings else None
     watched = read(sources[fold], readers, {fold})
+    rows, left_out = _rows(table, target, start, weight), _watched_rows(watched, targets[fold], start, fold)
+    del table
+    return _Trained(fold, readers, start, _boost(fold, rows, left_out, training), watched)
+
+
+def _train_longer(
+    one: _Trained,
+    rounds: Mapping[str, int],
+    sources: Mapping[int, Source],
+    targets: Mapping[int, NDArray[np.bool_]],
+    training: Training,
+) -> dict[str, Boosted]:
+    """Train those libraries again that stopped before `rounds`, whatever the left-out fold says.
+
+    The trees are the same, and more. Trainings that could go on would have to be kept with their rows, those of all
+    folds at the same time.
+    """
+    short = {kind: n for kind, n in rounds.items() if n >= len(one.boosted[kind].course.losses)}
+    if not short:
+        return {}
+    others = {number: source for number, source in sources.items() if number != one.fold}
+    leave_out = _left_out(one.fold, others)
+    readings = {number: read(source, one.readers, leave_out[number]) for number, source in others.items()}
+    table, target, weight = _sampled_rows(readings, targets, leave_out, training)
+    del readings
+    rows = _rows(table, target, one.start, weight)
+    left_out = _watched_rows(one.watched, targets[one.fold], one.start, one.fold)
+    recipes = {kind: replace(training.recipes[kind], rounds=n, patience=0) for kind, n in short.items()}
+    return _boost(one.fold, rows, left_out, replace(training, recipes=recipes))
+
+
+def _left_out(fold: int, others: Collection[int]) -> dict[int, set[int]]:
+    """Return, for each of the other folds, whose truth the language's columns of its boxes must not know."""
+    return {number: {fold, number} for number in others}
+
+
+def _watched_rows(watched: Reading, target: NDArray[np.bool_], start: LinearStart | None, fold: int) -> Rows:
     every = np.ones(len(watched.source.features), np.float32)
-    left_out = _rows(watched.source.table({fold}), watched.target(targets[fold]), start, every)
-    boostings = _boost(fold, _rows(table, target, start, weight), left_out, training)
-    trees = {kind: boosting.trees for kind, boosting in boostings.items()}
-    return FoldModel(fold, readers, start, trees, {}), boostings, watched
+    return _rows(watched.source.table({fold}), watched.target(target), start, every)
 
 
 def _sampled_rows(
@@ -197,7 +240,7 @@ def _sampled_rows(
     return *joined(tables, rights), np.concatenate(weights)
 
 
-def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str, Boosting]:
+def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str, Boosted]:
     """Train both libraries side by side, with a share of the cores each.
 
     What one of them does on a single core then hides behind the other's work.
@@ -208,15 +251,14 @@ def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str
             kind: pool.submit(TRAINERS[kind], rows, watched, replace(recipe, threads=threads), training.seed)
             for kind, recipe in training.recipes.items()
         }
-        boostings = {kind: future.result() for kind, future in running.items()}
-    for kind, boosting in boostings.items():
-        course = boosting.course
+        boosted = {kind: future.result() for kind, future in running.items()}
+    for kind, course in ((kind, one.course) for kind, one in boosted.items()):
         logger.info(
             "fold %d, %s: %s rows, loss %.5f at the start, %.5f after %d rounds, %.5f after %d",
             fold, kind, f"{len(rows.values):,}", course.losses[0], min(course.losses), course.best_rounds,
             course.losses[-1], len(course.losses) - 1,
         )  # fmt: skip
-    return boostings
+    return boosted
 
 
 def _rows(table: Table, target: NDArray[np.bool_], start: LinearStart | None, weight: NDArray[np.float32]) -> Rows:

@@ -9,7 +9,7 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.artifacts import read_characters, read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features, write_features
-from kuzushiji.classify import level2_features
+from kuzushiji.classify import level2_features, level2_training
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2 import main, parse_args
 from kuzushiji.classify.level2_choice import Decision, choose, tuned
@@ -217,6 +217,20 @@ def test_fault_9_rounds_come_from_the_other_folds():
     assert [rounds_without([10, 20, 60], fold) for fold in range(3)] == [40, 35, 15]
 
 
+def test_a_fold_that_stopped_too_early_is_trained_longer(tables, tiny_root, tmp_path, monkeypatch):
+    """The same trees as before, and more: also where the fold's own pages said that it was enough."""
+    words = [*tables, *FAST, "--data-root", str(tiny_root), "--save-model"]
+    assert main([*words, str(tmp_path / "once")]) == 0
+    monkeypatch.setattr(level2_training, "rounds_without", lambda best, left_out: 9)
+    assert main([*words, str(tmp_path / "longer")]) == 0
+    for fold in range(3):
+        once, longer = (read_json(tmp_path / name / f"fold{fold}.xgb.json") for name in ("once", "longer"))
+        before, after = (model["learner"]["gradient_booster"]["model"]["trees"] for model in (once, longer))
+        assert len(before) < 9 == len(after)
+        for few, many in zip(before, after, strict=False):
+            np.testing.assert_allclose(few["split_conditions"], many["split_conditions"], rtol=1e-4)
+
+
 def test_fault_9_rounds_of_a_fold_do_not_depend_on_its_truth(tables, runs, tiny_root, tmp_path):
     """With another truth on fold 0, the rounds used for fold 0 may not change: its models never saw it."""
     shuffled = read_detailed(runs / "fold0-a.parquet")
@@ -379,6 +393,7 @@ def test_bad_input_of_submission(wrong, trained, test_tables, runs, tiny_root, t
 # A file of the model, its new content, and what the message says.
 DAMAGED = [
     ("level2.json", "{}", "expected a second level of format 2, got something else"),
+    ("level2.json", '{"format": 1}', "expected a second level of format 2, got format 1; level2.sh trains it again"),
     ("level2.json", "no json", "expected JSON, got something else"),
     ("level2.json", '{"format": 2, "files": {}}', "expected a second level, got a damaged one"),
     ("level2.json", '{"format": 2, "files": {"../x": ""}}', "expected the file that was saved with level2.json"),
