@@ -55,7 +55,8 @@ class Output:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder}: expected a folder for the results, got a file")
-        filled = self.folder.is_dir() and any(self.folder.iterdir())
+        # Files alone count: a call that could not read its models leaves the empty folder of records.
+        filled = any(path.is_file() for path in self.folder.rglob("*"))
         if filled and not (resume or force):
             raise InputError(f"{self.folder}: exists and is not empty; --resume goes on in it, --force writes into it")
         if filled and not force and not (self.folder / FOLDER).is_dir():

@@ -269,6 +269,7 @@ def test_damaged_model(models: Path, pages: Path, tmp_path: Path, failed: Failed
     (runs / "clf-fold0" / "model_best.pth").write_bytes(b"no weights")
     code, error = failed(runs, tmp_path / "out", pages)
     assert code == 1 and "\n" not in error and "clf-fold0/model_best.pth" in error
+    assert failed(runs, tmp_path / "out", pages) == (code, error)  # the folder is as new as before
 
 
 def test_output_exists(light: Path, pages: Path, tmp_path: Path, failed: Failed) -> None:
