@@ -67,7 +67,9 @@ def require_onnx() -> None:
 
     for name in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
-            raise InputError(f"--onnx 1: expected the package {name}, it is not installed: pip install kuzushiji[onnx]")
+            raise InputError(
+                f"--onnx 1: expected the package {name}, it is not installed: pip install onnx onnxruntime"
+            )
 
 
 def export_detector(detector: Detector, path: Path) -> Comparison:

@@ -137,7 +137,7 @@ def test_onnx_without_its_packages(
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find_spec(name))
     code, error = failed(light, tmp_path / "out", "--onnx")
-    expected = "error: --onnx 1: expected the package onnxruntime, it is not installed: pip install kuzushiji[onnx]"
+    expected = "error: --onnx 1: expected the package onnxruntime, it is not installed: pip install onnx onnxruntime"
     assert (code, error) == (1, expected)
 
 
