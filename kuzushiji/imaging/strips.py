@@ -69,7 +69,7 @@ class PageStrips:
         """Return a part of the page; the window lies within it and has some area.
 
         Raises:
-            StripsLostError: the file cannot be read.
+            StripsLostError: the file cannot be read, or was cut off since.
         """
         picture = np.empty((window.height, window.width, 3), np.uint8)
         first = max(window.y0 // BLOCK - 1, 0)
@@ -91,7 +91,10 @@ class PageStrips:
         """Return the rows of blocks from `first` to before `last` of a strip."""
         offsets = self.offsets[strip, first : last + 1]
         file.seek(int(offsets[0]))
-        scan = np.frombuffer(file.read(int(offsets[-1] - offsets[0])), np.uint8).copy()
+        content = file.read(int(offsets[-1] - offsets[0]))
+        if len(content) != offsets[-1] - offsets[0]:
+            raise OSError("it is cut off")
+        scan = np.frombuffer(content, np.uint8).copy()
         # A row ends with a marker of two bytes; decoders want them to be numbered from 0.
         markers = offsets[1:] - offsets[0] - 1
         scan[markers] = _RST0 + np.arange(len(markers)) % 8
@@ -99,8 +102,8 @@ class PageStrips:
         head, header = self.heads[strip]
         height = min(last * BLOCK, self.height) - first * BLOCK
         at = self.heights_at[strip]
-        content = b"".join((head[:at], height.to_bytes(2, "big"), head[at + 2 :], scan.tobytes()))
-        return decode_with_header(content, replace(header, height=height), self.path)
+        jpeg = b"".join((head[:at], height.to_bytes(2, "big"), head[at + 2 :], scan.tobytes()))
+        return decode_with_header(jpeg, replace(header, height=height), self.path)
 
 
 def open_strips(path: Path, source: Path) -> PageStrips | None:

@@ -1,6 +1,7 @@
 """A window read from strips is the window of the decoded page, bit for bit."""
 
 import json
+import os
 import zlib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from kuzushiji.data.pages import read_page
-from kuzushiji.imaging.strips import open_strips, write_strips
+from kuzushiji.imaging.strips import StripsLostError, open_strips, write_strips
 from kuzushiji.imaging.window import Window
 
 
@@ -101,6 +102,17 @@ def test_a_page_that_cannot_be_cut_is_left_as_it_is(tmp_path: Path) -> None:
         strips = open_strips(path, source)
         assert strips is not None
         np.testing.assert_array_equal(strips.read(Window(0, 0, 30, 40)), read_page(source))
+
+
+@pytest.mark.parametrize("size", [0, 100, None])  # None: one byte less
+def test_a_file_that_is_cut_off_later_is_lost(size: int | None, tmp_path: Path) -> None:
+    source, path = page_file(tmp_path, 60, 40), tmp_path / "page.strips"
+    assert write_strips(path, source)
+    strips = open_strips(path, source)
+    assert strips is not None
+    os.truncate(path, path.stat().st_size - 1 if size is None else size)
+    with pytest.raises(StripsLostError, match=r"page\.strips: it is cut off"):
+        strips.read(Window(0, 0, 60, 40))
 
 
 @pytest.mark.parametrize("content", [b"", b"kuzushiji", bytes(100), b"\xff" * 100, b"{}" * 50])
