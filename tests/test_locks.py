@@ -141,8 +141,8 @@ set -eu
 PYTHON=$1 RUNS=$2
 source scripts/lock.sh
 lock_run "$3" "run-all.sh demo"
-echo held
 sleep 60 &
+echo held
 wait
 """
 ROOT = Path(__file__).parent.parent
