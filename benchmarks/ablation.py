@@ -13,7 +13,8 @@ them, in one respect differently: number format, averaged weights, shifted boxes
   bfloat16) against the reference's (SGD, float32). A step in float32 takes twice as long (benchmarks/train_step.py), so
   that has half the epochs: the processor seconds of both are printed.
 
-Prints JSON (kept in benchmarks/results/ablation.json): for each variant F1 of each seed, and processor seconds.
+Prints JSON (for benchmarks/results/ablation.json; none is kept yet): for each variant F1 of each seed, and processor
+seconds.
 """
 
 import argparse
