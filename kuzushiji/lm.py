@@ -42,7 +42,10 @@ class Config:
         None, "Detailed table whose best classes are the neighbours, such as oof.parquet of a trained level 2; else "
         "the blend of the features.", metavar="DETAILED",
     )  # fmt: skip
-    n_folds: int = option(5, "Folds, by book; the truth of a page's own fold is not used.", type=cli.positive_int)
+    n_folds: int | None = option(
+        None, "Folds, by book; the truth of a page's own fold is not used. Without it those of the classifiers whose "
+        "tables the features are of.", type=cli.positive_int,
+    )  # fmt: skip
     name: str = option("lm", "What the columns' names begin with.")
     force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
     data_root: Path | None = option(
@@ -66,7 +69,7 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the command line's config."""
     parser = get_parser()
     config = config_from(parser.parse_args(argv), Config)
-    if config.n_folds < 2:
+    if config.n_folds is not None and config.n_folds < 2:
         parser.error(f"expected --n-folds of at least 2, got {config.n_folds}")
     return config
 
@@ -87,10 +90,9 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     from kuzushiji.record import StageRecord
 
     check_name(config.output)
+    n_folds = n_folds_of(config)
     inputs = [config.features, root.train_csv, *([config.read_as] if config.read_as else [])]
-    record = StageRecord(
-        config.output.with_name(f"{config.output.name}.record.json"), STAGE, parameters(config), inputs, [config.output]
-    )
+    record = StageRecord.of_file(config.output, STAGE, {**parameters(config), "n_folds": n_folds}, inputs)
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
@@ -100,12 +102,11 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     from kuzushiji.classify.ngrams import ORDER, count_all, perplexities, texts_of_folds
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
-    from kuzushiji.files import sha256_of_file
 
     features = read_features(config.features)
     truth = read_page_labels(root.train_csv)
-    folds = fold_of_pages(truth.image_ids, config.n_folds)
-    texts = texts_of_folds(truth, folds, config.n_folds, features.vocabulary)
+    folds = fold_of_pages(truth.image_ids, n_folds)
+    texts = texts_of_folds(truth, folds, n_folds, features.vocabulary)
     language = count_all(texts, len(features.vocabulary))
     told = [perplexities(language, text, {fold}) for fold, text in enumerate(texts)]
     print(f"perplexity of a fold's text given the others', by characters counted together (1 to {ORDER})")
@@ -113,13 +114,33 @@ def make_columns(config: Config, root: "DataRoot") -> int:
         print(f"fold {fold}  " + "  ".join(f"{value:8.1f}" for value in values))
     fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))
     columns = columns_of(features, classes_read(config, features, root), language, fold_of_page)
-    extra = Extra(
-        {f"{config.name}_{name}": values for name, values in columns.items()}, sha256_of_file(config.features)
-    )
     with record.output_path(config.output, force=config.force) as temporary:
-        write_extra(temporary, extra)
+        write_extra(temporary, Extra.of(config.features, config.name, columns))
     record.finish(perplexity=[list(values) for values in told])
     return 0
+
+
+def n_folds_of(config: Config) -> int:
+    """Return the number of folds: that of the classifiers whose tables the features are of, where it is known.
+
+    Raises:
+        InputError: it is not known and not given, or given as another, with which a page's own truth would count.
+    """
+    from kuzushiji.artifacts.features import read_groups
+    from kuzushiji.files import read_json
+
+    found = {} if config.n_folds is None else {config.n_folds: "--n-folds"}
+    for table in (Path(name) for group in read_groups(config.features) for name in group):
+        params = table.with_name("params.json")
+        told = read_json(params) if params.is_file() else None
+        if isinstance(told, dict) and isinstance(told.get("n_folds"), int):
+            found.setdefault(told["n_folds"], str(params))
+    if not found:
+        raise InputError(f"{config.features}: expected --n-folds, no params.json beside the classifiers' tables has it")
+    (n_folds, first), *others = found.items()
+    for number, place in others:
+        raise InputError(f"{place}: expected {n_folds} folds as of {first}, got {number}")
+    return n_folds
 
 
 def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDArray[np.int32]":

@@ -60,6 +60,18 @@ class StageRecord:
     outputs: Iterable[Path]
     _started: float = field(default_factory=time.monotonic, init=False)
 
+    @classmethod
+    def of_file(
+        cls,
+        output: Path,
+        stage: str,
+        parameters: Mapping[str, Any],
+        inputs: Iterable[Path],
+        outputs: Iterable[Path] = (),
+    ) -> "StageRecord":
+        """Return the record, kept beside `output`, of a stage that writes this file and the others of `outputs`."""
+        return cls(output.with_name(f"{output.name}.record.json"), stage, parameters, inputs, [output, *outputs])
+
     def needs_run(self, *, force: bool = False) -> bool:
         """Return whether the stage has to run, and say why it does where it ran before.
 

@@ -125,6 +125,32 @@ def test_columns_of_the_second_level(runs, tiny_root, tmp_path, capsys, caplog):
     assert len(read_page_points(tmp_path / "s.csv").points) > 10
 
 
+def features_of_runs(runs, tmp_path, *n_folds):
+    """The first fold's features, as of classifiers in folders of their own that were trained with so many folds."""
+    groups = []
+    for number in n_folds:
+        folder = tmp_path / f"clf-of-{number}"
+        folder.mkdir(exist_ok=True)
+        (folder / "params.json").write_text(json.dumps({"n_folds": number}))
+        (folder / "detailed.parquet").write_bytes((runs / "fold0-a.parquet").read_bytes())
+        groups.append([str(folder / "detailed.parquet")])
+    features = str(tmp_path / f"features-of-{len(n_folds)}.parquet")
+    assert level2_features.main([json.dumps(groups), features, "--top-k", "2"]) == 0
+    return features
+
+
+def test_folds_are_those_of_the_run(runs, tiny_root, tmp_path):
+    features, root = features_of_runs(runs, tmp_path, 3), ["--data-root", str(tiny_root)]
+    columns = []
+    for name, words in (("run", []), ("given", ["--n-folds", "3"])):
+        assert main([features, str(tmp_path / f"{name}.parquet"), *root, *words]) == 0
+        columns.append(read_extra(tmp_path / f"{name}.parquet").columns)
+        record = json.loads((tmp_path / f"{name}.parquet.record.json").read_text())
+        assert record["parameters"]["n_folds"] == 3
+    for name, values in columns[0].items():
+        np.testing.assert_array_equal(values, columns[1][name])
+
+
 def test_bad_input(runs, tiny_root, tmp_path, capsys):
     root = ["--data-root", str(tiny_root), "--n-folds", "3"]
     features, out = str(runs / "features0.parquet"), str(tmp_path / "lm.parquet")
@@ -135,6 +161,7 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
     write_extra(tmp_path / "else.parquet", Extra({"a": np.zeros(3, np.float32)}, "another"))
     n = len(read_features(runs / "features0.parquet").candidates)
     write_extra(tmp_path / "a.parquet", Extra({"a": np.zeros(n, np.float32)}, short.features))
+    of_a_run, of_two_runs = features_of_runs(runs, tmp_path, 3), features_of_runs(runs, tmp_path, 3, 4)
     second = [str(runs / f"fold{k}-a.parquet") for k in range(3)] + [
         str(runs / f"features{k}.parquet") for k in range(3)
     ]
@@ -143,6 +170,9 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         (main, [features, out, "--data-root", str(tiny_root), "--n-folds", "1"], 2, "--n-folds of at least 2, got 1"),
         (main, [features, str(tmp_path / "lm.csv"), *root], 1, "expected a name that ends in .parquet"),
         (main, [features, out, *root[:3], "40"], 1, "books for 40 folds"),
+        (main, [features, out, *root[:2]], 1, "expected --n-folds, no params.json beside the classifiers' tables"),
+        (main, [of_a_run, out, *root[:2], "--n-folds", "4"], 1, "params.json: expected 4 folds as of --n-folds, got 3"),
+        (main, [of_two_runs, out, *root[:2]], 1, "params.json, got 4"),
         (main, [str(tmp_path / "other.parquet"), out, *root], 1, "expected a table of kind level2_features"),
         (main, [features, out, *root, "--read-as", str(tmp_path / "other.parquet")], 1, "expected the vocabulary of"),
         (main, [features, out, *root, "--read-as", str(runs / "fold1-a.parquet")], 1, "expected a box as in"),

@@ -3,6 +3,7 @@
 Parquet with a row a candidate, in the order of the features; its metadata names the features by their digest.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.errors import InputError
-from kuzushiji.files import atomic_path
+from kuzushiji.files import atomic_path, sha256_of_file
 
 KIND = "level2_extra"
 
@@ -26,6 +27,11 @@ class Extra:
 
     columns: dict[str, NDArray[np.float32]]
     features: str
+
+    @classmethod
+    def of(cls, features: Path, prefix: str, columns: Mapping[str, NDArray[np.float32]]) -> "Extra":
+        """Return columns of the candidates of the features in a file, named `prefix` and `_` before their name."""
+        return cls({f"{prefix}_{name}": values for name, values in columns.items()}, sha256_of_file(features))
 
 
 def write_extra(path: Path, extra: Extra) -> None:

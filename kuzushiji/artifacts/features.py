@@ -236,6 +236,20 @@ def read_features(path: Path) -> Features:
     return features
 
 
+def read_groups(path: Path) -> tuple[tuple[str, ...], ...]:
+    """Return the files of each group of models that features are of, without reading the features.
+
+    Raises:
+        InputError: no such file or another kind of table.
+    """
+    from kuzushiji.artifacts.parquet import read_facts
+
+    groups = read_facts(path, KIND).get("groups")
+    if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
+        raise InputError(f"{path}: expected a table of {KIND}, got a damaged one: no groups of tables")
+    return tuple(tuple(map(str, group)) for group in groups)
+
+
 def check_name(path: Path) -> None:
     """Check that features can be written under this name.
 

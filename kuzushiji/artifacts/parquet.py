@@ -43,15 +43,20 @@ def read_table(path: Path, kind: str, **options: Any) -> tuple[pa.Table, dict[st
         table = pq.read_table(path, page_checksum_verification=True, **options)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
-    meta = metadata_of(table.schema)
-    if meta.get("kind") != kind or meta.get("format") != FORMAT:
-        ours = f"kind {meta.get('kind')}, format {meta.get('format')}"
-        got = ours if meta else "a Parquet file of another program"
-        raise InputError(f"{path}: expected a table of kind {kind}, format {FORMAT}, got {got}")
+    meta = _checked(path, metadata_of(table.schema), kind)
     text, digest = table.schema.metadata[_METADATA], table.schema.metadata.get(_SUM)
     if digest is not None and digest != hashlib.sha256(text).hexdigest().encode():
         raise InputError(f"{path}: expected a table of kind {kind}, got a damaged one: the sum of its facts is another")
     return table, meta
+
+
+def read_facts(path: Path, kind: str) -> dict[str, Any]:
+    """Return the metadata of the table in `path`, of which nothing else is read.
+
+    Raises:
+        InputError: not Parquet, or no table of this kind and format.
+    """
+    return _checked(path, _facts(path), kind)
 
 
 def kind_of(path: Path) -> str:
@@ -60,10 +65,7 @@ def kind_of(path: Path) -> str:
     Raises:
         InputError: no such file or not Parquet.
     """
-    try:
-        return str(metadata_of(pq.read_schema(path)).get("kind", ""))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+    return str(_facts(path).get("kind", ""))
 
 
 def metadata_of(schema: pa.Schema) -> dict[str, Any]:
@@ -101,6 +103,21 @@ def rows(column: pa.ChunkedArray, k: int) -> NDArray[Any]:
         raise ValueError(f"row {row} has {offsets[row + 1] - offsets[row]} values instead of {k}")
     by_row: NDArray[Any] = values.reshape(-1, k)
     return by_row
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        return metadata_of(pq.read_schema(path))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _checked(path: Path, meta: dict[str, Any], kind: str) -> dict[str, Any]:
+    if meta.get("kind") != kind or meta.get("format") != FORMAT:
+        ours = f"kind {meta.get('kind')}, format {meta.get('format')}"
+        got = ours if meta else "a Parquet file of another program"
+        raise InputError(f"{path}: expected a table of kind {kind}, format {FORMAT}, got {got}")
+    return meta
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -118,9 +118,7 @@ def run(config: Config) -> int:
         return 0
     inputs = table_inputs(config.paths, root)
     inputs += [root.sample_submission_csv] if root and config.output else []
-    record = StageRecord(
-        outputs[0].with_name(f"{outputs[0].name}.record.json"), STAGE, parameters(config), inputs, outputs
-    )
+    record = StageRecord.of_file(outputs[0], STAGE, parameters(config), inputs, outputs[1:])
     if not record.needs_run(force=config.force or config.score):
         logger.info("%s: already done, skipped", outputs[0])
         return 0

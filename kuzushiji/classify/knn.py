@@ -82,13 +82,8 @@ def make_columns(config: Config) -> int:
     from kuzushiji.record import StageRecord
 
     check_name(config.output)
-    record = StageRecord(
-        config.output.with_name(f"{config.output.name}.record.json"),
-        STAGE,
-        parameters(config),
-        [config.features, config.queries, config.gallery],
-        [config.output],
-    )
+    inputs = [config.features, config.queries, config.gallery]
+    record = StageRecord.of_file(config.output, STAGE, parameters(config), inputs)
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
@@ -98,18 +93,14 @@ def make_columns(config: Config) -> int:
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.artifacts.head_features import read_head_features
     from kuzushiji.classify.neighbours import Gallery, columns_of
-    from kuzushiji.files import sha256_of_file
 
     features = read_features(config.features)
     queries, gallery = read_head_features(config.queries), read_head_features(config.gallery)
     values = queries.vectors[check_fit(features, queries, gallery, config)]
     known = Gallery.of(gallery.vectors, gallery.vocabulary.encode(gallery.boxes["true"], str(config.gallery)))
     columns, nearest = columns_of(values, known, features, config.neighbours, config.block)
-    extra = Extra(
-        {f"{config.name}_{name}": column for name, column in columns.items()}, sha256_of_file(config.features)
-    )
     with record.output_path(config.output, force=config.force) as temporary:
-        write_extra(temporary, extra)
+        write_extra(temporary, Extra.of(config.features, config.name, columns))
     truth = features.vocabulary.encode(features.boxes["true"], str(config.features))
     of_characters = truth != features.vocabulary.seg_fp
     right = float((nearest == truth)[of_characters].mean()) if of_characters.any() else float("nan")

@@ -87,13 +87,7 @@ def make_features(config: Config) -> int:
 
     check_name(config.output)
     root = data_root_of(config.paths, config.data_root)
-    record = StageRecord(
-        config.output.with_name(f"{config.output.name}.record.json"),
-        STAGE,
-        parameters(config),
-        table_inputs(config.paths, root),
-        [config.output],
-    )
+    record = StageRecord.of_file(config.output, STAGE, parameters(config), table_inputs(config.paths, root))
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0

@@ -93,13 +93,7 @@ def choose_confident(config: Config) -> int:
     from kuzushiji.record import StageRecord
 
     root = data_root_of(config.detailed, config.data_root)
-    record = StageRecord(
-        config.output.with_name(f"{config.output.name}.record.json"),
-        STAGE,
-        parameters(config),
-        table_inputs(config.detailed, root),
-        [config.output],
-    )
+    record = StageRecord.of_file(config.output, STAGE, parameters(config), table_inputs(config.detailed, root))
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0

@@ -88,13 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fuse(config: FuseConfig) -> int:
     """Write the table, unless that is done; return the exit code."""
-    record = StageRecord(
-        path=config.output.with_name(f"{config.output.name}.record.json"),
-        stage="segment.fuse",
-        parameters=parameters(config),
-        inputs=config.paths,
-        outputs=(config.output,),
-    )
+    record = StageRecord.of_file(config.output, "segment.fuse", parameters(config), config.paths)
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.terminal import print_result
 
@@ -60,13 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def merge(config: MergeConfig, data: DataRoot) -> int:
     """Write the table, unless that is done; return the exit code."""
-    record = StageRecord(
-        path=config.output.with_name(f"{config.output.name}.record.json"),
-        stage="segment.merge",
-        parameters={"allow_missing": config.allow_missing},
-        inputs=(*config.tables, data.train_csv),
-        outputs=(config.output,),
-    )
+    record = StageRecord.of_file(config.output, "segment.merge", parameters(config), [*config.tables, data.train_csv])
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
