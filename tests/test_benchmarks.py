@@ -67,6 +67,50 @@ def test_the_ablation_trains_what_is_missing(
     assert not commands
 
 
+def finished(folder: Path, params: dict[str, object], seconds: float, test_seconds: float) -> None:
+    """The records of a model that was trained on two pages, held out two and read four test pages."""
+    records = {
+        "train": {"seconds": seconds, "facts": {"metrics": {"seconds": 6.0}} if "n_tta" in params else {}},
+        "oof": {"facts": {"pages": 2, "seconds": 3.0}},
+        "test": {"facts": {"pages": 4, "seconds": test_seconds}},
+    }
+    folder.mkdir()
+    (folder / "params.json").write_text(json.dumps(params))
+    for name, record in records.items():
+        (folder / f"record-{name}.json").write_text(json.dumps(record))
+
+
+def test_page_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: two folds, two pages in each."""
+    script = load(monkeypatch, "page_costs")
+    for fold in range(2):
+        finished(tmp_path / f"segment-fold{fold}", {"epochs": 3, "repeat_train_step": 2}, 12.0, 1.0)
+        classifier = {"epochs": 1, "repeat_train": 1, "n_tta": 2, "tta_heights": [], "head_start_epochs": 5}
+        finished(tmp_path / f"clf-fold{fold}", classifier, 10.0, 4.0)
+        labelled = {**classifier, "head_start_epochs": 0, "pseudolabels_oversample": 2}
+        finished(tmp_path / f"clf-fold{fold}-b-pseudo", labelled, 10.0, 4.0)
+    (tmp_path / "pseudolabels.csv.gz.record.json").write_text(json.dumps({"facts": {"pages": 4}}))
+    (tmp_path / "times.txt").write_text("segment 20 30 2 1048576\nlevel2 3 4.5 0.3 524288\n")
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path), "--times", str(tmp_path / "times.txt")])
+    script.main()
+    told = json.loads(capsys.readouterr().out)
+    assert told["pages"] == {"training": 4, "test": 4}
+    level2 = {"processor_seconds": 4.8, "peak_gb": 0.5, "processor_seconds_per_page": 0.6}
+    assert told["stages"]["level2"] == {"seconds": 3.0, **level2, "competition_processor_hours": 1.34}
+    segment, classify = told["networks"]["segment"], told["networks"]["classify"]
+    # 32 processor seconds for 32 seconds of both folds: 24 of training, 6 and 2 of prediction.
+    assert segment["training"] == {
+        "passes": 24, "seconds": 24.0, "per_page": {"seconds": 1.0, "processor_seconds": 1.0},
+        "competition": {"passes": 5 * 45 * 2 * 3881 * 4 // 5, "hours": 388.1, "processor_hours": 388.1},
+    }  # fmt: skip
+    assert segment["test pages"]["competition"]["passes"] == 5 * 4150
+    assert classify["head start"] == {"passes": 4, "seconds": 8.0, "per_page": {"seconds": 2.0}}
+    assert classify["held-out pages"]["per_page"] == {"seconds": 0.75}  # two pages at two heights in each fold
+    pseudo = told["networks"]["pseudo"]["training"]
+    assert pseudo["passes"] == 2 * (2 + 2 * 4)
+    assert pseudo["competition"]["passes"] == 5 * 50 * 4 * (3881 * 0.8 + 4150)
+
+
 def gpu(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "benchmarks/gpu.sh", *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
