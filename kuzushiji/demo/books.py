@@ -9,8 +9,8 @@ import numpy as np
 
 from kuzushiji.demo.frame import FrameStyle, draw_frame_style
 from kuzushiji.demo.hand import Hand, draw_hand
-from kuzushiji.demo.layout import TextStyle, draw_text_style
 from kuzushiji.demo.paper import PaperStyle, draw_paper_style
+from kuzushiji.demo.typesetting import TextStyle, draw_text_style
 
 _BOOK, _PLAN = 1, 2  # what a seed is used for
 _FIRST_ID = 100_000_001

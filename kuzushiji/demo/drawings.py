@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.demo.hand import make_glyph
-from kuzushiji.demo.layout import Area, Placed
 from kuzushiji.demo.strokes import strokes_of
+from kuzushiji.demo.typesetting import Area, Placed
 
 Floats = NDArray[np.floating[Any]]
 

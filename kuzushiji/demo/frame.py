@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kuzushiji.demo.hand import FloatArray, make_glyph
-from kuzushiji.demo.layout import Area, Placed
+from kuzushiji.demo.typesetting import Area, Placed
 
 _SPINE_PLACES = (0.05, 0.16, 0.3, 0.45, 0.62, 0.78, 0.92)  # of the height of the text
 _TURN = 0.006  # radians, standard deviation

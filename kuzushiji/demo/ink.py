@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kuzushiji.demo.brush import coverage
 from kuzushiji.demo.frame import Bend
 from kuzushiji.demo.hand import make_glyph
-from kuzushiji.demo.layout import Placed
+from kuzushiji.demo.typesetting import Placed
 
 _INKED = 96  # of 255: from here on a pixel belongs to the character
 _DRY_START, _DRY_SLOPE, _DRY_REST = 1.6, 2.2, 0.12

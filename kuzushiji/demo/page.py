@@ -11,9 +11,9 @@ from kuzushiji.demo.books import Book, PagePlan, book_of
 from kuzushiji.demo.drawings import draw_picture, draw_seal
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
 from kuzushiji.demo.ink import Ink
-from kuzushiji.demo.layout import Area, Placed, TextSetter
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
 from kuzushiji.demo.text import Paragraph, paragraphs_from, spell
+from kuzushiji.demo.typesetting import Area, Placed, TextSetter
 from kuzushiji.demo.vocabulary import Characters
 
 _PRINT_MOTTLE = 0.5  # a block print is never quite even

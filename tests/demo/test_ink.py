@@ -5,7 +5,7 @@ from kuzushiji.demo.brush import coverage
 from kuzushiji.demo.frame import Bend
 from kuzushiji.demo.hand import draw_hand, make_glyph, write_character
 from kuzushiji.demo.ink import Ink
-from kuzushiji.demo.layout import Placed
+from kuzushiji.demo.typesetting import Placed
 from kuzushiji.demo.variants import Shape
 
 FLAT = Bend(0.0, 0.0, (50, 50), 100.0, 100.0)

@@ -1,4 +1,4 @@
-"""Where the characters of a page stand: columns from right to left, headings, poems, furigana."""
+"""A text set on a page: columns from right to left, headings, poems, furigana, and where each character stands."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
