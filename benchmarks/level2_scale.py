@@ -1,7 +1,7 @@
 """Seconds and memory of the second level at the competition's size, beside the plain way for one fold.
 
-    python benchmarks/tables.py SCALE                  # writes them as Parquet, among other things
-    python benchmarks/level2_scale.py SCALE [--plain]  # kept in benchmarks/results/level2_scale.json
+    PYTHONPATH=. python benchmarks/tables.py SCALE                  # writes them as Parquet, among other things
+    PYTHONPATH=. python benchmarks/level2_scale.py SCALE [--plain]  # kept in benchmarks/results/level2_scale.json
 
 Measures the features of five folds and of the test pages, training both libraries across the folds (and where its time
 goes, in processor seconds), and the test pages' submission: what level2.sh does. With --plain, fold 0 is also trained
@@ -12,7 +12,6 @@ rows, the mean over all candidates of all boxes of fold 0, which is what the pla
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from measure import ROOT, machine, measured
+from measure import machine, measured
 
 KINDS = ("", "-wsl8d-mt256-frozen", "-wsl8d-mt256-frozen-pseudo", "-wsl8d-mt256-frozen-pseudo-ft")
 FOLDS = range(5)
@@ -192,7 +191,6 @@ def main() -> None:
         "--only-plain", action="store_true", help="only that: its own process, so that memory is its own"
     )
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
     out: Path = args.scale / "benchmark"
     if args.only_plain:
         (out / "plain.json").write_text(json.dumps(plain(out)))

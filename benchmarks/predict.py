@@ -1,7 +1,7 @@
 """What reading a new page costs: seconds by stage for a page of 2400 x 3900, and memory over many pages.
 
     bash run-all.sh demo
-    python benchmarks/predict.py _runs/demo [--pages 100] [--threads 2]   # kept in benchmarks/results/predict.json
+    PYTHONPATH=. python benchmarks/predict.py _runs/demo [--pages 100]   # kept in benchmarks/results/predict.json
 
 The pages are the run's own test pages, scaled to 2400 x 3900 and stored as JPEG. Memory is what the process has after
 each page; it is flat where the last fifth of the pages needs no more than the second.
@@ -10,7 +10,6 @@ each page; it is flat where the last fifth of the pages needs no more than the s
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,9 +17,6 @@ from typing import Any
 
 import cv2
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from measure import machine
 
 from kuzushiji.bundle.files import find_models

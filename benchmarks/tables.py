@@ -1,6 +1,6 @@
 """Seconds and memory of the table stages at the competition's size.
 
-    python benchmarks/tables.py SCALE            # kept in benchmarks/results/tables.json
+    PYTHONPATH=. python benchmarks/tables.py SCALE   # kept in benchmarks/results/tables.json
 
 SCALE is a folder with tables of the real size in the reference's format: `data/`, `_runs/*/detailed.csv.gz`.
 Reads and writes a fold's table in both formats, makes the features of one fold of four kinds of models, blends ten

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.classify.boosting import Boosted, Recipe, Rows, Scores, Trees, gradients_of, watch
+from kuzushiji.classify.level2_names import LIGHTGBM, XGBOOST
 from kuzushiji.errors import InputError
-
-LIGHTGBM, XGBOOST = "lightgbm", "xgboost"
 
 
 class LightGBMTrees:
@@ -82,9 +81,11 @@ def train_lightgbm(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> Boos
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": recipe.threads,
-        **recipe.extra,
     }
-    train = lgb.Dataset(rows.values, init_score=rows.start, feature_name=list(rows.names), params=parameters)
+    train = lgb.Dataset(
+        rows.values, init_score=rows.start, feature_name=list(rows.names), params=parameters,
+        categorical_feature=[rows.names.index(name) for name in recipe.categorical],
+    )  # fmt: skip
     valid = lgb.Dataset(watched.values, init_score=watched.start, reference=train, params=parameters)
     booster = lgb.Booster(parameters, train)
     booster.add_valid(valid, "watched")
@@ -119,11 +120,13 @@ def train_xgboost(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> Boost
         "verbosity": 0,
         "nthread": recipe.threads,
         "seed": seed,
-        **recipe.extra,
     }
-    names = list(rows.names)
-    train = xgb.QuantileDMatrix(rows.values, base_margin=rows.start, feature_names=names)
-    valid = xgb.QuantileDMatrix(watched.values, base_margin=watched.start, feature_names=names, ref=train)
+    columns: dict[str, Any] = {"feature_names": list(rows.names)}
+    if recipe.categorical:
+        types = ["c" if name in recipe.categorical else "float" for name in rows.names]
+        columns |= {"feature_types": types, "enable_categorical": True}
+    train = xgb.QuantileDMatrix(rows.values, base_margin=rows.start, **columns)
+    valid = xgb.QuantileDMatrix(watched.values, base_margin=watched.start, **columns, ref=train)
     booster = xgb.Booster(parameters, [train, valid])
     gradients = gradients_of(rows.without_values(), recipe)
     done = itertools.count()

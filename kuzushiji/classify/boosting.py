@@ -1,17 +1,18 @@
 """Boosting on the candidates of boxes: rows, objectives, and when to stop. The libraries are in `boosters`."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kuzushiji.classify.level2_names import BINARY, RANKING, SOFTMAX
 from kuzushiji.classify.segments import group_sum, log_loss, softmax
 
-SOFTMAX, RANKING, BINARY = "softmax", "ranking", "binary"
-OBJECTIVES = (SOFTMAX, RANKING, BINARY)
+REFERENCE_POSITIVE_WEIGHT = 1.2
+"""Of the target's row, for `binary`: the reference's `scale_pos_weight` of LightGBM. Its XGBoost has none."""
 
 _SMALLEST_HESSIAN = 1e-6
 
@@ -67,7 +68,8 @@ class Recipe:
         learning_rate: Shrinkage of each tree.
         threads: Of the library; 0 for its default, all cores.
         positive_weight: Of the target's row, for `binary`.
-        extra: Further parameters of the library.
+        categorical: Names of columns whose numbers are names, such as classes: whole numbers from 0 on, or NaN. The
+            library splits them by sets of values.
     """
 
     objective: str
@@ -76,7 +78,7 @@ class Recipe:
     learning_rate: float
     positive_weight: float = 1.0
     threads: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    categorical: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji import cli
+from kuzushiji.classify.level2_names import EXTENDED, FEATURE_SETS, OBJECTIVES, SOFTMAX
 from kuzushiji.options import option
 
 AUTO = math.inf
@@ -65,11 +66,11 @@ class Config:
         0.0, "Characters less probable than that are left out; auto finds the best on out-of-fold pages.",
         type=number_or_auto, group="training",
     )  # fmt: skip
-    features: str = option("extended", "Columns.", choices=("extended", "reference"), group="training")
+    features: str = option(EXTENDED, "Columns.", choices=FEATURE_SETS, group="training")
     objective: str = option(
-        "softmax", "softmax: the candidates of a box compete; ranking: the right one beats each of the others; binary: "
+        SOFTMAX, "softmax: the candidates of a box compete; ranking: the right one beats each of the others; binary: "
         "each for itself, as in the reference.",
-        choices=("softmax", "ranking", "binary"), group="training",
+        choices=OBJECTIVES, group="training",
     )  # fmt: skip
     max_rows: int = option(
         800_000, "Rows to train each fold's models on, about; of the boxes that the blend is sure of, some "

@@ -161,7 +161,8 @@ def load_model(folder: Path) -> Level2Model:
     facts = read_json(folder / FILE_NAME)
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:
-        got = f"format {found}; level2.sh trains it again" if isinstance(found, int) else "something else"
+        way_out = "level2.sh trains it again; predict and export do without it by --level2 0"
+        got = f"format {found}; {way_out}" if isinstance(found, int) else "something else"
         raise InputError(f"{folder / FILE_NAME}: expected a second level of format {FORMAT}, got {got}")
     try:
         for name, digest in facts["files"].items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji.classify.level2_config import AUTO, Config
+from kuzushiji.classify.level2_names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
 from kuzushiji.terminal import print_result
@@ -42,7 +43,7 @@ def train(config: Config, root: "DataRoot") -> None:
 
     record = None
     if config.save_model:
-        language = config.features != "reference"
+        language = config.features != REFERENCE
         files = model_files(config.save_model, config.n_folds, kinds_of(config), language=language)
         outputs = [*files, config.save_model / "oof.parquet"]
         inputs = [*table_inputs(config.tables, root), root.train_csv]
@@ -57,25 +58,25 @@ def train(config: Config, root: "DataRoot") -> None:
 
 def kinds_of(config: Config) -> list[str]:
     """Return the libraries that are used."""
-    return [kind for kind, used in (("lightgbm", config.use_lgb), ("xgboost", config.use_xgb)) if used]
+    return [kind for kind, used in ((LIGHTGBM, config.use_lgb), (XGBOOST, config.use_xgb)) if used]
 
 
 def training_of(config: Config) -> "Training":
     """Return how to train."""
-    from kuzushiji.classify.boosting import BINARY, Recipe
+    from kuzushiji.classify.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
     from kuzushiji.classify.level2_reading import N_READINGS
     from kuzushiji.classify.level2_training import Training
     from kuzushiji.classify.parallel import n_cores
 
-    rates = {"lightgbm": config.lr, "xgboost": config.eta}
-    positive_weight = {"lightgbm": 1.2, "xgboost": 1.0} if config.objective == BINARY else {}
+    rates = {LIGHTGBM: config.lr, XGBOOST: config.eta}
+    positive_weight = {LIGHTGBM: REFERENCE_POSITIVE_WEIGHT} if config.objective == BINARY else {}
     recipes = {
         kind: Recipe(
             config.objective, config.num_boost_round, config.early_stop, rates[kind], positive_weight.get(kind, 1.0)
         )
         for kind in kinds_of(config)
     }
-    readings = N_READINGS if config.features == "extended" and config.objective != BINARY else 0
+    readings = N_READINGS if config.features == EXTENDED and config.objective != BINARY else 0
     return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
 
 
@@ -136,7 +137,7 @@ class Boxes:
 
 def prepare(config: Config, root: "DataRoot") -> Boxes:
     """Read the tables and split them into folds."""
-    from kuzushiji.classify.level2_columns import REFERENCE, source_of
+    from kuzushiji.classify.level2_columns import source_of
     from kuzushiji.classify.level2_tables import read_input, split_by_fold, true_classes
     from kuzushiji.classify.level2_training import target_rows
     from kuzushiji.classify.ngrams import count_ngrams

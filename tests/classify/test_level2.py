@@ -393,7 +393,7 @@ def test_bad_input_of_submission(wrong, trained, test_tables, runs, tiny_root, t
 # A file of the model, its new content, and what the message says.
 DAMAGED = [
     ("level2.json", "{}", "expected a second level of format 2, got something else"),
-    ("level2.json", '{"format": 1}', "expected a second level of format 2, got format 1; level2.sh trains it again"),
+    ("level2.json", '{"format": 1}', "got format 1; level2.sh trains it again; predict and export do without it by"),
     ("level2.json", "no json", "expected JSON, got something else"),
     ("level2.json", '{"format": 2, "files": {}}', "expected a second level, got a damaged one"),
     ("level2.json", '{"format": 2, "files": {"../x": ""}}', "expected the file that was saved with level2.json"),

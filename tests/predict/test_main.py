@@ -252,6 +252,17 @@ def test_second_level_of_other_models(models: Path, pages: Path, tmp_path: Path,
     assert predict(runs, tmp_path / "out2", pages, "--level2", "0") == 0
 
 
+def test_second_level_of_an_older_format(models: Path, pages: Path, tmp_path: Path, failed: Failed) -> None:
+    runs = some_of(models, tmp_path / "runs", *(path.name for path in models.iterdir() if path.name != "level2_models"))
+    shutil.copytree(models / "level2_models", runs / "level2_models")
+    path = runs / "level2_models" / "level2.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    code, error = failed(runs, tmp_path / "out", pages)
+    assert code == 1 and "expected a second level of format 2, got format 1; level2.sh trains it again" in error
+    assert error.endswith("do without it by --level2 0")
+    assert predict(runs, tmp_path / "out2", pages, "--level2", "0") == 0
+
+
 def test_second_level_with_columns_of_optional_stages(
     models: Path, pages: Path, tmp_path: Path, failed: Failed
 ) -> None:
