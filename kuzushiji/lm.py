@@ -39,8 +39,9 @@ class Config:
     )  # fmt: skip
     output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
     read_as: Path | None = option(
-        None, "Detailed table whose best classes are the neighbours, such as oof.parquet of a trained level 2; else "
-        "the blend of the features.", metavar="DETAILED",
+        None, "Table whose best classes are the neighbours, such as oof.parquet of a trained level 2 and, of the test "
+        "pages, what goes with its submission (submission_detailed.parquet); else the blend of the features.",
+        metavar="DETAILED",
     )  # fmt: skip
     n_folds: int | None = option(
         None, "Folds, by book; the truth of a page's own fold is not used. Without it those of the classifiers whose "
@@ -149,12 +150,17 @@ def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDA
     Raises:
         InputError: the table of `--read-as` is not of the same boxes or vocabulary.
     """
-    from kuzushiji.artifacts import read_detailed, rows_in_order_of
-    from kuzushiji.artifacts.detailed import vocabulary_difference
+    from kuzushiji.artifacts import read_characters, read_detailed, rows_in_order_of
+    from kuzushiji.artifacts.characters import KIND as CHARACTERS
+    from kuzushiji.artifacts.detailed import is_text, vocabulary_difference
+    from kuzushiji.artifacts.parquet import kind_of
     from kuzushiji.classify.context import best_classes, blended_logits
+    from kuzushiji.classify.language import classes_of
 
     if config.read_as is None:
         return best_classes(features, blended_logits(features))
+    if not is_text(config.read_as) and kind_of(config.read_as) == CHARACTERS:
+        return classes_of(read_characters(config.read_as), features, str(config.read_as))
     table = read_detailed(config.read_as, top_k=1, data_root=root)
     if table.vocabulary != features.vocabulary:
         raise InputError(vocabulary_difference(str(config.read_as), features.vocabulary, table.vocabulary))

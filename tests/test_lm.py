@@ -1,20 +1,22 @@
 """The language model: perplexity by hand, columns honest by fold, from the command line to level 2."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.artifacts import write_detailed
+from kuzushiji.artifacts import Characters, write_detailed
 from kuzushiji.artifacts.extra import Extra, read_extra, write_extra
 from kuzushiji.artifacts.features import read_features
 from kuzushiji.classify import level2, level2_features
 from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.language import columns_of
+from kuzushiji.classify.language import classes_of, columns_of
 from kuzushiji.classify.ngrams import count_all, count_ngrams, perplexities
 from kuzushiji.data.folds import assign_folds
-from kuzushiji.data.labels import read_page_labels, read_page_points
+from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
+from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
 from kuzushiji.lm import main
 from tests.tables import make_detailed, write_runs
@@ -120,9 +122,31 @@ def test_columns_of_the_second_level(runs, tiny_root, tmp_path, capsys, caplog):
         cli.run(level2.main, [*test, *words])
     assert stopped.value.code == 1
     assert "expected features with the extra columns of the model" in capsys.readouterr().err
-    assert main([str(runs / "test0.parquet"), str(tmp_path / "lm-test.parquet"), *root]) == 0
+    first = ["--load-model", str(tmp_path / "first"), "--output", str(tmp_path / "s.csv"), "--data-root", root[1]]
+    assert level2.main([*test, *first]) == 0
+    as_submitted = ["--read-as", str(tmp_path / "s_detailed.parquet")]
+    assert main([str(runs / "test0.parquet"), str(tmp_path / "lm-test.parquet"), *root, *as_submitted]) == 0
+    words[3] = str(tmp_path / "again.csv")
     assert level2.main([*test, str(tmp_path / "lm-test.parquet"), *words]) == 0
-    assert len(read_page_points(tmp_path / "s.csv").points) > 10
+    assert len(read_page_points(tmp_path / "again.csv").points) > 10
+
+
+def test_neighbours_as_a_submission_reads_them():
+    """Boxes that are no character in it are none; characters of other pages do not matter."""
+    rows = [("p", 0, "seg_fp", [("B", 1.0)]), ("p", 1, "seg_fp", [("B", 1.0)]), ("q", 0, "seg_fp", [("A", 1.0)])]
+    table = make_detailed([*rows, ("other", 7, "seg_fp", [("E", 1.0)])])
+    features = build_features([make_detailed(rows)], [["a"]], {}, 1)
+    labels = PageLabels(table.pages, table.boxes.drop(columns="true").assign(code=["A", "seg_fp", "C", "D"]))
+    characters = Characters.from_labels(labels.image_ids, labels, np.ones(4))
+    read = classes_of(characters, features, "read")
+    assert features.vocabulary.decode(read).tolist() == ["A", "seg_fp", "C"]
+    moved = characters.rows.assign(x=characters.rows["x"] + 1)
+    for given, message in (
+        (replace(characters, pages=("p", "other")), "^read: expected the pages of the features, got no page q"),
+        (replace(characters, rows=moved), "^read, page p, box 0: expected a box as in the features, got none or"),
+    ):
+        with pytest.raises(InputError, match=message):
+            classes_of(given, features, "read")
 
 
 def features_of_runs(runs, tmp_path, *n_folds):

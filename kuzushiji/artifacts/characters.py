@@ -13,7 +13,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 
 CHARACTER_COLUMNS = ("image_id", "box", "x", "y", "w", "h", "code", "probability")
-_KIND = "characters"
+KIND = "characters"
 _TEXT_COLUMNS = ("image_id", "code")
 
 
@@ -63,7 +63,7 @@ def write_characters(path: Path, characters: Characters) -> None:
     }
     with atomic_path(path) as temporary:
         meta = {"pages": list(characters.pages)}
-        write_table(temporary, pa.table(columns), _KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=[])
+        write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=[])
 
 
 def read_characters(path: Path) -> Characters:
@@ -74,7 +74,7 @@ def read_characters(path: Path) -> Characters:
     """
     from kuzushiji.artifacts.parquet import read_table
 
-    table, meta = read_table(path, _KIND)
+    table, meta = read_table(path, KIND)
     missing = [name for name in CHARACTER_COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: expected the column {missing[0]}, got {', '.join(table.column_names)}")

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from kuzushiji.artifacts import Characters
 from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.context import context_of
 from kuzushiji.classify.ngrams import FEATURES, NGrams
 from kuzushiji.classify.segments import best_of_others
+from kuzushiji.errors import InputError
 
 
 def columns_of(
@@ -44,3 +47,29 @@ def columns_of(
     columns = {"before": frequency + before, "after": frequency + after}
     columns = {name: np.where(seg_fp, np.nan, column) for name, column in columns.items()}
     return {name: column.astype(np.float32) for name, column in {**columns, "lead": lead}.items()}
+
+
+def classes_of(characters: Characters, features: Features, name: str) -> NDArray[np.int32]:
+    """Return the class (n,) as which each box of the features was read; boxes that are no character are `seg_fp`.
+
+    Args:
+        characters: What was read, such as what goes with a submission.
+        features: n boxes, of some of these pages.
+        name: What messages call the characters.
+
+    Raises:
+        InputError: a page was not read, or a character is not of the features' boxes.
+    """
+    keys = ["image_id", "box", "x", "y"]
+    unread = sorted({*features.boxes["image_id"]} - {*characters.pages})
+    if unread:
+        raise InputError(f"{name}: expected the pages of the features, got no page {unread[0]}")
+    rows = characters.rows[characters.rows["image_id"].isin({*features.boxes["image_id"]})]
+    places = pd.MultiIndex.from_frame(features.boxes[keys]).get_indexer(pd.MultiIndex.from_frame(rows[keys]))
+    if (places < 0).any():
+        row = rows.iloc[int(np.argmax(places < 0))]
+        where = f"{name}, page {row['image_id']}, box {row['box']}"
+        raise InputError(f"{where}: expected a box as in the features, got none or another place")
+    classes = np.full(len(features), features.vocabulary.seg_fp, np.int32)
+    classes[places] = features.vocabulary.encode(rows["code"], name)
+    return classes
