@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from kuzushiji.errors import InputError, UsageError
+from kuzushiji.errors import DISK_ERRORS, InputError, UsageError
 from kuzushiji.terminal import paint
 
 logger = logging.getLogger("kuzushiji.cli")
@@ -141,8 +141,8 @@ class ArgumentParser(argparse.ArgumentParser):
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
     """Run an entry point and leave the process with its exit code.
 
-    A mistake of the user ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C in 130, SIGTERM
-    in 143. Anything else is a fault of the program and keeps its traceback.
+    A mistake of the user, or a full disk, ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C
+    in 130, SIGTERM in 143. Anything else is a fault of the program and keeps its traceback.
     """
     words = sys.argv[1:] if argv is None else argv
     verbose = any(word in _VERBOSE for word in words)
@@ -151,18 +151,38 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     try:
         with _sigterm_is_heard():
             code = main(argv)
+        sys.stdout.flush()
     except InputError as error:
-        logger.debug("the error came from here", exc_info=True)
-        print(f"{paint('error:', 'bold', 'red', stream=sys.stderr)} {_one_line(error)}", file=sys.stderr)
+        _print_error(_one_line(error))
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except BrokenPipeError:
         code = EXIT_FAILED
+        _forget_output()
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        _print_error(f"{error.filename or 'the output'}: cannot be written: {error.strerror}")
+        code = EXIT_FAILED
+        _forget_output()
     except KeyboardInterrupt as stop:
         print(str(stop) or "interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
         code = _SIGNALLED + getattr(stop, "signum", signal.SIGINT)
     if verbose:
         logger.debug("%.1f s, exit code %d%s", time.monotonic() - started, code, _memory())
     sys.exit(code)
+
+
+def _print_error(line: str) -> None:
+    logger.debug("the error came from here", exc_info=True)
+    print(f"{paint('error:', 'bold', 'red', stream=sys.stderr)} {line}", file=sys.stderr)
+
+
+def _forget_output() -> None:
+    """Let go of what could not be printed: Python would try again at its end, and then complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Terminated(KeyboardInterrupt):

@@ -1,4 +1,9 @@
-"""The exceptions that stand for a mistake in the input."""
+"""The exceptions that stand for a mistake in the input, and the system's errors that stand for a full disk."""
+
+import errno
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Numbers of an `OSError` that is about the disk: one line, where others are faults of the program."""
 
 
 class InputError(ValueError):

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.errors import InputError
+from kuzushiji.errors import DISK_ERRORS, InputError
 
 FORMATS = {".csv": 1, ".gz": 1, ".json": 1, ".parquet": 1, ".pth": 1, ".safetensors": 1, ".txt": 1}
 """Version of what the stages mean by their files of each kind: raised when the same columns, fields or tensors come to
@@ -22,7 +22,6 @@ _CHUNK = 1 << 20
 _MARK = ".tmp-"
 """Stands in the names of temporary files, which are hidden: `.<name>.tmp-<random><suffixes>`."""
 
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _NO_SPACE = 1 << 20
 """A disk with less free space than this is full."""
 
@@ -39,7 +38,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         InputError: the folder cannot be made or written to; the disk is full, or the file would be larger than the
             system allows.
     """
-    if path.name.startswith(".") and _MARK in path.name:
+    if is_temporary(path):
         yield path
         return
     try:
@@ -68,6 +67,58 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
+    """Yield a temporary folder within `folder`, whose files move into `folder` when the block ends well.
+
+    What the block raises leaves `folder` as it was. As long as files move, the one that says what the others are is not
+    there: the old one is removed first, and the new one moves last. Files that the block does not write stay.
+
+    Args:
+        folder: Made if need be; for whoever is alone in writing there (`locks.hold`).
+        last: Name of the file that moves last.
+
+    Raises:
+        InputError: the folder cannot be made or written to; of the block, with the place where its file was to be.
+    """
+    new = not folder.exists()
+    make_folder(folder)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_MARK}", dir=folder))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write there: {error.strerror or error}") from error
+    try:
+        yield temporary
+        _move_files(temporary, folder, last)
+    except InputError as error:
+        raise InputError(str(error).replace(str(temporary), str(folder))) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if new:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def _move_files(source: Path, folder: Path, last: str) -> None:
+    """Move all files below `source` to the same places below `folder`, that of the name `last` after the others."""
+    try:
+        (folder / last).unlink(missing_ok=True)
+        for path in sorted(source.rglob("*"), key=lambda path: path.name == last):
+            target = folder / path.relative_to(source)
+            if path.is_dir():
+                target.mkdir(exist_ok=True)
+            else:
+                path.replace(target)
+        _sync_folder(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file or folder is a temporary one of `atomic_path` or `atomic_folder`."""
+    return path.name.startswith(".") and _MARK in path.name
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove the temporary files that a killed process left: those of a file, or of all files in a folder.
 
@@ -75,7 +126,10 @@ def remove_leftovers(target: Path) -> None:
     """
     folder, names = (target, ".*") if target.is_dir() else (target.parent, glob.escape(f".{target.name}"))
     for path in folder.glob(f"{names}{_MARK}*"):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -96,7 +150,7 @@ def _disk_trouble(error: Exception, temporary: Path) -> str | None:
     Libraries that write by themselves (torch, LightGBM, XGBoost) do not say: then the disk is looked at.
     """
     if isinstance(error, OSError):
-        return (error.strerror or str(error)) if error.errno in _DISK_ERRORS else None
+        return (error.strerror or str(error)) if error.errno in DISK_ERRORS else None
     if isinstance(error, InputError):
         return None
     try:

@@ -98,7 +98,8 @@ def given_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> froze
     A checkpoint rebuilds its model without flags: there a default means "as in the checkpoint", a flag may contradict.
     """
     words = {word.split("=", maxsplit=1)[0] for word in argv if word.startswith("--")}
-    return frozenset(action.dest for action in parser._actions if words.intersection(action.option_strings))
+    given = {action.dest for action in parser._actions if words.intersection(action.option_strings)}
+    return frozenset(given - {argparse.SUPPRESS})  # --quiet and --verbose leave nothing in the namespace
 
 
 def parameters(config: Any) -> dict[str, Any]:

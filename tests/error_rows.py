@@ -52,6 +52,12 @@ def remove(path: str | Path) -> Change:
     return lambda: Path(path).unlink()
 
 
+def exported() -> None:
+    """Make a folder as kuzushiji.export does."""
+    Path("exported").mkdir()
+    Path("exported/bundle.json").write_text("{}")
+
+
 def cut(path: str | Path, kept: int) -> Change:
     """Return a change that cuts a file off."""
     return lambda: Path(path).write_bytes(Path(path).read_bytes()[:kept])
@@ -224,6 +230,7 @@ ROWS = [
     Row("demo data", "a folder with something else"),
     Row("demo data/train.csv", "a file in place of a folder"),
     Row("report none", "no such run"),
+    Row("report exported", "a folder of exported models", exported),
     Row("report.draw data/train.csv nobody page.svg", "no such page"),
     Row("predict data/test_images --models none --output out", "no such run"),
     Row("run-all.sh kaggle", "no data"),

@@ -1,5 +1,6 @@
 """Exit codes, types of arguments, "did you mean"."""
 
+import errno
 import logging
 import os
 import signal
@@ -53,6 +54,7 @@ def raising(error):
             1,
             "error: page_1.jpg: expected a JPEG: got text",
         ),
+        (raising(OSError(errno.ENOSPC, "No space left", "x.csv")), 1, "error: x.csv: cannot be written: No space left"),
         (raising(BrokenPipeError()), 1, ""),  # `| head` has seen enough
         (raising(KeyboardInterrupt()), 130, "interrupted: the same command goes on from the last checkpoint"),
         (raising(Stopped("stopped by SIGTERM: again")), 143, "stopped by SIGTERM: again"),
@@ -65,9 +67,33 @@ def test_exit_codes(main, code, line, capsys):
     assert captured.out == ""
 
 
-def test_faults_of_the_program_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        cli.run(raising(ZeroDivisionError()))
+@pytest.mark.parametrize(
+    "fault", [ZeroDivisionError(), OSError(errno.ENOENT, "not about the disk"), OSError("no number")]
+)
+def test_faults_of_the_program_keep_their_traceback(fault):
+    with pytest.raises(type(fault)):
+        cli.run(raising(fault))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_result_that_the_disk_does_not_take(unbuffered):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kuzushiji"], cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "error: the output: cannot be written: No space left on device\n")
+
+
+def test_a_reader_that_has_seen_enough():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+        command = [sys.executable, "-m", "kuzushiji"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_argv_is_handed_on():

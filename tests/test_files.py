@@ -228,6 +228,59 @@ def test_a_full_disk_is_found_where_a_library_does_not_say(tmp_path, monkeypatch
         raise RuntimeError("basic_filebuf::xsputn error writing the file")
 
 
+# Folders
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("old", [{}, {"list": "old", "a": "old", "sub/b": "old", "other": "old"}])
+def test_a_folder_gets_its_files_together(tmp_path, old):
+    out = tmp_path / "deep" / "out"
+    for name, text in old.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text)
+    with files.atomic_folder(out, last="list") as folder:
+        for name in ("list", "a", "sub/b"):
+            files.atomic_write_text(folder / name, "new")
+        assert contents(out) == old | {f"{folder.name}/{name}": "new" for name in ("list", "a", "sub/b")}
+    assert contents(out) == old | {"list": "new", "a": "new", "sub/b": "new"}  # what is not written stays
+    assert sorted(os.listdir(out)) == sorted({name.split("/")[0] for name in ("list", "a", "sub", *old)})
+
+
+@pytest.mark.parametrize("old", [None, {}, {"list": "old"}])
+def test_a_folder_whose_files_cannot_be_made_is_as_it_was(tmp_path, old):
+    out = tmp_path / "out"
+    if old is not None:
+        out.mkdir()
+        for name, text in old.items():
+            (out / name).write_text(text)
+    with pytest.raises(InputError) as refused, files.atomic_folder(out, last="list") as folder:
+        (folder / "a").write_text("new")
+        raise InputError(f"{folder / 'b'}: cannot be written")
+    assert str(refused.value) == f"{out / 'b'}: cannot be written"  # the place that was meant
+    assert out.exists() == (old is not None)
+    assert old is None or contents(out) == old
+
+
+def test_the_list_of_a_folder_moves_last(tmp_path, monkeypatch):
+    moved = []
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, target: (moved.append(path.name), replace(path, target)))
+    with files.atomic_folder(tmp_path / "out", last="list") as folder:
+        for name in ("z", "list", "a"):
+            (folder / name).write_text("new")
+    assert moved[-1] == "list" and sorted(moved) == ["a", "list", "z"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    expected = "file/out: expected a folder to write to, cannot make it"
+    with pytest.raises(InputError, match=expected), files.atomic_folder(tmp_path / "file" / "out", last="list"):
+        raise AssertionError
+
+
 # Killed in between
 
 
@@ -264,6 +317,10 @@ def test_leftovers_of_one_file_and_of_a_folder(tmp_path):
     files.remove_leftovers(tmp_path)
     assert set(os.listdir(tmp_path)) == {"a.csv", ".keep"}
     files.remove_leftovers(tmp_path / "none" / "x.csv")
+    (tmp_path / ".reader.tmp-12345678").mkdir()  # of atomic_folder
+    (tmp_path / ".reader.tmp-12345678" / "a").write_text("")
+    files.remove_leftovers(tmp_path)
+    assert set(os.listdir(tmp_path)) == {"a.csv", ".keep"}
 
 
 def test_a_stage_that_the_disk_ends(tmp_path, tiny_root, capsys):

@@ -118,3 +118,4 @@ def test_given_options_are_those_of_the_command_line_whatever_their_value():
     argv = [*NEEDED, "--epochs", "3", "--lr=0.5", "--cosine"]
     assert given_options(make_parser(), argv) == {"output_dir", "epochs", "lr", "cosine"}
     assert given_options(make_parser(), []) == frozenset()
+    assert given_options(make_parser(), ["--quiet", "--verbose", "--help"]) == {"help"}  # what every command has

@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the folder and print what is in it."""
     config = parse_args(argv)
     from kuzushiji.bundle.files import BUNDLE_FILE, find_models
+    from kuzushiji.files import atomic_folder
     from kuzushiji.locks import hold
 
     files = find_models(config.runs)
@@ -70,10 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from kuzushiji.export.onnx import require_onnx
 
         require_onnx()
-    with hold(config.output):
-        # With an old description beside new weights the folder would be read as something that it is not.
-        (config.output / BUNDLE_FILE).unlink(missing_ok=True)
-        description = export(config, files)
+    # With an old description beside new weights the folder would be read as something that it is not.
+    with hold(config.output), atomic_folder(config.output, last=BUNDLE_FILE) as folder:
+        description = export(config, files, folder)
     print_summary(description, config)
     return 0
 
@@ -84,20 +84,20 @@ def check_output(config: Config) -> None:
     Raises:
         InputError: it exists and has something in it, is a file, is the run itself, or cannot be made.
     """
-    from kuzushiji.files import make_folder
+    from kuzushiji.files import is_temporary, make_folder
 
     out = config.output
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a folder to write to, got a file")
     if out.resolve() == config.runs.resolve():
         raise InputError(f"{out}: expected another folder than that of the models")
-    if out.is_dir() and any(out.iterdir()) and not config.force:
+    if out.is_dir() and not all(map(is_temporary, out.iterdir())) and not config.force:
         raise InputError(f"{out}: exists and is not empty; --force writes into it")
-    make_folder(out)
+    make_folder(out.parent)
 
 
-def export(config: Config, files: "ModelFiles") -> dict[str, Any]:
-    """Write the models, and return the content of `bundle.json`."""
+def export(config: Config, files: "ModelFiles", folder: Path) -> dict[str, Any]:
+    """Write the models into a folder, and return the content of `bundle.json`."""
     from kuzushiji.bundle.stored import write_bundle
     from kuzushiji.export.licences import CODE, licences_of
     from kuzushiji.record import package_versions
@@ -106,9 +106,9 @@ def export(config: Config, files: "ModelFiles") -> dict[str, Any]:
         "versions": package_versions(),
         "licence": CODE,
         "licences": licences_of(files),
-        "onnx": write_onnx(files, config.output / ONNX) if config.onnx else [],
+        "onnx": write_onnx(files, folder / ONNX) if config.onnx else [],
     }
-    return write_bundle(files, config.output, half=config.float16, facts=facts)
+    return write_bundle(files, folder, half=config.float16, facts=facts)
 
 
 def write_onnx(files: "ModelFiles", folder: Path) -> list[dict[str, Any]]:

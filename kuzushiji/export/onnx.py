@@ -183,7 +183,7 @@ def _export(
                 )  # fmt: skip
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             reason = " ".join(str(error).split())[:160]
-            raise InexpressibleError(f"{path}: not written, ONNX cannot express the network ({reason})") from error
+            raise InexpressibleError(f"{path.name}: not written, ONNX cannot express the network ({reason})") from error
 
 
 @contextmanager

@@ -101,8 +101,9 @@ def _write_pixels(path: Path, picture: "NDArray[np.uint8]") -> None:
 
     from kuzushiji.files import atomic_path
 
+    # Not by imwrite: where the disk is full it removes the file and says nothing.
     with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), picture[:, :, ::-1])
+        temporary.write_bytes(cv2.imencode(path.suffix, picture[:, :, ::-1])[1].tobytes())
 
 
 if __name__ == "__main__":

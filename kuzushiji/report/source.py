@@ -7,15 +7,21 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.report.collect import FINAL
 
+EXPORTED = "bundle.json"
+"""What a folder of kuzushiji.export has, which is a neighbour of this package."""
+
 
 def find_root(given: Path | None, runs: Path) -> DataRoot:
     """Return the data root: `given`, else the books beside the runs (demo), else as all stages find it.
 
     Raises:
-        InputError: `runs` or the data root is no folder.
+        InputError: `runs` or the data root is no folder; `runs` has models alone.
     """
     if not runs.is_dir():
         raise InputError(f"{runs}: expected a run folder, got none")
+    if (runs / EXPORTED).is_file():
+        expected = "expected the run folder that it was made of"
+        raise InputError(f"{runs}: {expected}, got exported models ({EXPORTED}), which have no results to report")
     books = runs / "books"
     return DataRoot.find(books if given is None and books.is_dir() else given)
 

@@ -164,7 +164,12 @@ def test_damaged_second_level(models: Path, tmp_path: Path, failed: Failed) -> N
     (runs / "level2_models" / "fold0.lgb.txt").write_text("changed")
     code, error = failed(runs, tmp_path / "out")
     assert code == 1 and "fold0.lgb.txt: expected the file that was saved with level2.json, got another" in error
-    assert main([str(runs), str(tmp_path / "out"), "--level2", "0", "--force", "1"]) == 0
+    assert not (tmp_path / "out").exists()
+    assert main([str(runs), str(tmp_path / "out"), "--level2", "0"]) == 0
+    assert find_models(tmp_path / "out").level2 is None
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert failed(runs, tmp_path / "out", "--force") == (code, error)  # what was there is there, and reads pages
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
     assert find_models(tmp_path / "out").level2 is None
 
 
@@ -180,7 +185,15 @@ def test_models_of_different_vocabularies(light: Path, tmp_path: Path, failed: F
     write_classifier(runs / "clf-fold1", 0, Vocabulary.from_codes(["U+3042"]))
     code, error = failed(runs, tmp_path / "out")
     assert code == 1 and "models of different vocabularies cannot read together" in error
-    assert not (tmp_path / "out" / "bundle.json").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_killed_export_left_is_removed(light: Path, tmp_path: Path) -> None:
+    left = tmp_path / "out" / ".out.tmp-12345678"
+    left.mkdir(parents=True)
+    (left / "segment-fold0.safetensors").write_text("half")
+    assert main([str(light), str(tmp_path / "out")]) == 0
+    assert not left.exists() and len(find_models(tmp_path / "out").detectors) == 1
 
 
 @pytest.mark.parametrize(

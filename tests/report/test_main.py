@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from kuzushiji.artifacts import write_detailed
+from kuzushiji.bundle.files import BUNDLE_FILE
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
 from kuzushiji.report.__main__ import main
+from kuzushiji.report.source import EXPORTED
 from tests.report.conftest import certain
 
 REMOTE = re.compile(r"""(?:src|href)="(?!data:|#)""")
@@ -60,8 +62,8 @@ def test_everything_that_can_be_known_and_the_comparison(
 ) -> None:
     assert main([str(runs), "--data-root", str(tiny_root), "--compare", "--seeds", str(runs)]) == 0
     table, comparison = capsys.readouterr().out.split("\n\n")[:2]
-    assert table.startswith("stage ") and comparison.startswith("model ")
-    assert re.search(r"^clf +0 +0\.7500 +0\.9303 +-0\.1803 +0\.5000 .* below$", comparison, re.MULTILINE)
+    assert table.startswith("stage ") and comparison.startswith("not comparable: this run is of ")
+    assert re.search(r"^clf +0 +0\.7500 +0\.9303 +-0\.1803 +0\.5000 .* other pages$", comparison, re.MULTILINE)
     assert "of seeds 0.0000" in comparison
     html = (runs / "report.html").read_text(encoding="utf-8")
     for title in ("Stage by stage", "Beside the reference", "Errors", "Worst and best pages", "Page viewer"):
@@ -86,7 +88,7 @@ def test_for_machines_and_without_pages_pairs_and_viewer(
     result = json.loads(capsys.readouterr().out)
     assert len(result["table"]) == 8 and result["table"][-1]["test"]["precision"] == 1.0
     assert result["submission"] == str(runs / "submission.csv") and result["report"] == str(runs / "report.html")
-    assert {row["mark"] for row in result["compared"]} == {"below", "not there"}
+    assert {row["mark"] for row in result["compared"]} == {"other pages", "not there"}
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert 'id="pages"' not in html and 'id="viewer"' not in html and 'id="pairs"' not in html
 
@@ -136,6 +138,15 @@ def test_no_runs(tmp_path: Path, tiny_root: Path) -> None:
     assert main([str(tmp_path), "--data-root", str(tiny_root), "--compare"]) == 0
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "holds no runs: no folder named segment-fold0" in html
+
+
+def test_exported_models_have_nothing_to_report(tmp_path: Path, tiny_root: Path) -> None:
+    assert EXPORTED == BUNDLE_FILE
+    (tmp_path / BUNDLE_FILE).write_text("{}")
+    for words in ([], ["--data-root", str(tiny_root)]):
+        with pytest.raises(InputError, match="expected the run folder that it was made of, got exported models"):
+            main([str(tmp_path), *words])
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_what_comes_from_data_is_escaped(runs: Path, tiny_root: Path, tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""Stages on a disk that is full: one line, exit code 1, no half-written file; they go on when there is room.
+
+The disks are real ones of a few KiB (tmpfs), where this machine lets processes mount them.
+"""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tables import N_FOLDS, write_runs
+
+ROOT = Path(__file__).parent.parent
+PAGE = "100000001_00001_1"
+NAMESPACES = (["unshare", "--user", "--map-root-user", "--mount"], ["unshare", "--mount"])
+
+BOOKS = "--books 2 --pages 2 --test-books 0 --test-pages 0 --page-height 120 --classes 10 --workers 1"
+DETAILED = " ".join(f"{{tables}}/fold{fold}-a.parquet" for fold in range(N_FOLDS))
+TEST = " ".join(f"{{tables}}/test-fold{fold}-a.parquet" for fold in range(N_FOLDS))
+TRAIN = "--pretrained 0 --fold 0 --n-folds 3 --epochs 1 --threads 1 --workers 0 --device cpu"
+SEGMENT = f"""{TRAIN} --model fasterrcnn_resnet18_fpn --norm batch --long-side 240 --crop-width 64 --crop-height 48
+    --crop-min-height 48 --crop-max-height 60 --anchor-sizes 12 16 24 32 48 --fpn-channels 8 --box-head-size 8
+    --rois-per-image 16 --anchors-per-image 16 --proposals-train 20 --proposals-test 20 --test-long-side 96
+    --repeat-train-step 1 --batch-size 8 --warmup-steps 0"""
+CLASSIFY = f"""{TRAIN} --base resnet10t --head-size 8 --test-height 96 --crop-width 64 --crop-height 64 --batch-size 8
+    --repeat-train 1 --n-tta 1"""
+
+TABLES = [
+    # module, its words, free KiB, the file that does not fit
+    ("demo.__main__", f"{{disk}}/books {BOOKS}", 0, "books/params.json"),
+    ("demo.__main__", f"{{disk}}/books {BOOKS}", 8, "books/train_images/*.jpg"),
+    ("demo.__main__", f"{{disk}}/books {BOOKS}", 56, "books/unicode_translation.csv"),
+    ("segment.merge", "{root}/train.csv {disk}/new/merged.csv --data-root {root}", 0, "new/merged.csv"),
+    ("classify.blend", f"{TEST} --output {{disk}}/blend.csv --data-root {{root}}", 8, "blend_detailed.parquet"),
+    ("classify.pseudolabel", f"{TEST} {{disk}}/p.csv.gz --min-gap 1 --data-root {{root}}", 0, "p.csv.gz"),
+    ("classify.level2_features", '[["{tables}/fold0-a.parquet"]] {disk}/f.parquet', 8, "f.parquet"),
+    ("classify.level2", f"{DETAILED} {{features}} --n-folds {N_FOLDS} --num-boost-round 2 --save-model {{disk}}/models"
+     " --data-root {root}", 8, "models/*"),
+    ("report.draw", f"{{root}}/train.csv {PAGE} {{disk}}/page.png --data-root {{root}}", 4, "page.png"),
+    ("report.draw", f"{{root}}/train.csv {PAGE} {{disk}}/page.svg --data-root {{root}}", 0, "page.svg"),
+    ("report.__main__", "{tables} --data-root {root} --output {disk}/report.html", 4, "report.html"),
+]  # fmt: skip
+
+NETWORKS = [
+    ("segment.main", f"--output-dir {{disk}}/run --data-root {{root}} {SEGMENT}", 64, "run/model_best.pth"),
+    ("classify.main", f"{{root}}/train.csv --output-dir {{disk}}/run --data-root {{root}} {CLASSIFY}", 64,
+     "run/model_best.pth"),
+    ("predict.__main__", "{root}/test_images --models {light} --output {disk}/read --device cpu --resume", 12,
+     "read/*"),
+    ("export.__main__", "{light} {disk}/reader", 1024, "reader/segment-fold0.safetensors"),
+]  # fmt: skip
+
+
+@cache
+def namespace() -> list[str]:
+    """Return the words before a command that may mount a disk; none where this machine has no such thing."""
+    for words in NAMESPACES:
+        try:
+            mount = [*words, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+            if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+                return words
+        except FileNotFoundError:
+            break
+    return []
+
+
+needs_mount = pytest.mark.skipif(not namespace(), reason="needs to mount a small disk: no mount namespaces here")
+
+
+def results_of(commands: list[tuple[str, str, int, str]], disk: Path, **places: object) -> list[dict[str, Any]]:
+    disk.mkdir()
+    named = [
+        (module, [word.format(disk=disk, **places) for word in words.split()], room)
+        for module, words, room, _ in commands
+    ]
+    command = [*namespace(), sys.executable, "-m", "tests.full_disk", str(disk)]
+    done = subprocess.run(command, input=json.dumps(named), capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def check(command: tuple[str, str, int, str], disk: Path, found: dict[str, Any]) -> None:
+    module, _, _, name = command
+    *before, line = found["messages"]
+    assert found["code"] == 1, (module, found["messages"])
+    assert line.startswith("error: ") and not any("Traceback" in text for text in before), (module, found["messages"])
+    path, _, reason = line.removeprefix("error: ").partition(": cannot be written: ")
+    assert Path(path).match(str(disk / name)), (module, line)
+    assert reason.startswith(("No space left on device", "Error writing bytes to file")), (module, line)
+    assert not [name for name in found["left"] if ".tmp-" in name or name.endswith(".lock")], (module, found["left"])
+    assert path not in {str(disk / name) for name in found["left"]}, module
+    assert found["again"] == 0, (module, found["messages_again"])
+
+
+@needs_mount
+def test_stages_of_tables(tiny_root: Path, tmp_path: Path) -> None:
+    from kuzushiji.classify import level2_features
+
+    write_runs(tiny_root, tmp_path, kinds=("a",))
+    features = [tmp_path / f"features{fold}.parquet" for fold in range(N_FOLDS)]
+    for fold, path in enumerate(features):
+        level2_features.main([json.dumps([[str(tmp_path / f"fold{fold}-a.parquet")]]), str(path)])
+    places = {"root": tiny_root, "tables": tmp_path, "features": " ".join(map(str, features))}
+    commands = [
+        (module, words.replace("{features}", str(places["features"])), *rest) for module, words, *rest in TABLES
+    ]
+    for command, found in zip(commands, results_of(commands, tmp_path / "disk", **places), strict=True):
+        check(command, tmp_path / "disk", found)
+
+
+@needs_mount
+def test_stages_of_networks(tiny_root: Path, light: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    for command, found in zip(NETWORKS, results_of(NETWORKS, disk, root=tiny_root, light=light), strict=True):
+        check(command, disk, found)
+        if command[0].startswith("export"):
+            assert found["left"] == {}
