@@ -1,11 +1,10 @@
 """Readers and writers given mutated input: no traceback, nothing taken wrongly.
 
     PYTHONPATH=. python benchmarks/fuzz.py --inputs 1000000 [--seed 0] [--targets NAME...]
-    PYTHONPATH=. python benchmarks/fuzz.py --atheris 100000 --targets "label strings"
 
-Without --atheris a plain random mutator makes the inputs, a seed always the same ones; with it atheris does, guided by
-what the code does (https://github.com/google/atheris, where it is installed). Targets run in another process, so that
-a crash of a library is seen. Prints JSON (kept in benchmarks/results/fuzz.json); faults end with 1.
+A plain random mutator makes the inputs, a seed always the same ones; fuzz_atheris.py has inputs that are guided by what
+the code does. Targets run in another process, so that a crash of a library is seen. Prints JSON (kept in
+benchmarks/results/fuzz.json); faults end with 1.
 """
 
 import argparse
@@ -143,27 +142,6 @@ def in_other_process(pieces: list[Piece]) -> Iterator[tuple[str, dict[str, Any]]
             process.join()
 
 
-def run_atheris(name: str, inputs: int) -> None:
-    """Fuzz a target with atheris, which ends the process."""
-    import atheris
-
-    with atheris.instrument_imports(include=["kuzushiji"]):
-        import benchmarks.fuzz_targets as targets
-    logging.disable(logging.CRITICAL)
-    folder = tempfile.mkdtemp()
-    target = next(target for target in targets.build_targets(Path(folder)) if target.name == name)
-    corpus = Path(folder) / "corpus"
-    corpus.mkdir()
-    for number, data in enumerate(target.seeds):
-        (corpus / str(number)).write_bytes(data)
-
-    def check(data: bytes) -> None:
-        with_seed(target, data)
-
-    atheris.Setup([sys.argv[0], f"-runs={inputs}", "-max_len=4096", str(corpus)], check)
-    atheris.Fuzz()
-
-
 def added(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
     """Return the counts of two pieces together."""
     return {key: (one[key] if one else type(value)()) + value for key, value in other.items()}
@@ -182,7 +160,6 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--inputs", type=int, default=1_000_000, help="over all targets, by their shares")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--targets", nargs="*", help="only these")
-    parser.add_argument("--atheris", type=int, metavar="RUNS", help="fuzz one target with atheris")
     parser.add_argument("--output", type=Path, help="JSON to write; what it says is done is not done again")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end after so long")
     return parser
@@ -191,8 +168,6 @@ def get_parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Fuzz, print counts."""
     arguments = get_parser().parse_args()
-    if arguments.atheris:
-        run_atheris(arguments.targets[0], arguments.atheris)
     with tempfile.TemporaryDirectory() as folder:
         shares = {target.name: target.share for target in build_targets(Path(folder))}
     found: dict[str, Any] = {}

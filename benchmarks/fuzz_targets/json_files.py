@@ -1,0 +1,111 @@
+"""Vocabularies, records, logs of events, second levels: what lies in JSON."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.fuzz_targets.target import CODES, Check, Target, require
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.files import read_json
+from kuzushiji.record import StageRecord
+
+
+def json_targets(folder: Path) -> list[Target]:
+    """Return the targets whose input is JSON."""
+    vocabulary = json.dumps(list(Vocabulary.from_codes(CODES).codes)).encode()
+    return [
+        Target("vocabularies", 20, [vocabulary, b'["seg_fp"]'], check_vocabulary),
+        Target("JSON files", 5, [b'{"a": [1, 2.5, null, "\\u3042"]}', b"[]"], _check_json(folder / "x.json")),
+        _record_target(folder / "record"),
+        _events_target(folder / "events.jsonl"),
+        _level2_target(folder / "level2"),
+    ]
+
+
+def check_vocabulary(data: bytes) -> bool:
+    """The classes of a model."""
+    vocabulary = Vocabulary.from_json(data.decode("utf-8", "replace"))
+    codes = vocabulary.codes
+    require(list(codes[:-1]) == sorted(set(codes[:-1])) and codes[-1] == "seg_fp", "order")
+    require(Vocabulary.from_json(vocabulary.to_json()) == vocabulary, "no round trip")
+    return True
+
+
+def _check_json(path: Path) -> Check:
+    def check(data: bytes) -> bool:
+        path.write_bytes(data)
+        read_json(path)
+        return True
+
+    return check
+
+
+def _record_target(folder: Path) -> Target:
+    """A damaged record makes its stage run, or refuses its output as another stage's input."""
+    folder.mkdir()
+    (folder / "in.csv").write_text("in")
+    (folder / "out.csv").write_text("out")
+    record = folder / "record-toy.json"
+    own = StageRecord(record, "toy", {"lr": 0.1}, [folder / "in.csv"], [folder / "out.csv"])
+    own.finish()
+    seed = record.read_bytes()
+    expected = json.loads(seed)
+
+    def check(data: bytes) -> bool:
+        record.write_bytes(data)
+        needed = replace(own).needs_run()
+        replace(own).changed_parameters() if _is_json(data) else None
+        StageRecord(folder / "record-next.json", "next", {}, [folder / "out.csv"], []).needs_run()
+        if not needed:
+            found = json.loads(data)
+            names = ("format", "stage", "parameters", "inputs", "outputs", "formats")
+            require(all(found[name] == expected[name] for name in names), "a stage that is not done is skipped")
+        return not needed
+
+    return Target("records", 5, [seed], check)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _events_target(path: Path) -> Target:
+    from kuzushiji.engine.events import EventLog
+
+    log = EventLog(path)
+    for step in range(3):
+        log.append(kind="train", epoch=0, step=step, seconds=0.5, loss=1.25)
+    seed = path.read_bytes()
+
+    def check(data: bytes) -> bool:
+        path.write_bytes(data)
+        log.truncate(1)
+        require(all(event["step"] <= 1 for event in log.read()), "an event of later")
+        return True
+
+    return Target("logs of events", 3, [seed], check)
+
+
+def _level2_target(folder: Path) -> Target:
+    from kuzushiji.classify.level2_choice import Decision
+    from kuzushiji.classify.level2_model import FILE_NAME, Level2Model, load_model, save_model
+
+    save_model(
+        folder,
+        Level2Model(
+            folds=(), feature_set="reference", columns=("a",), objective="binary", top_k=3, n_groups=1, extra=(),
+            vocabulary=Vocabulary.from_codes(CODES), language=None, decision=Decision(),
+        ),
+    )  # fmt: skip
+    seed = (folder / FILE_NAME).read_bytes()
+
+    def check(data: bytes) -> bool:
+        (folder / FILE_NAME).write_bytes(data)
+        load_model(folder)
+        return True
+
+    return Target("second levels", 2, [seed], check)
