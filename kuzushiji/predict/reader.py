@@ -32,10 +32,15 @@ _PAGE = "page"
 
 
 class Stopwatch:
-    """Seconds by stage, over all pages."""
+    """Seconds by stage, over all pages; of the stages that any of them went through."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._seconds: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each stage, in the order of `STAGES`."""
+        return {stage: self._seconds[stage] for stage in STAGES if stage in self._seconds}
 
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
@@ -44,7 +49,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - started
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
 class Reader:
@@ -75,7 +80,7 @@ class Reader:
         with self._watch.of("classify"):
             tables = self._classify(image, boxes_xywh)
             blends = {kind: _blend(tables, kind) for kind in self._bundle.kinds}
-        with self._watch.of("level 2"):
+        with self._watch.of("level 2" if self._bundle.level2 else "classify"):
             codes, probability = self._choose(tables)
         kept = np.flatnonzero(codes != SEG_FP)
         candidates = {kind: _candidates(table.take(kept)) for kind, table in blends.items()}

@@ -83,7 +83,7 @@ def read_pages(
     Raises:
         InputError: a file cannot be written.
     """
-    summary = Summary(seconds=watch.seconds)
+    summary = Summary()
     for page, source in progress(pages, total=len(pages), title="pages", unit="page", leave=False):
         try:
             with watch.of("read"):
@@ -96,6 +96,7 @@ def read_pages(
             output.write(page.name, source, _contents(reading, image, formats), points_of_reading(reading))
         summary.read += 1
         summary.characters += len(reading)
+    summary.seconds = watch.seconds
     return summary
 
 

@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     collected = collect(config.runs)
     others = [collect(_folder(path)) for path in config.seeds]
     rows = stage_table(collected, truth)
-    comparison = compare(collected, reference, others) if config.compare else None
+    comparison = compare(collected, reference, others, _size_of(root)) if config.compare else None
     output = config.output or config.runs / "report.html"
     wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
     report = build_report(collected, root, truth, rows, reference, comparison, wanted)
@@ -119,6 +119,14 @@ def _read_truth(given: Path | None, root: "DataRoot") -> "PageLabels | None":
 
     path = given or root.solution_csv
     return read_page_labels(path) if given is not None or path.exists() else None
+
+
+def _size_of(root: "DataRoot") -> tuple[int, int]:
+    """Return how many training pages and classes there are."""
+    from kuzushiji.data.labels import read_page_labels
+
+    labels = read_page_labels(root.train_csv)
+    return len(labels.image_ids), int(labels.boxes["code"].nunique())
 
 
 def _read_reference(config: Config) -> "Reference":

@@ -1,12 +1,12 @@
 """A run beside the reference, fold by fold: which differences are larger than chance makes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kuzushiji.report.collect import SEGMENT, Collected, Run
-from kuzushiji.report.reference import Reference
+from kuzushiji.report.reference import CLASSES, PAGES, Reference
 
 COLUMNS = (
     "model", "fold", "best", "reference", "difference", "last", "reference", "difference", "tolerance", "",
@@ -54,6 +54,7 @@ class Compared:
         reference_last: The reference's.
         tolerance: The largest difference that counts as chance.
         final_prediction: Whether `best` is not of an epoch.
+        same_pages: Whether both are of the same pages; else a difference says nothing.
     """
 
     kind: str
@@ -64,10 +65,14 @@ class Compared:
     reference_last: float | None
     tolerance: float
     final_prediction: bool = False
+    same_pages: bool = True
 
     @property
     def mark(self) -> str:
-        """`below` or `above` where a difference is beyond the tolerance, `within` where none is, else `not there`."""
+        """`below` or `above` where a difference is beyond the tolerance, `within` where none is.
+
+        `other pages` where that says nothing, `not there` where there is none to say it of.
+        """
         differences = [
             difference
             for difference in (_minus(self.best, self.reference_best), _minus(self.last, self.reference_last))
@@ -75,6 +80,8 @@ class Compared:
         ]
         if not differences:
             return "not there"
+        if not self.same_pages:
+            return "other pages"
         worst = max(differences, key=abs)
         return "within" if abs(worst) <= self.tolerance else "below" if worst < 0 else "above"
 
@@ -95,19 +102,27 @@ class Comparison:
     Attributes:
         rows: Fold by fold and the mean of the folds, kind by kind.
         remarks: Which recipes differ in what, and which kinds only one of both has.
+        other_pages: Why F1 of the two is not comparable; empty where it is.
     """
 
     rows: tuple[Compared, ...]
     remarks: tuple[str, ...]
+    other_pages: str = ""
 
 
-def compare(collected: Collected, reference: Reference, other_seeds: Sequence[Collected] = ()) -> Comparison:
+def compare(
+    collected: Collected,
+    reference: Reference,
+    other_seeds: Sequence[Collected] = (),
+    data: tuple[int, int] = (PAGES, CLASSES),
+) -> Comparison:
     """Put the runs beside the reference's runs of the same kind and fold.
 
     Args:
         collected: The run folder.
         reference: What it is compared with.
         other_seeds: Run folders of the same recipes with other seeds, from which the spread of seeds is known.
+        data: How many training pages and classes the run is of.
     """
     rows: list[Compared] = []
     remarks = []
@@ -122,7 +137,13 @@ def compare(collected: Collected, reference: Reference, other_seeds: Sequence[Co
         seeds = f"{spread.seeds:.4f}" if other_seeds else "unknown (--seeds)"
         remarks.append(f"{kind}: spread of folds {spread.folds:.4f}, of seeds {seeds}; {_recipe(runs, reference)}")
     remarks += [f"{kind}: of this run only" for kind in collected.kinds if kind not in reference.kinds]
-    return Comparison(tuple(rows), tuple(remarks))
+    if data == (PAGES, CLASSES):
+        return Comparison(tuple(rows), tuple(remarks))
+    other_pages = (
+        f"not comparable: this run is of {data[0]:,} training pages with {data[1]:,} classes, "
+        f"the reference of the competition's {PAGES:,} with {CLASSES:,}"
+    )
+    return Comparison(tuple(replace(row, same_pages=False) for row in rows), tuple(remarks), other_pages)
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -133,7 +154,8 @@ def format_comparison(comparison: Comparison) -> str:
     for line in cells:
         numbers = [text.rjust(width) for text, width in zip(line[1:-1], widths[1:-1], strict=True)]
         lines.append("  ".join([line[0].ljust(widths[0]), *numbers, line[-1]]).rstrip())
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *comparison.remarks, *NOTES])
+    above = [comparison.other_pages] if comparison.other_pages else []
+    return "\n".join([*above, lines[0], "-" * len(lines[0]), *lines[1:], *comparison.remarks, *NOTES])
 
 
 def _compare_fold(kind: str, fold: int, run: Run | None, reference: Reference, spread: Spread) -> Compared:

@@ -14,6 +14,9 @@ from kuzushiji.report.collect import Run
 
 RESULTS = "results.csv"
 PARAMS = "params.json"
+PAGES, CLASSES = 3_881, 4_212
+"""Of the competition's training pages, which the results are of."""
+
 _COLUMNS = ("stage", "run", "fold", "best_epoch", "best_f1", "tp", "fp", "fn", "last_f1", "hours")
 _NOT_RECIPE = frozenset(
     {

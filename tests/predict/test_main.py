@@ -182,13 +182,16 @@ def test_names_on_standard_input(light: Path, pages: Path, tmp_path: Path, monke
 
 
 def test_summary_says_what_each_stage_took(
-    light: Path, pages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    models: Path, pages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert predict(light, tmp_path / "out", pages / "page1.jpg") == 0
+    assert predict(models, tmp_path / "out", pages / "page1.jpg") == 0
     lines = capsys.readouterr().out.splitlines()
     first = [line.split("  ")[0] for line in lines]
     assert first[:7] == ["stage", "read", "detect", "classify", "level 2", "write", "together"]
     assert "1 pages read" in lines[-1] and "0 failed" in lines[-1]
+    assert predict(models, tmp_path / "without", pages / "page1.jpg", "--level2", "0") == 0
+    without = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert without[:6] == ["stage", "read", "detect", "classify", "write", "together"]
 
 
 def test_page_without_characters_is_empty_and_valid(models: Path, pages: Path, tmp_path: Path) -> None:

@@ -111,6 +111,17 @@ def test_which_recipes_differ_and_what_only_one_has() -> None:
     assert compare(collected(), reference_with()).remarks == tuple(f"{kind}: of the reference only" for kind in EASE)
 
 
+def test_a_run_of_other_pages_is_neither_below_nor_above() -> None:
+    comparison = compare(collected(run_of("clf", 0, 0.3)), reference_with(), data=(200, 673))
+    assert {row.mark for row in comparison.rows} == {"other pages", "not there"}
+    first, head, *_ = format_comparison(comparison).splitlines()
+    assert first == (
+        "not comparable: this run is of 200 training pages with 673 classes, the reference of the competition's 3,881 "
+        "with 4,212"
+    )
+    assert head.startswith("model ")
+
+
 def test_as_text() -> None:
     comparison = Comparison((Compared("clf", "0", 0.91, 0.9, 0.9, 0.899, 0.005),), ("a remark",))
     head, rule, row, remark, *notes = format_comparison(comparison).splitlines()
