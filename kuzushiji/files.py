@@ -147,12 +147,16 @@ def _sync_folder(folder: Path) -> None:
 def _disk_trouble(error: Exception, temporary: Path) -> str | None:
     """Return why the disk did not take a file; None where the error is about something else.
 
-    Libraries that write by themselves (torch, LightGBM, XGBoost) do not say: then the disk is looked at.
+    Libraries that write by themselves have errors of their own, with the system's words in them (safetensors, which may
+    leave no trace of what it wrote) or not (torch, LightGBM, XGBoost): then the disk is looked at.
     """
     if isinstance(error, OSError):
         return (error.strerror or str(error)) if error.errno in DISK_ERRORS else None
     if isinstance(error, InputError):
         return None
+    told = [reason for reason in map(os.strerror, DISK_ERRORS) if reason in str(error)]
+    if told:
+        return told[0]
     try:
         if shutil.disk_usage(temporary.parent).free < _NO_SPACE:
             return os.strerror(errno.ENOSPC)

@@ -221,6 +221,11 @@ def test_errors_of_the_disk_and_others(tmp_path, code, told):
     assert not told or told in str(raised.value)
 
 
+def test_a_full_disk_is_found_in_the_words_of_a_library(tmp_path):
+    with pytest.raises(InputError, match="x: cannot be written: No space left"), files.atomic_path(tmp_path / "x"):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
 def test_a_full_disk_is_found_where_a_library_does_not_say(tmp_path, monkeypatch):
     usage = files.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage._replace(free=0))

@@ -51,7 +51,7 @@ NETWORKS = [
      "run/model_best.pth"),
     ("predict.__main__", "{root}/test_images --models {light} --output {disk}/read --device cpu --resume", 12,
      "read/*"),
-    ("export.__main__", "{light} {disk}/reader", 1024, "reader/segment-fold0.safetensors"),
+    ("export.__main__", "{light} {disk}/reader", 8192, "reader/segment-fold0.safetensors"),
 ]  # fmt: skip
 
 
