@@ -22,6 +22,8 @@ STAGES = (
     ("kuzushiji.export", "the models of a run as one folder that reads pages alone"),
     ("kuzushiji.metric", "F1 of a submission against the truth"),
     ("kuzushiji.report", "what all this brought: a table and a page to look at"),
+    ("kuzushiji.report.draw", "a page with what was read on it, as a picture"),
+    ("kuzushiji.classify.extract_backbone", "the backbone of a trained classifier, for others to start from"),
 )
 
 
@@ -29,7 +31,7 @@ def get_parser() -> cli.ArgumentParser:
     """Return the command line: nothing but `--help`."""
     return cli.ArgumentParser(
         prog="python -m kuzushiji",
-        description="Lists the stages in their order. run-all.sh runs them all; each has its own --help.",
+        description="Lists the stages in their order, then tools. run-all.sh runs the stages; each has its own --help.",
     )
 
 

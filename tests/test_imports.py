@@ -147,6 +147,20 @@ def test_the_list_of_stages_names_what_there_is() -> None:
     assert [name for name, _ in STAGES if not {name, f"{name}.__main__"} & set(MODULES)] == []
 
 
+def test_every_module_serves_something_that_is_run() -> None:
+    """By an entry point of the list, or by the scripts' lock: nothing is there for its tests alone."""
+    import grimp
+
+    from kuzushiji.__main__ import STAGES
+
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    entry_points = {"kuzushiji.__main__", "kuzushiji.chain_lock"}
+    entry_points |= {f"{name}.__main__" if f"{name}.__main__" in MODULES else name for name, _ in STAGES}
+    used = entry_points.union(*map(graph.find_upstream_modules, entry_points))
+    packages = {name.rpartition(".")[0] for name in MODULES if "." in name}
+    assert sorted(set(MODULES) - used - packages) == []
+
+
 def test_the_list_of_stages_has_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     from kuzushiji.__main__ import STAGES, main
 
