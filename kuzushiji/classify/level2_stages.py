@@ -247,9 +247,8 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None
     from kuzushiji.record import StageRecord
 
     inputs = [*table_inputs(config.tables, root), folder / FILE_NAME, root.sample_submission_csv]
-    record = StageRecord(
-        output.with_name(f"{output.name}.record.json"), STAGE, {"submission": True}, inputs, submission_outputs(output)
-    )
+    _, beside = submission_outputs(output)
+    record = StageRecord.of_file(output, STAGE, {"submission": True}, inputs, [beside])
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", output)
         return
