@@ -56,8 +56,10 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   source scripts/jobs.sh
   source scripts/lock.sh
   source scripts/options.sh
+  for option in "$@"; do
+    case $option in --fold | --stage | --gpus-per-job) bad_usage "$option is an option of run-all.sh" ;; esac
+  done
   parse_options "$@"
-  [ -z "$STAGE$FOLD" ] || bad_usage "--stage and --fold are options of run-all.sh"
   load_profile "${PROFILE:-kaggle}"
   STAGE=level2 # the part of the run that is locked
   begin "$@"

@@ -6,7 +6,7 @@
 #
 # Each stage is a `python -m` command, printed as it would be typed. A stage whose parameters and inputs are unchanged
 # says so and is skipped, so the same command continues what was interrupted. Profiles only set parameters.
-# shellcheck disable=SC2317 # stages are called by name
+# shellcheck disable=SC2317,SC2329 # stages are called by name
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh

@@ -8,7 +8,8 @@
 # Each command is printed as it would be typed, and its output is kept in LOGS/NAME.log. The first one that fails ends
 # the others and the script. With DRY_RUN=1 commands are printed and not run.
 # Reads PYTHON LOGS DRY_RUN JOBS JOB_GPUS, and from `plan_places` GPUS CORES THREADS: each place has its share of GPUs and
-# cores. With JOB_GPUS above 1 what trains is started on so many GPUs by torchrun.
+# cores. With JOB_GPUS above 1 what trains is started on so many GPUs by torchrun; more of them than there are end the
+# script by `bad_usage` (options.sh).
 
 job_pids=() # by place; none where the place is free
 job_names=()
@@ -28,8 +29,7 @@ plan_places() {
   JOB_GPUS=${JOB_GPUS:-1}
   [ "$JOB_GPUS" != all ] || JOB_GPUS=$((${#GPUS[@]} > 1 ? ${#GPUS[@]} : 1))
   if [ "$JOB_GPUS" -gt 1 ] && [ "$JOB_GPUS" -gt ${#GPUS[@]} ]; then
-    echo "error: --gpus-per-job: expected at most the ${#GPUS[@]} GPUs of this machine, got $JOB_GPUS" >&2
-    exit 2
+    bad_usage "--gpus-per-job: expected at most the ${#GPUS[@]} GPUs of this machine, got $JOB_GPUS"
   fi
   JOBS=${JOBS:-$((${#GPUS[@]} ? ${#GPUS[@]} / JOB_GPUS : CORES < 2 * N_FOLDS ? CORES : 2 * N_FOLDS))}
   THREADS=$((CORES / JOBS / JOB_GPUS > 1 ? CORES / JOBS / JOB_GPUS : 1))
@@ -128,7 +128,7 @@ as_it_is() {
 
 with_name() {
   local line
-  while IFS= read -r line; do printf '[%s] %s\n' "$1" "$line"; done
+  while IFS= read -r line || [ -n "$line" ]; do printf '[%s] %s\n' "$1" "$line"; done
 }
 
 free_place() {

@@ -5,24 +5,29 @@
 STAGES=(books check '*segment' merge '*classify' '*classify-second' pseudolabel '*pseudo-ft' '*pseudo' blend level2 report)
 
 usage() {
-  local script
+  local script plan=', and before them the hours and the disk they take'
   script=$(basename "$0")
   if [ "$script" = level2.sh ]; then # one stage of all folds: it has no part to choose
     echo "usage: bash level2.sh [PROFILE] [--force] [--dry-run] [--jobs N]"
+    plan=''
   else
     echo "usage: bash $script [PROFILE] [--fold K] [--stage NAME] [--force] [--dry-run] [--jobs N] [--gpus-per-job N]"
   fi
   echo
-  echo "  PROFILE       $(profiles); kaggle without it"
+  echo "  PROFILE           $(profiles); kaggle without it"
   [ "$script" = level2.sh ] || cat <<END
-  --fold K      only the part of fold K: its runs of the stages marked with a star, as far as their inputs are there
-  --stage NAME  only this stage: ${STAGES[*]}
-  --gpus-per-job N   train each fold on N GPUs, or on all; without it on one, so that the folds run side by side
+  --fold K          only the part of fold K: its runs of the stages marked with a star, as far as their inputs are there
+  --stage NAME      only this stage: ${STAGES[*]}
 END
   cat <<END
-  --force       run again what is done
-  --dry-run     print what it costs, in hours and disk, and the commands; run nothing
-  --jobs N      processes side by side; without it what the profile says, else one a GPU, or a core
+  --force           run again what is done
+  --dry-run         print the commands$plan; run nothing
+  --jobs N          processes side by side; without it what the profile says, else one a GPU, or a core
+END
+  [ "$script" = level2.sh ] || cat <<END
+  --gpus-per-job N  train each fold on N GPUs, or on all; without it on one, so that the folds run side by side
+
+RUNS=FOLDER before the command puts the run elsewhere; the other variables are in profiles/*.env.
 END
 }
 
@@ -71,7 +76,7 @@ load_profile() {
   local fold
   for ((fold = 0; fold < N_FOLDS; fold++)); do FOLDS+=("$fold"); done
   if [ -n "$FOLD" ]; then
-    if [[ ! $FOLD =~ ^[0-9]+$ ]] || [ "$FOLD" -ge "$N_FOLDS" ]; then
+    if [[ ! $FOLD =~ ^(0|[1-9][0-9]*)$ ]] || [ "$FOLD" -ge "$N_FOLDS" ]; then
       bad_usage "--fold: expected 0 to $((N_FOLDS - 1)) with this profile, got $FOLD"
     fi
     FOLDS=("$FOLD")

@@ -219,7 +219,7 @@ def test_no_more_cores_than_the_quota_of_the_container(quota: str, at_most: int,
         (["run-all.sh", "demo", "--jobs", "0"], "--jobs: expected a number of at least 1, got 0"),
         (["run-all.sh", "demo", "--gpus-per-job", "0"], "--gpus-per-job: expected a number or all, got 0"),
         (["run-all.sh", "demo", "--gpus-per-job", "2"], "--gpus-per-job: expected at most the 0 GPUs of this machine"),
-        (["level2.sh", "demo", "--stage", "level2"], "--stage and --fold are options of run-all.sh"),
+        (["level2.sh", "demo", "--stage", "level2"], "--stage is an option of run-all.sh"),
     ],
 )
 def test_bad_usage_is_told_and_leaves_with_2(arguments: list[str], message: str) -> None:
