@@ -14,10 +14,21 @@ from kuzushiji.engine.precision import Precision
 CPU = Precision(torch.device("cpu"))
 
 
+class Backbone(nn.Module):
+    """A class of its own: the oldest torch compiles no bare `nn.Sequential`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x).relu()
+
+
 class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        self.backbone = Backbone()
         self.head = nn.Linear(4, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
