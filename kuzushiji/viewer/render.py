@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
+_SCRIPTS = ("details.js", "viewer.js")
+"""In this order one script."""
+
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -41,18 +44,21 @@ def viewer_section(pages: Sequence[ViewerPage]) -> "Markup":
 
 def viewer_style() -> "Markup":
     """Return the style sheet."""
-    return _asset("viewer.css")
+    from markupsafe import Markup
+
+    return Markup(_asset("viewer.css"))
 
 
 def viewer_script() -> "Markup":
     """Return the script, to stand after the sections."""
-    return _asset("viewer.js")
-
-
-def _asset(name: str) -> "Markup":
     from markupsafe import Markup
 
-    return Markup((_FOLDER / "assets" / name).read_text(encoding="utf-8"))
+    parts = "\n".join(map(_asset, _SCRIPTS))
+    return Markup(f'"use strict";\n(() => {{\n{parts}}})();')  # within a function: its names are not the document's
+
+
+def _asset(name: str) -> str:
+    return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 
 def _environment() -> Any:

@@ -1,317 +1,230 @@
-"use strict";
-(() => {
-  const STATES = { right: "right", wrong: "wrong", missed: "missed", read: "truth unknown" };
-
-  const element = (name, properties = {}, children = []) => {
-    const node = Object.assign(document.createElement(name), properties);
-    node.append(...children);
-    return node;
-  };
-  const percent = (value) => `${(100 * value).toFixed(value < 0.0995 || value > 0.9995 ? 2 : 1)} %`;
-
-  class Viewer {
-    constructor(root) {
-      this.root = root;
-      this.data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
-      this.select = root.querySelector("select");
-      this.page = root.querySelector(".viewer-page");
-      this.sheet = root.querySelector(".viewer-sheet");
-      this.image = this.sheet.querySelector("img");
-      this.details = root.querySelector(".viewer-details");
-      this.text = root.querySelector(".viewer-text");
-      this.showsSingle = false;
-      this.switches = [...root.querySelectorAll(".viewer-switch input")];
-      this.listen();
-      this.show(0);
-    }
-
-    listen() {
-      this.select.addEventListener("change", () => this.show(Number(this.select.value)));
-      for (const button of this.root.querySelectorAll("[data-step]"))
-        button.addEventListener("click", () => this.step(Number(button.dataset.step)));
-      for (const input of this.switches) input.addEventListener("change", () => this.filter());
-      this.root.querySelector("[data-error]")?.addEventListener("click", () => this.nextError());
-      const zoom = this.root.querySelector("[data-zoom]");
-      zoom.addEventListener("input", () => {
-        this.sheet.style.width = `${zoom.value}%`;
-        zoom.setAttribute("aria-valuetext", `${zoom.value} %`);
-      });
-      this.sheet.addEventListener("keydown", (event) => this.key(event));
-      for (const area of [this.sheet, this.text]) {
-        area.addEventListener("click", (event) => this.pick(event.target, true));
-        area.addEventListener("mouseover", (event) => this.hover(this.indexOf(event.target)));
-        area.addEventListener("mouseleave", () => this.hover(-1));
-      }
-      this.sheet.addEventListener("focusin", (event) => this.pick(event.target, false));
-    }
-
-    step(by) {
-      const n = this.data.pages.length;
-      this.select.value = String((this.current + by + n) % n);
-      this.show(Number(this.select.value));
-    }
-
-    show(number) {
-      this.current = number;
-      this.selected = -1;
-      this.hovered = -1;
-      const page = this.data.pages[number];
-      this.content = page;
-      this.image.src = page.image;
-      this.image.alt = `Page ${page.name}`;
-      this.sheet.setAttribute("aria-label", `Page ${page.name}, ${page.boxes.length} boxes; arrow keys move between them`);
-      this.lines = page.lines;
-      this.order = this.lines.flat();
-      const inLine = new Set(this.order);
-      page.boxes.forEach((_, index) => inLine.has(index) || this.order.push(index));
-      this.boxes = page.boxes.map((box, index) => this.button(box, index));
-      // Tab and screen readers follow the order of the document: the order of reading.
-      this.sheet.replaceChildren(this.image, ...this.order.map((index) => this.boxes[index]));
-      this.spans = new Map();
-      this.text.replaceChildren(...this.lines.map((line) => element("p", {}, line.map((index) => this.span(index)))));
-      for (const label of this.root.querySelectorAll("[data-count]"))
-        label.textContent = `(${page.boxes.filter((box) => box.kind === label.dataset.count).length})`;
-      this.page.scrollTo(0, 0);
-      this.text.scrollTo(0, 0);
-      this.filter();
-      this.describe(-1);
-    }
-
-    char(index) {
-      return this.data.classes[index][0];
-    }
-
-    name(box) {
-      const probability = box.probability === undefined ? "" : `, probability ${percent(box.probability)}`;
-      const truth = box.kind === "wrong" ? (box.truth === undefined ? ", nothing is there" : `, truth ${this.char(box.truth)}`) : "";
-      return `${this.char(box.read)}, ${STATES[box.kind]}${probability}${truth}`;
-    }
-
-    button(box, index) {
-      const [x, y, w, h] = box.at;
-      const { width, height } = this.content;
-      const node = element("button", { type: "button", className: `viewer-box ${box.kind}`, tabIndex: -1 }, [
-        element("span", { textContent: this.char(box.read), lang: "ja" }),
-      ]);
-      node.dataset.box = index;
-      node.setAttribute("aria-label", this.name(box));
-      node.setAttribute("aria-pressed", "false");
-      Object.assign(node.style, {
-        left: `${(100 * x) / width}%`, top: `${(100 * y) / height}%`,
-        width: `${(100 * w) / width}%`, height: `${(100 * h) / height}%`,
-      });
-      return node;
-    }
-
-    span(index) {
-      const box = this.content.boxes[index];
-      const node = element("span", { textContent: this.char(box.read), className: box.kind });
-      node.dataset.box = index;
-      this.spans.set(index, node);
-      return node;
-    }
-
-    isShown(index) {
-      return !this.boxes[index].hidden;
-    }
-
-    filter() {
-      const off = new Set(this.switches.filter((input) => !input.checked).map((input) => input.value));
-      this.sheet.classList.toggle("labels", !off.has("labels"));
-      this.content.boxes.forEach((box, index) => {
-        this.boxes[index].hidden = off.has(box.kind);
-        const span = this.spans.get(index);
-        if (span) span.hidden = off.has(box.kind);
-      });
-      if (this.selected >= 0 && !this.isShown(this.selected)) this.choose(-1);
-      this.rove();
-    }
-
-    // One box at a time is reached with Tab; the arrow keys go on from it.
-    rove() {
-      const at = this.selected >= 0 ? this.selected : this.order.find((index) => this.isShown(index));
-      this.boxes.forEach((node, index) => (node.tabIndex = index === at ? 0 : -1));
-    }
-
-    indexOf(target) {
-      const node = target.closest("[data-box]");
-      return node ? Number(node.dataset.box) : -1;
-    }
-
-    pick(target, clicked) {
-      const index = this.indexOf(target);
-      if (index < 0) return;
-      this.choose(index);
-      if (clicked && target.closest(".viewer-text")) this.boxes[index].scrollIntoView({ block: "nearest", inline: "nearest" });
-    }
-
-    choose(index) {
-      this.mark(this.selected, false);
-      this.selected = index;
-      this.mark(index, true);
-      this.rove();
-      this.describe(index);
-    }
-
-    mark(index, on) {
-      if (index < 0) return;
-      this.boxes[index].setAttribute("aria-pressed", String(on));
-      const span = this.spans.get(index);
-      span?.classList.toggle("selected", on);
-      if (on && span) this.scrollText(span);
-    }
-
-    // Moves the text alone: scrollIntoView would move the page under the reader's hands.
-    scrollText(span) {
-      const [outer, inner] = [this.text.getBoundingClientRect(), span.getBoundingClientRect()];
-      if (inner.left < outer.left) this.text.scrollLeft += inner.left - outer.left - 8;
-      if (inner.right > outer.right) this.text.scrollLeft += inner.right - outer.right + 8;
-      if (inner.top < outer.top) this.text.scrollTop += inner.top - outer.top - 8;
-      if (inner.bottom > outer.bottom) this.text.scrollTop += inner.bottom - outer.bottom + 8;
-    }
-
-    hover(index) {
-      if (index === this.hovered) return;
-      for (const old of this.root.querySelectorAll(".active")) old.classList.remove("active");
-      this.hovered = index;
-      if (index >= 0) {
-        this.boxes[index].classList.add("active");
-        this.spans.get(index)?.classList.add("active");
-      }
-      this.describe(index >= 0 ? index : this.selected);
-    }
-
-    key(event) {
-      if (event.altKey || event.ctrlKey || event.metaKey) return;
-      const moves = {
-        ArrowDown: () => this.along(1), ArrowUp: () => this.along(-1),
-        ArrowLeft: () => this.across(1), ArrowRight: () => this.across(-1),
-        Home: () => this.shown()[0], End: () => this.shown().at(-1),
-        n: () => this.errorAfter(this.selected), N: () => this.errorAfter(this.selected),
-      };
-      if (event.key === "Escape") return this.choose(-1);
-      const target = moves[event.key]?.();
-      if (target === undefined) return;
-      event.preventDefault();
-      this.focus(target);
-    }
-
-    focus(index) {
-      this.choose(index);
-      this.boxes[index].focus({ preventScroll: true });
-      this.boxes[index].scrollIntoView({ block: "nearest", inline: "nearest" });
-    }
-
-    shown() {
-      return this.order.filter((index) => this.isShown(index));
-    }
-
-    along(by) {
-      const shown = this.shown();
-      return shown[Math.min(Math.max(shown.indexOf(this.selected) + by, 0), shown.length - 1)];
-    }
-
-    // The box of the next column that stands at about the same height.
-    across(by) {
-      const middle = (index) => this.content.boxes[index].at[1] + this.content.boxes[index].at[3] / 2;
-      let column = this.lines.findIndex((line) => line.includes(this.selected));
-      if (column < 0) return undefined;
-      for (column += by; column >= 0 && column < this.lines.length; column += by) {
-        const line = this.lines[column].filter((index) => this.isShown(index));
-        const distance = (index) => Math.abs(middle(index) - middle(this.selected));
-        if (line.length) return line.reduce((best, index) => (distance(index) < distance(best) ? index : best));
-      }
-      return undefined;
-    }
-
-    errorAfter(index) {
-      const isError = (other) => ["wrong", "missed"].includes(this.content.boxes[other].kind);
-      const errors = this.shown().filter(isError);
-      const place = this.order.indexOf(index);
-      return errors.find((other) => this.order.indexOf(other) > place) ?? errors[0];
-    }
-
-    nextError() {
-      const index = this.errorAfter(this.selected);
-      if (index !== undefined) this.focus(index);
-    }
-
-    describe(index) {
-      if (index < 0) {
-        const hint = this.content.boxes.length ? "Point at a box to see what it was read as." : "Nothing was read on this page.";
-        this.details.replaceChildren(element("p", { textContent: hint }));
-        return;
-      }
-      const box = this.content.boxes[index];
-      const [char, code] = this.data.classes[box.read];
-      const state = element("span", { className: `state ${box.kind}`, textContent: STATES[box.kind] });
-      const head = element("h3", {}, [
-        this.crop(box), element("span", { className: "glyph", textContent: char, lang: "ja" }), element("span", { textContent: code }), state,
-      ]);
-      this.details.replaceChildren(head, this.facts(box), this.models(box));
-    }
-
-    // The box cut out of the page and enlarged.
-    crop(box) {
-      const [x, y, w, h] = box.at;
-      const scale = 64 / Math.max(w, h, 1);
-      const picture = element("img", { src: this.content.image, alt: "" });
-      Object.assign(picture.style, {
-        width: `${this.content.width * scale}px`, left: `${-x * scale}px`, top: `${-y * scale}px`,
-      });
-      const frame = element("span", { className: "crop" }, [picture]);
-      Object.assign(frame.style, { width: `${w * scale}px`, height: `${h * scale}px` });
-      return frame;
-    }
-
-    facts(box) {
-      const rows = [];
-      if (box.probability !== undefined) rows.push(["probability", percent(box.probability)]);
-      if (box.kind === "wrong" || box.truth !== undefined) {
-        const truth = box.truth === undefined ? "no character" : this.data.classes[box.truth].join(" ");
-        rows.push(["truth", truth]);
-      }
-      return element("dl", {}, rows.flatMap(([term, value]) => [
-        element("dt", { textContent: term }), element("dd", { textContent: value, lang: term === "truth" ? "ja" : "" }),
-      ]));
-    }
-
-    models(box) {
-      const none = element("p", { textContent: "No model proposes anything here." });
-      if (!box.candidates.length) return box.kind === "missed" ? none : element("div");
-      const table = this.table(box.candidates, box, "Best candidates of each model");
-      const parts = box.single ? [table, this.single(box)] : [table];
-      return element("div", { className: "viewer-models" }, parts);
-    }
-
-    table(candidates, box, name) {
-      const rows = candidates.map(([model, bests]) => element("tr", {}, [
-        element("th", { scope: "row", textContent: this.data.models[model] }),
-        ...bests.map(([best, probability]) => this.candidate(best, probability, box)),
-      ]));
-      const table = element("table", {}, [element("tbody", {}, rows)]);
-      table.setAttribute("aria-label", name);
-      return table;
-    }
-
-    // The models that the others are blends of; once opened they stay open from box to box.
-    single(box) {
-      const table = this.table(box.single, box, "Best candidates of each single model");
-      const part = element("details", { open: this.showsSingle }, [element("summary", { textContent: "Single models" }), table]);
-      part.addEventListener("toggle", () => (this.showsSingle = part.open));
-      return part;
-    }
-
-    candidate(best, probability, box) {
-      const [char, code] = this.data.classes[best];
-      const cell = element("td", { title: code }, [
-        element("b", { textContent: char, lang: "ja" }), element("span", { textContent: percent(probability) }),
-      ]);
-      if (best === box.truth) cell.classList.add("true");
-      return cell;
-    }
+// A page with its boxes, the text beside it, and what the mouse and the keys do; after details.js in one script.
+class Viewer {
+  constructor(root) {
+    this.root = root;
+    this.data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+    this.select = root.querySelector("select");
+    this.page = root.querySelector(".viewer-page");
+    this.sheet = root.querySelector(".viewer-sheet");
+    this.image = this.sheet.querySelector("img");
+    this.details = new Details(root.querySelector(".viewer-details"), this.data);
+    this.text = root.querySelector(".viewer-text");
+    this.switches = [...root.querySelectorAll(".viewer-switch input")];
+    this.listen();
+    this.show(0);
   }
 
-  for (const root of document.querySelectorAll(".viewer"))
-    if (root.querySelector("select")) new Viewer(root);
-})();
+  listen() {
+    this.select.addEventListener("change", () => this.show(Number(this.select.value)));
+    for (const button of this.root.querySelectorAll("[data-step]"))
+      button.addEventListener("click", () => this.step(Number(button.dataset.step)));
+    for (const input of this.switches) input.addEventListener("change", () => this.filter());
+    this.root.querySelector("[data-error]")?.addEventListener("click", () => this.nextError());
+    const zoom = this.root.querySelector("[data-zoom]");
+    zoom.addEventListener("input", () => {
+      this.sheet.style.width = `${zoom.value}%`;
+      zoom.setAttribute("aria-valuetext", `${zoom.value} %`);
+    });
+    this.sheet.addEventListener("keydown", (event) => this.key(event));
+    for (const area of [this.sheet, this.text]) {
+      area.addEventListener("click", (event) => this.pick(event.target, true));
+      area.addEventListener("mouseover", (event) => this.hover(this.indexOf(event.target)));
+      area.addEventListener("mouseleave", () => this.hover(-1));
+    }
+    this.sheet.addEventListener("focusin", (event) => this.pick(event.target, false));
+  }
+
+  step(by) {
+    const n = this.data.pages.length;
+    this.select.value = String((this.current + by + n) % n);
+    this.show(Number(this.select.value));
+  }
+
+  show(number) {
+    this.current = number;
+    this.selected = -1;
+    this.hovered = -1;
+    const page = this.data.pages[number];
+    this.content = page;
+    this.image.src = page.image;
+    this.image.alt = `Page ${page.name}`;
+    this.sheet.setAttribute("aria-label", `Page ${page.name}, ${page.boxes.length} boxes; arrow keys move between them`);
+    this.lines = page.lines;
+    this.order = this.lines.flat();
+    const inLine = new Set(this.order);
+    page.boxes.forEach((_, index) => inLine.has(index) || this.order.push(index));
+    this.boxes = page.boxes.map((box, index) => this.button(box, index));
+    // Tab and screen readers follow the order of the document: the order of reading.
+    this.sheet.replaceChildren(this.image, ...this.order.map((index) => this.boxes[index]));
+    this.spans = new Map();
+    this.text.replaceChildren(...this.lines.map((line) => element("p", {}, line.map((index) => this.span(index)))));
+    for (const label of this.root.querySelectorAll("[data-count]"))
+      label.textContent = `(${page.boxes.filter((box) => box.kind === label.dataset.count).length})`;
+    this.page.scrollTo(0, 0);
+    this.text.scrollTo(0, 0);
+    this.filter();
+    this.details.show(page, -1);
+  }
+
+  char(index) {
+    return this.data.classes[index][0];
+  }
+
+  name(box) {
+    const probability = box.probability === undefined ? "" : `, probability ${percent(box.probability)}`;
+    const truth = box.kind === "wrong" ? (box.truth === undefined ? ", nothing is there" : `, truth ${this.char(box.truth)}`) : "";
+    return `${this.char(box.read)}, ${STATES[box.kind]}${probability}${truth}`;
+  }
+
+  button(box, index) {
+    const [x, y, w, h] = box.at;
+    const { width, height } = this.content;
+    const node = element("button", { type: "button", className: `viewer-box ${box.kind}`, tabIndex: -1 }, [
+      element("span", { textContent: this.char(box.read), lang: "ja" }),
+    ]);
+    node.dataset.box = index;
+    node.setAttribute("aria-label", this.name(box));
+    node.setAttribute("aria-pressed", "false");
+    Object.assign(node.style, {
+      left: `${(100 * x) / width}%`, top: `${(100 * y) / height}%`,
+      width: `${(100 * w) / width}%`, height: `${(100 * h) / height}%`,
+    });
+    return node;
+  }
+
+  span(index) {
+    const box = this.content.boxes[index];
+    const node = element("span", { textContent: this.char(box.read), className: box.kind });
+    node.dataset.box = index;
+    this.spans.set(index, node);
+    return node;
+  }
+
+  isShown(index) {
+    return !this.boxes[index].hidden;
+  }
+
+  filter() {
+    const off = new Set(this.switches.filter((input) => !input.checked).map((input) => input.value));
+    this.sheet.classList.toggle("labels", !off.has("labels"));
+    this.content.boxes.forEach((box, index) => {
+      this.boxes[index].hidden = off.has(box.kind);
+      const span = this.spans.get(index);
+      if (span) span.hidden = off.has(box.kind);
+    });
+    if (this.selected >= 0 && !this.isShown(this.selected)) this.choose(-1);
+    this.rove();
+  }
+
+  // One box at a time is reached with Tab; the arrow keys go on from it.
+  rove() {
+    const at = this.selected >= 0 ? this.selected : this.order.find((index) => this.isShown(index));
+    this.boxes.forEach((node, index) => (node.tabIndex = index === at ? 0 : -1));
+  }
+
+  indexOf(target) {
+    const node = target.closest("[data-box]");
+    return node ? Number(node.dataset.box) : -1;
+  }
+
+  pick(target, clicked) {
+    const index = this.indexOf(target);
+    if (index < 0) return;
+    this.choose(index);
+    if (clicked && target.closest(".viewer-text")) this.boxes[index].scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  choose(index) {
+    this.mark(this.selected, false);
+    this.selected = index;
+    this.mark(index, true);
+    this.rove();
+    this.details.show(this.content, index);
+  }
+
+  mark(index, on) {
+    if (index < 0) return;
+    this.boxes[index].setAttribute("aria-pressed", String(on));
+    const span = this.spans.get(index);
+    span?.classList.toggle("selected", on);
+    if (on && span) this.scrollText(span);
+  }
+
+  // Moves the text alone: scrollIntoView would move the page under the reader's hands.
+  scrollText(span) {
+    const [outer, inner] = [this.text.getBoundingClientRect(), span.getBoundingClientRect()];
+    if (inner.left < outer.left) this.text.scrollLeft += inner.left - outer.left - 8;
+    if (inner.right > outer.right) this.text.scrollLeft += inner.right - outer.right + 8;
+    if (inner.top < outer.top) this.text.scrollTop += inner.top - outer.top - 8;
+    if (inner.bottom > outer.bottom) this.text.scrollTop += inner.bottom - outer.bottom + 8;
+  }
+
+  hover(index) {
+    if (index === this.hovered) return;
+    for (const old of this.root.querySelectorAll(".active")) old.classList.remove("active");
+    this.hovered = index;
+    if (index >= 0) {
+      this.boxes[index].classList.add("active");
+      this.spans.get(index)?.classList.add("active");
+    }
+    this.details.show(this.content, index >= 0 ? index : this.selected);
+  }
+
+  key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const moves = {
+      ArrowDown: () => this.along(1), ArrowUp: () => this.along(-1),
+      ArrowLeft: () => this.across(1), ArrowRight: () => this.across(-1),
+      Home: () => this.shown()[0], End: () => this.shown().at(-1),
+      n: () => this.errorAfter(this.selected), N: () => this.errorAfter(this.selected),
+    };
+    if (event.key === "Escape") return this.choose(-1);
+    const target = moves[event.key]?.();
+    if (target === undefined) return;
+    event.preventDefault();
+    this.focus(target);
+  }
+
+  focus(index) {
+    this.choose(index);
+    this.boxes[index].focus({ preventScroll: true });
+    this.boxes[index].scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  shown() {
+    return this.order.filter((index) => this.isShown(index));
+  }
+
+  along(by) {
+    const shown = this.shown();
+    return shown[Math.min(Math.max(shown.indexOf(this.selected) + by, 0), shown.length - 1)];
+  }
+
+  // The box of the next column that stands at about the same height.
+  across(by) {
+    const middle = (index) => this.content.boxes[index].at[1] + this.content.boxes[index].at[3] / 2;
+    let column = this.lines.findIndex((line) => line.includes(this.selected));
+    if (column < 0) return undefined;
+    for (column += by; column >= 0 && column < this.lines.length; column += by) {
+      const line = this.lines[column].filter((index) => this.isShown(index));
+      const distance = (index) => Math.abs(middle(index) - middle(this.selected));
+      if (line.length) return line.reduce((best, index) => (distance(index) < distance(best) ? index : best));
+    }
+    return undefined;
+  }
+
+  errorAfter(index) {
+    const isError = (other) => ["wrong", "missed"].includes(this.content.boxes[other].kind);
+    const errors = this.shown().filter(isError);
+    const place = this.order.indexOf(index);
+    return errors.find((other) => this.order.indexOf(other) > place) ?? errors[0];
+  }
+
+  nextError() {
+    const index = this.errorAfter(this.selected);
+    if (index !== undefined) this.focus(index);
+  }
+}
+
+for (const root of document.querySelectorAll(".viewer"))
+  if (root.querySelector("select")) new Viewer(root);
