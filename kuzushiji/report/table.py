@@ -22,9 +22,9 @@ COLUMNS = (
     "minutes",
 )
 NOTES = (
-    "held-out F1: on the fold's own pages, by the model of the best epoch, which was chosen on them: it flatters. "
-    "The second level's is honest, its boosters saw other folds only.",
-    "best epoch, last epoch: F1 on the same pages during training; the last epoch is not chosen.",
+    "held-out F1: on the fold's own pages. Where epochs were compared, by the best one's model, which was chosen on "
+    "these pages: it flatters. The second level's is honest, its boosters saw other folds only.",
+    "best epoch, last epoch: F1 on the same pages during training, where they were compared; the last is not chosen.",
     "test: on pages whose truth no stage has seen. boxes: with all characters given the same class.",
 )
 
