@@ -114,9 +114,9 @@ def run_segment_evaluation(folder: Path, n_pages: int, watch: Watch) -> None:
     """Find boxes on pages in two sizes."""
     import torch
 
+    from kuzushiji.engine.machine import set_up
     from kuzushiji.imaging.store import PageStore
     from kuzushiji.segment import predict as stage
-    from kuzushiji.segment.machine import set_up
     from kuzushiji.segment.main import parse_args
     from kuzushiji.segment.model import build_model
 

@@ -208,8 +208,8 @@ def print_model(config: ClassifyConfig, root: DataRoot) -> int:
     """Print the model that the command line describes."""
     from kuzushiji.classify.classifier import build_classifier, load_classifier
     from kuzushiji.classify.models import describe
-    from kuzushiji.classify.setup import set_up
     from kuzushiji.data.vocabulary import Vocabulary
+    from kuzushiji.engine.machine import set_up
 
     precision = set_up(config)
     if config.resume is not None:

@@ -15,11 +15,11 @@ from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_cla
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import Split, pages_of
 from kuzushiji.classify.predict import Predictor, predict_detailed, score
-from kuzushiji.classify.setup import set_up
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
 from kuzushiji.engine.device import peak_memory
+from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json

@@ -16,7 +16,6 @@ from kuzushiji.classify.dataset import CropDataset
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
-from kuzushiji.classify.setup import set_up
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
@@ -24,6 +23,7 @@ from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit
+from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision

@@ -94,7 +94,8 @@ class Output:
             InputError: a file cannot be written.
         """
         for name, content in contents.items():
-            self._write(self.path(name), content)
+            with atomic_path(self.path(name)) as temporary:
+                temporary.write_bytes(content)
         record = {
             "format": FORMAT,
             "source": source.as_dict(),
@@ -120,10 +121,3 @@ class Output:
         except InputError:  # a damaged record: the page is read again
             return {}
         return value if isinstance(value, dict) else {}
-
-    def _write(self, path: Path, content: bytes) -> None:
-        try:
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ from typing import Any
 from kuzushiji.data.labels import SEG_FP, read_page_labels, write_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.engine.device import peak_memory
+from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.precision import place
 from kuzushiji.engine.processes import gathered, on_main, own_share
@@ -15,7 +16,6 @@ from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.detections import Detections, label_with_truth, write_detections
 from kuzushiji.segment.folder import RunFolder
-from kuzushiji.segment.machine import set_up
 from kuzushiji.segment.model import StoredModel, read_model
 from kuzushiji.segment.pages import FoldPages, Images
 from kuzushiji.segment.predict import page_loader, predict_pages

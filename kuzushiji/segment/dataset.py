@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from detection.boxes import clip_xyxy, xywh_to_xyxy
+from detection.boxes import clip_xyxy, scale_boxes, xywh_to_xyxy
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.engine.sampler import SampleKey, generator_of
 from kuzushiji.imaging.colours import ColourAugmentation
@@ -95,7 +95,7 @@ class WholePage(NamedTuple):
     def to_original(self, boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return boxes (n, 4) of the scaled page in pixels of the original page, cut to it."""
         factor_x, factor_y = self.width / self.image.shape[2], self.height / self.image.shape[1]
-        return clip_xyxy(boxes_xyxy * np.array([factor_x, factor_y, factor_x, factor_y]), self.width, self.height)
+        return clip_xyxy(scale_boxes(boxes_xyxy, factor_x, factor_y), self.width, self.height)
 
 
 class WholePages(Dataset[tuple[WholePage, ...]]):

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit
+from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
@@ -25,7 +26,6 @@ from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
 from kuzushiji.segment.folder import RunFolder
-from kuzushiji.segment.machine import set_up
 from kuzushiji.segment.model import STAGE, build_model, checkpoint_meta, read_model
 from kuzushiji.segment.pages import FoldPages
 from kuzushiji.segment.predict import page_loader, predict_pages

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.boxes import area_xyxy, clip_xyxy
+from detection.boxes import area_xyxy, clip_xyxy, scale_boxes
 from kuzushiji.imaging.window import Window, even
 
 
@@ -64,8 +64,7 @@ def cut_boxes(boxes_xyxy: NDArray[np.float64], window: Window, spec: CropSpec) -
     area = area_xyxy(boxes_xyxy)
     stays = (area > 0) & (area_xyxy(visible) >= np.maximum(spec.min_visible * area, 1e-9))
     factor_x, factor_y = spec.out_width / window.width, spec.out_height / window.height
-    scaled: NDArray[np.float64] = visible[stays] * np.array([factor_x, factor_y, factor_x, factor_y])
-    return scaled
+    return scale_boxes(visible[stays], factor_x, factor_y)
 
 
 def inference_size(page_width: int, page_height: int, long_side: int) -> tuple[int, int]:

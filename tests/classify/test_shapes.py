@@ -8,9 +8,9 @@ import pytest
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import read_split
 from kuzushiji.classify.main import parse_args
-from kuzushiji.classify.setup import set_up
 from kuzushiji.classify.train import build_crops, build_training
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.engine.machine import set_up
 
 SMALL = """--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 8 --test-height 240 --crop-width 160
     --crop-height 240 --batch-size 7 --repeat-train 12 --scale-aug 0.1 --epochs 2

@@ -13,12 +13,12 @@ from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import pages_of, read_split
 from kuzushiji.classify.main import parse_args
 from kuzushiji.classify.predict import Predictor, evaluate
-from kuzushiji.classify.setup import set_up
 from kuzushiji.classify.train import build_crops, build_schedule, build_training
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.loop import fit
+from kuzushiji.engine.machine import set_up
 
 SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 32 --head-dropout 0 --test-height 240 "
