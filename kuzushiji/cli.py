@@ -127,7 +127,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}{self._suggestion(message)} (--help lists all)\n")
+        self.exit(EXIT_USAGE, _usage_line(self.prog, f"{message}{self._suggestion(message)}") + "\n")
 
     def _suggestion(self, message: str) -> str:
         import difflib
@@ -152,9 +152,13 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         with _sigterm_is_heard():
             code = main(argv)
         sys.stdout.flush()
+    except UsageError as error:
+        logger.debug("the error came from here", exc_info=True)
+        print(_usage_line(_command(main), _one_line(error)), file=sys.stderr)
+        code = EXIT_USAGE
     except InputError as error:
         _print_error(_one_line(error))
-        code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+        code = EXIT_FAILED
     except BrokenPipeError:
         code = EXIT_FAILED
         _forget_output()
@@ -170,6 +174,18 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     if verbose:
         logger.debug("%.1f s, exit code %d%s", time.monotonic() - started, code, _memory())
     sys.exit(code)
+
+
+def _usage_line(command: str, message: str) -> str:
+    """Return how bad usage is told, whoever finds it: the parser, or a config whose options contradict each other."""
+    return f"{command}: error: {message} (--help lists all)"
+
+
+def _command(main: Callable[..., int]) -> str:
+    """Return how the command of an entry point is typed, which is what its parser is called."""
+    spec = sys.modules[main.__module__].__spec__
+    name = spec.name if spec is not None else main.__module__
+    return f"python -m {name.removesuffix('.__main__')}"
 
 
 def _print_error(line: str) -> None:

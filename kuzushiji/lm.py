@@ -53,6 +53,15 @@ class Config:
         None, "Folder with train.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR", changes_result=False
     )
 
+    def __post_init__(self) -> None:
+        """Check the number of folds.
+
+        Raises:
+            InputError: it leaves no other fold.
+        """
+        if self.n_folds is not None and self.n_folds < 2:
+            raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")
+
 
 def get_parser() -> cli.ArgumentParser:
     """Return the parser of the command line."""
@@ -68,11 +77,7 @@ def get_parser() -> cli.ArgumentParser:
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the command line's config."""
-    parser = get_parser()
-    config = config_from(parser.parse_args(argv), Config)
-    if config.n_folds is not None and config.n_folds < 2:
-        parser.error(f"expected --n-folds of at least 2, got {config.n_folds}")
-    return config
+    return config_from(get_parser().parse_args(argv), Config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.errors import InputError
+from kuzushiji.errors import InputError, UsageError
 from kuzushiji.options import add_options, option
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +65,37 @@ def test_exit_codes(main, code, line, capsys):
     captured = capsys.readouterr()
     assert captured.err.strip() == line
     assert captured.out == ""
+
+
+def test_bad_usage_is_told_as_the_parser_tells_it(capsys):
+    """Whether it is a flag, or two flags that do not go together, which a config finds out after parsing."""
+    from kuzushiji.classify.level2 import main
+
+    lines = []
+    for words in (["a.parquet", "--threads", "x"], ["a.parquet", "--n-folds", "1"]):
+        assert run(main, words) == 2
+        lines += capsys.readouterr().err.splitlines()
+    assert lines == [
+        "python -m kuzushiji.classify.level2: error: argument --threads: expected a whole number of at least 0, "
+        "got 'x' (--help lists all)",
+        "python -m kuzushiji.classify.level2: error: expected --n-folds of at least 2, got 1 (--help lists all)",
+    ]
+
+
+def test_the_command_of_bad_usage_is_what_is_typed():
+    """Run by `python -m` a module is called `__main__`, and a package's `__main__` goes by the package's name."""
+    for words, command in (
+        (["kuzushiji.classify.level2", "a", "--n-folds", "1"], "kuzushiji.classify.level2"),
+        (["kuzushiji.demo", "out", "--books", "6", "--pages", "3"], "kuzushiji.demo"),
+    ):
+        done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"python -m {command}: error: expected")
+
+
+def test_bad_usage_of_several_lines(capsys):
+    assert run(raising(UsageError("one\n  two"))) == 2
+    assert capsys.readouterr().err.endswith(": error: one two (--help lists all)\n")
 
 
 @pytest.mark.parametrize(

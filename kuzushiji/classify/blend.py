@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
-from kuzushiji.errors import UsageError
+from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 
@@ -46,6 +46,17 @@ class Config:
         changes_result=False,
     )  # fmt: skip
 
+    def __post_init__(self) -> None:
+        """Check that there is something to do, and the weights.
+
+        Raises:
+            InputError: there is nothing; a weight is not a finite number above 0.
+        """
+        if not (self.output or self.score or self.output_detailed):
+            raise InputError("expected --output SUBMISSION, --score or --output-detailed TABLE")
+        for text in self.detailed:
+            path_and_weight(text)
+
     @property
     def paths(self) -> list[Path]:
         """The tables."""
@@ -61,7 +72,7 @@ def path_and_weight(text: str) -> tuple[Path, float]:
     """Return the path and the weight in `path` or `path=weight`.
 
     Raises:
-        UsageError: the weight is not a finite number above 0.
+        InputError: the weight is not a finite number above 0.
     """
     path, sign, number = text.rpartition("=")
     if not sign or "/" in number:
@@ -71,7 +82,7 @@ def path_and_weight(text: str) -> tuple[Path, float]:
     except ValueError:
         weight = math.nan
     if not 0 < weight < math.inf:
-        raise UsageError(f"{text}: expected a weight above 0 after '=', got {number!r}")
+        raise InputError(f"{text}: expected a weight above 0 after '=', got {number!r}")
     return Path(path), weight
 
 
@@ -88,11 +99,7 @@ def get_parser() -> cli.ArgumentParser:
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the command line's config."""
-    parser = get_parser()
-    config = config_from(parser.parse_intermixed_args(argv), Config)
-    if not (config.output or config.score or config.output_detailed):
-        parser.error("expected --output SUBMISSION, --score or --output-detailed TABLE")
-    return config
+    return config_from(get_parser().parse_intermixed_args(argv), Config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,6 +27,15 @@ class ExtractConfig:
         None, "licence of the weights, for the file's metadata: it follows from the pages and weights trained on"
     )
 
+    def __post_init__(self) -> None:
+        """Check the name of the file.
+
+        Raises:
+            InputError: it is of another format.
+        """
+        if self.output.suffix != ".safetensors":
+            raise InputError(f"OUT: expected a name that ends in .safetensors, got {self.output}")
+
 
 def get_parser() -> cli.ArgumentParser:
     """Return the parser of the command line."""
@@ -37,11 +46,7 @@ def get_parser() -> cli.ArgumentParser:
 
 def parse_args(argv: Sequence[str] | None = None) -> ExtractConfig:
     """Return the checked config of a command line."""
-    parser = get_parser()
-    config = config_from(parser.parse_args(argv), ExtractConfig)
-    if config.output.suffix != ".safetensors":
-        parser.error(f"OUT: expected a name that ends in .safetensors, got {config.output}")
-    return config
+    return config_from(get_parser().parse_args(argv), ExtractConfig)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,18 +22,8 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    parser = get_parser()
-    config = config_from(parser.parse_intermixed_args(argv), Config)
-    if bool(config.load_model) != bool(config.output):
-        parser.error("expected --load-model M and --output SUBMISSION together, got one of them")
-    if config.load_model and config.save_model:
-        parser.error("expected --save-model or --load-model, got both")
-    if not (config.use_lgb or config.use_xgb):
-        parser.error("expected at least one of --use-lgb and --use-xgb, got neither")
-    if config.n_folds < 2:
-        parser.error(f"expected --n-folds of at least 2, got {config.n_folds}")
-    return config
+    """Return the checked config of a command line."""
+    return config_from(get_parser().parse_intermixed_args(argv), Config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

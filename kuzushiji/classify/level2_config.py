@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.classify.level2_names import EXTENDED, FEATURE_SETS, OBJECTIVES, SOFTMAX
+from kuzushiji.errors import InputError
 from kuzushiji.options import option
 
 AUTO = math.inf
@@ -87,3 +88,18 @@ class Config:
         None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
         changes_result=False,
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Check what one option alone cannot.
+
+        Raises:
+            InputError: options contradict each other.
+        """
+        if bool(self.load_model) != bool(self.output):
+            raise InputError("expected --load-model M and --output SUBMISSION together, got one of them")
+        if self.load_model and self.save_model:
+            raise InputError("expected --save-model or --load-model, got both")
+        if not (self.use_lgb or self.use_xgb):
+            raise InputError("expected at least one of --use-lgb and --use-xgb, got neither")
+        if self.n_folds < 2:
+            raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")

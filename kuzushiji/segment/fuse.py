@@ -72,11 +72,7 @@ def get_parser() -> cli.ArgumentParser:
 
 def parse_args(argv: Sequence[str] | None = None) -> FuseConfig:
     """Return the checked parameters of a command line."""
-    parser = get_parser()
-    try:
-        return config_from(parser.parse_args(argv), FuseConfig)
-    except InputError as error:
-        parser.error(str(error))
+    return config_from(get_parser().parse_args(argv), FuseConfig)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from detection.faster_rcnn import DetectorConfig, build_detector
+from kuzushiji import cli
 from kuzushiji.classify.classifier import Classifier, meta_of
-from kuzushiji.classify.extract_backbone import main, parse_args
+from kuzushiji.classify.extract_backbone import main
 from kuzushiji.classify.models import ModelConfig, build_model
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import save_checkpoint
@@ -51,6 +52,6 @@ def test_a_detector_starts_from_it_with_its_last_layer_at_random(tmp_path: Path)
 
 def test_another_ending_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        parse_args(["model_best.pth", "weights.pth"])
+        cli.run(main, ["model_best.pth", "weights.pth"])
     assert stop.value.code == 2
     assert "ends in .safetensors" in capsys.readouterr().err
