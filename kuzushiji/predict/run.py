@@ -56,15 +56,11 @@ def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> R
     Raises:
         InputError: as `load_bundle`; the device is not there.
     """
-    import cv2
-    import torch
-
     from kuzushiji.bundle.loading import load_bundle
     from kuzushiji.engine.device import resolve_device
+    from kuzushiji.engine.machine import use_threads
 
-    if config.threads:
-        torch.set_num_threads(config.threads)
-        cv2.setNumThreads(config.threads)
+    use_threads(config.threads)
     bundle = load_bundle(
         files, resolve_device(config.device), level2=config.level2, opt_level=config.opt_level, n_tta=config.n_tta
     )
