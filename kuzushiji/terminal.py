@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
 Item = TypeVar("Item")
@@ -69,13 +69,25 @@ def format_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def print_result(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what a command found out on standard output: a name and a value a line, or one JSON object."""
+    """Print what a command found out on standard output: a name and a value a line, or one JSON object.
+
+    As lines, facts within facts are named by both names: `{"test": {"pages": 3}}` is `test pages  3`.
+    """
     if as_json:
         print(json.dumps(facts, ensure_ascii=False, default=str))
         return
-    width = max(map(len, facts))
-    for name, value in facts.items():
+    lines = dict(_flat(facts))
+    width = max(map(len, lines), default=0)
+    for name, value in lines.items():
         print(f"{name:<{width}}  {_cell(value)}")
+
+
+def _flat(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name} {inner}", item) for inner, item in _flat(value))
+        else:
+            yield name, value
 
 
 def _is_number(value: object) -> bool:

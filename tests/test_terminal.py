@@ -77,6 +77,13 @@ def test_results_as_a_table(capsys):
     assert capsys.readouterr().out.splitlines() == ["f1       0.5000", "pages    1,234", "path     a/b", "nothing  -"]
 
 
+def test_results_of_parts(capsys):
+    terminal.print_result({"train": {"best": {"f1": 0.5}, "epoch": 1}, "test": {"pages": 3}, "none": {}}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == ["train best f1  0.5000", "train epoch    1", "test pages     3"]
+    terminal.print_result({"none": {}}, as_json=False)
+    assert capsys.readouterr().out == ""
+
+
 def test_results_as_json(capsys):
     terminal.print_result(FACTS, as_json=True)
     assert json.loads(capsys.readouterr().out) == FACTS

@@ -72,6 +72,7 @@ class ClassifyConfig:
     force: bool = option(
         False, "run again what is already done, from the beginning", group=TASK, changes_result=False
     )  # fmt: skip
+    json: bool = option(False, "print the result as one JSON object", group=TASK, changes_result=False)
 
     data_root: Path | None = option(
         None, "folder with train.csv and the images; without it $KUZUSHIJI_DATA, else data/",

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.classify.config import HEAD_FEATURES, PARAMS, ClassifyConfig
@@ -21,8 +22,12 @@ from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.record import StageRecord
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
+
+Facts = dict[str, Any]
+"""What a part of the stage found out, by name."""
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -53,39 +58,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (config.test_only or config.submission):
         share_of_batch(config.batch_size)
     with hold(config.output_dir), processes(config.device):
-        run_parts(config, root)
+        results = run_parts(config, root)
+        if results and is_main():
+            print_result(results, as_json=config.json)
     return 0
 
 
-def run_parts(config: ClassifyConfig, root: DataRoot) -> None:
-    """Run what the command line asks for, of training, held-out pages, test pages, head features."""
+def run_parts(config: ClassifyConfig, root: DataRoot) -> dict[str, Facts]:
+    """Run what the command line asks for, of training, held-out pages, test pages, head features.
+
+    Return what each part that was not yet done found out.
+    """
     weights = config.resume
+    results: dict[str, Facts | None] = {}
     if not (config.test_only or config.submission):
         weights = config.output_dir / "model_best.pth"
-        run_if_needed(train_record(config, root), config, lambda record: run_training(config, root, record))
+        results["train"] = run_if_needed(
+            train_record(config, root), config, lambda record: run_training(config, root, record)
+        )
     assert weights is not None
     if not config.submission:
-        run_if_needed(
+        results["held_out"] = run_if_needed(
             held_out_record(config, root, weights), config,
             lambda record: run_held_out(config, root, weights, record),
         )  # fmt: skip
     if config.submission or config.with_test:
-        run_if_needed(
+        results["test"] = run_if_needed(
             test_record(config, root, weights), config, lambda record: run_test(config, root, weights, record)
         )
     if config.save_features:
-        run_if_needed(
+        results["features"] = run_if_needed(
             features_record(config, root, weights), config,
             lambda record: run_features(config, root, weights, record),
         )  # fmt: skip
+    return {part: facts for part, facts in results.items() if facts is not None}
 
 
-def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], None]) -> None:
+def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], Facts]) -> Facts | None:
     """Run a stage, unless its record says that its outputs are those of the same parameters and inputs."""
     if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped: %s", record.stage, record.path.parent)
-        return
-    run(record)
+        return None
+    return run(record)
 
 
 def train_record(config: ClassifyConfig, root: DataRoot) -> StageRecord:
@@ -135,8 +149,8 @@ def features_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> St
     )  # fmt: skip
 
 
-def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> None:
-    """Train, and write what training leaves."""
+def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> Facts:
+    """Train, and write what training leaves; return the metrics."""
     if config.tensorboard:
         check_installed()
     split = read_split(config, root)
@@ -145,9 +159,7 @@ def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) ->
 
     metrics = train(config, root, split, record.input_digests())
     on_main(lambda: record.finish(metrics=metrics))
-    if metrics["best"]:
-        best, last = metrics["best"]["f1"], metrics["last"]["f1"]
-        tell(f"{config.output_dir}: F1 of the best epoch {best:.4f}, of the last {last:.4f} (one size of the pages)")
+    return metrics
 
 
 def forget_finished(config: ClassifyConfig, record: StageRecord) -> None:
@@ -161,18 +173,18 @@ def forget_finished(config: ClassifyConfig, record: StageRecord) -> None:
             (config.output_dir / name).unlink(missing_ok=True)
 
 
-def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
-    """Classify the boxes of the held-out pages."""
+def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
+    """Classify the boxes of the held-out pages; return their score."""
     split = read_split(config, root)
     from kuzushiji.classify.stages import predict_held_out
 
     metrics = predict_held_out(config, root, weights, split)
     on_main(lambda: record.finish(metrics=metrics))
-    tell(f"{config.output('detailed.parquet')}: F1 {metrics['f1']:.4f}, accuracy {metrics['accuracy']:.4f}")
+    return metrics
 
 
-def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
-    """Classify the boxes of the test pages."""
+def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
+    """Classify the boxes of the test pages; return how many."""
     from kuzushiji.classify.inputs import read_test_boxes
 
     boxes, sample = read_test_boxes(config, root)
@@ -180,11 +192,11 @@ def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: Stag
 
     facts = predict_test(config, root, weights, boxes, sample)
     on_main(lambda: record.finish(**facts))
-    tell(f"{config.output('submission.csv')}: {facts['characters']} characters on {facts['pages']} pages")
+    return facts
 
 
-def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> None:
-    """Save what the head's last layer sees; several processes leave it to the first."""
+def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
+    """Save what the head's last layer sees; several processes leave it to the first. Return the boxes by file."""
     split = read_split(config, root)
     boxes = None
     if config.submission or config.with_test:
@@ -193,15 +205,9 @@ def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: 
         boxes, _ = read_test_boxes(config, root)
     from kuzushiji.classify.head_vectors import save_head_features
 
-    facts = on_main(lambda: save_head_features(config, root, weights, split, boxes))
+    facts: Facts = on_main(lambda: save_head_features(config, root, weights, split, boxes))
     on_main(lambda: record.finish(boxes=facts))
-    tell(f"{config.output(HEAD_FEATURES[0])}: head features of {facts[HEAD_FEATURES[0]]} boxes")
-
-
-def tell(text: str) -> None:
-    """Print a result, once for all processes."""
-    if is_main():
-        print(text)
+    return facts
 
 
 def print_model(config: ClassifyConfig, root: DataRoot) -> int:

@@ -58,6 +58,9 @@ class SegmentConfig:
     force: bool = option(
         False, "run again what is already done, from the beginning", group="what to do", changes_result=False
     )
+    json: bool = option(
+        False, "print the result as one JSON object", group="what to do", changes_result=False
+    )  # fmt: skip
     data_root: Path | None = option(
         None, "folder with train.csv and the images; without it $KUZUSHIJI_DATA, else data/",
         metavar="DIR", group="what to do", changes_result=False,

@@ -1,7 +1,6 @@
 # PYTHON_ARGCOMPLETE_OK
 """Stage 1, where the characters are: `python -m kuzushiji.segment.main --output-dir DIR --fold K`."""
 
-import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.engine.processes import on_main, processes, share_of_batch
+from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.errors import InputError
 from kuzushiji.files import make_folder
@@ -24,8 +23,12 @@ from kuzushiji.segment.folder import (
     test_record,
     train_record,
 )
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
+
+Facts = dict[str, Any]
+"""What a part of the stage found out, by name."""
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -40,14 +43,14 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SegmentConfig:
-    """Return the checked parameters of a command line."""
+    """Return the checked parameters of a command line.
+
+    Raises:
+        UsageError: options contradict each other.
+    """
     parser = get_parser()
     words = sys.argv[1:] if argv is None else argv
-    try:
-        config = config_from(parser.parse_args(words), SegmentConfig)
-    except InputError as error:
-        parser.error(str(error))
-    return dataclasses.replace(config, given=given_options(parser, words))
+    return config_from(parser.parse_args(words), SegmentConfig, given=given_options(parser, words))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,30 +67,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not config.predicts_only:
         share_of_batch(config.batch_size)
     with hold(config.output_dir), processes(config.device):
-        run_parts(config, data)
+        results = run_parts(config, data)
+        if results and is_main():
+            print_result(results, as_json=config.json)
     return 0
 
 
-def run_parts(config: SegmentConfig, data: DataRoot) -> None:
-    """Run what the command line asks for, of training, held-out pages, test pages."""
+def run_parts(config: SegmentConfig, data: DataRoot) -> dict[str, Facts]:
+    """Run what the command line asks for, of training, held-out pages, test pages; return what was not yet done."""
     weights = RunFolder(config.output_dir).model_best
+    results: dict[str, Facts | None] = {}
     if not config.predicts_only:
-        run_training(config, data)
+        results["train"] = run_training(config, data)
     elif config.resume is not None:
         weights = config.resume
     if not config.submission:
-        run_held_out(config, data, weights)
+        results["held_out"] = run_held_out(config, data, weights)
     if config.submission or config.with_test:
-        run_test(config, data, weights)
+        results["test"] = run_test(config, data, weights)
+    return {part: facts for part, facts in results.items() if facts is not None}
 
 
-def run_training(config: SegmentConfig, data: DataRoot) -> None:
-    """Train, or go on with an interrupted training, unless that is done."""
+def run_training(config: SegmentConfig, data: DataRoot) -> Facts | None:
+    """Train, or go on with an interrupted training, unless that is done; return the metrics."""
     folder = RunFolder(config.output_dir)
     record = train_record(config, data)
     if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped", folder.model_best)
-        return
+        return None
     if config.resume is not None and config.resume.resolve().is_relative_to(folder.folder.resolve()):
         raise InputError(
             f"--resume {config.resume}: training from these weights would replace them, expected another --output-dir; "
@@ -103,22 +110,18 @@ def run_training(config: SegmentConfig, data: DataRoot) -> None:
     from kuzushiji.segment.train import train
 
     result = train(config, pages, record.input_digests())
-    facts: dict[str, Any] = {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
+    facts: Facts = {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
     on_main(lambda: record.finish(**facts))
-    if result.best:
-        logger.info(
-            "%s: F1 %.4f in epoch %d (best), %.4f in epoch %d (last)",
-            folder.model_best, result.best["f1"], result.best_epoch + 1, result.last["f1"], result.last_epoch + 1,
-        )  # fmt: skip
+    return facts
 
 
-def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
-    """Find the boxes of the held-out pages, unless that is done."""
+def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts | None:
+    """Find the boxes of the held-out pages, unless that is done; return their score."""
     folder = RunFolder(config.output_dir)
     record = held_out_record(config, data, weights)
     if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped", folder.clf_gt)
-        return
+        return None
     from kuzushiji.segment.pages import read_fold
 
     pages = read_fold(config, data)
@@ -126,19 +129,16 @@ def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
 
     metrics = predict_held_out(config, pages, weights)
     on_main(lambda: record.finish(**metrics))
-    logger.info(
-        "%s: %d pages, %d boxes, F1 %.4f (tp %d, fp %d, fn %d)", folder.clf_gt,
-        *(metrics[name] for name in ("pages", "boxes", "f1", "tp", "fp", "fn")),
-    )  # fmt: skip
+    return metrics
 
 
-def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
-    """Find the boxes of the test pages, unless that is done."""
+def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts | None:
+    """Find the boxes of the test pages, unless that is done; return how many."""
     folder = RunFolder(config.output_dir)
     record = test_record(config, data, weights)
     if not on_main(lambda: record.needs_run(force=config.force)):
         logger.info("%s: already done, skipped", folder.test_predictions)
-        return
+        return None
     from kuzushiji.segment.pages import read_test_images
 
     images = read_test_images(config, data)
@@ -146,7 +146,7 @@ def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> None:
 
     facts = predict_test(config, images, weights)
     on_main(lambda: record.finish(**facts))
-    logger.info("%s: %d pages, %d boxes", folder.test_predictions, facts["pages"], facts["boxes"])
+    return facts
 
 
 if __name__ == "__main__":

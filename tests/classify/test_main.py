@@ -1,5 +1,7 @@
 """The command line of the networks, run in process: train, held-out pages, test pages, and what goes wrong."""
 
+import contextlib
+import io
 import json
 import shlex
 import shutil
@@ -46,9 +48,12 @@ def arguments(folder: Path, *words: str, output: str = "clf-fold0") -> list[str]
 
 @pytest.fixture(scope="module")
 def trained(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data, boxes, and the outputs of a run in clf-fold0: read-only."""
+    """A folder with data, boxes, the outputs of a run in clf-fold0, and what it printed in printed.json: read-only."""
     folder = prepare(tiny_root, tmp_path_factory.mktemp("classify"))
-    assert main(arguments(folder, "--with-test", "1")) == 0
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(arguments(folder, "--with-test", "1", "--json")) == 0
+    (folder / "printed.json").write_text(printed.getvalue())
     return folder
 
 
@@ -64,6 +69,16 @@ def test_outputs(trained: Path) -> None:
     assert params["base"] == "mobilenetv4_conv_small" and params["weights"] is None and "torch" in params["versions"]
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["crops_per_second"] > 0 and metrics["boxes_per_second"] > 0 and metrics["peak_memory_mib"] > 0
+
+
+def test_result_on_standard_output(trained: Path) -> None:
+    """One JSON object: what each part found out, as its files have it."""
+    result = json.loads((trained / "printed.json").read_text())
+    assert list(result) == ["train", "held_out", "test"]
+    metrics = json.loads((trained / "clf-fold0" / "metrics.json").read_text())
+    assert result["train"] == metrics
+    assert result["held_out"] == json.loads((trained / "clf-fold0" / "metrics-oof.json").read_text())
+    assert result["test"]["pages"] == 3
 
 
 def test_fault_9_best_and_last_epoch_side_by_side(trained: Path) -> None:

@@ -233,6 +233,21 @@ def test_resume_only_predicts(
     assert not (tmp_path / "model_best.pth").exists()
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_results_on_standard_output(as_json: bool, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What each part found out that was not done yet, as its record says."""
+    words = [*TINY.split(), "--with-test", "1", *(["--json"] if as_json else [])]
+    (finished / "test_predictions.csv").unlink()
+    assert run(finished, *words) == 0
+    printed = capsys.readouterr().out
+    if as_json:
+        assert json.loads(printed) == {"test": json.loads((finished / "record-test.json").read_text())["facts"]}
+    else:
+        assert "test pages" in printed and printed.splitlines()[0].split()[-1] == "3"
+    assert run(finished, *words) == 0
+    assert capsys.readouterr().out == ""  # all is done
+
+
 def test_resume_test_only_in_the_same_folder_is_skipped(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (finished / "record-oof.json").stat().st_mtime_ns
     run(finished, *FOLD.split(), "--resume", finished / "model_best.pth", "--test-only")
