@@ -2,7 +2,7 @@
 
 Differences from `torchvision.models.detection.fasterrcnn_resnet50_fpn`: images are not resized (whoever makes them
 knows the scale), small anchors on the same five levels, float32 wherever coordinates or losses are computed, so that
-the rest may run under autocast.
+the rest may run under autocast, and losses to which each image adds by itself (`detection.training`).
 """
 
 from collections import OrderedDict
@@ -12,19 +12,20 @@ from typing import Any
 import torch
 import torchvision.models.resnet as resnet
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 from torchvision.ops.poolers import initLevelMapper
 
+from detection.training import Heads, Proposals, Target
+
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 NORMS = ("frozen", "batch", "group")
 
-Target = dict[str, Tensor]
 Detections = dict[str, Tensor]
 
 _LEVELS = ("layer1", "layer2", "layer3", "layer4")
@@ -36,6 +37,10 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _GROUPS = 8
 _FOREGROUND = 1
+
+_PROPOSALS = {"fg_iou_thresh": 0.7, "bg_iou_thresh": 0.3, "positive_fraction": 0.5, "nms_thresh": 0.7}
+_HEADS = {"fg_iou_thresh": 0.5, "bg_iou_thresh": 0.5, "positive_fraction": 0.25, "bbox_reg_weights": None}
+"""What torchvision's `FasterRCNN` takes unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -86,38 +91,41 @@ class DetectorConfig:
             raise ValueError(f"expected 0 to {len(_LEVELS) + 1} trainable layers, got {self.trainable_layers}")
 
 
-def build_detector(config: DetectorConfig) -> FasterRCNN:
+def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
     """Return a detector with one class, `1`, and random weights; the backbone is `detector.backbone.body`.
 
     Its forward takes a list of images, tensors (3, h, w) of RGB, uint8 or float 0..1, of any sizes. In training it also
     takes a list of targets, dicts with `boxes` (n, 4) float32 xyxy pixels, of positive width and height, and `labels`
-    (n,) int64, all 1; n may be 0. It returns a dict of four losses, float32 scalars. In evaluation it returns for each
-    image a dict with `boxes` (n, 4) float32 xyxy within the image, `scores` (n,) falling, `labels` (n,); n may be 0.
+    (n,) int64, all 1; n may be 0; `seed`, a whole number below 2**62, makes what is drawn from the image depend on
+    nothing else. It returns a dict of four losses, float32 scalars, means over the images. In evaluation it returns for
+    each image a dict with `boxes` (n, 4) float32 xyxy within the image, `scores` (n,) falling, `labels` (n,); n may be
+    0.
     """
     backbone = _build_backbone(config)
     anchors = AnchorGenerator(
         tuple((size,) for size in config.anchor_sizes), (config.aspect_ratios,) * len(config.anchor_sizes)
     )
+    most = {"training": config.proposals_train, "testing": config.proposals_test}
+    proposals = Proposals(
+        anchor_generator=anchors,
+        head=_Float32RPNHead(config.fpn_channels, len(config.aspect_ratios)),
+        batch_size_per_image=config.anchors_per_image,
+        pre_nms_top_n=most,
+        post_nms_top_n=most,
+        **_PROPOSALS,
+    )
     pool = _build_roi_pool()
-    detector = FasterRCNN(
-        backbone,
-        rpn_anchor_generator=anchors,
-        rpn_head=_Float32RPNHead(config.fpn_channels, len(config.aspect_ratios)),
-        rpn_pre_nms_top_n_train=config.proposals_train,
-        rpn_pre_nms_top_n_test=config.proposals_test,
-        rpn_post_nms_top_n_train=config.proposals_train,
-        rpn_post_nms_top_n_test=config.proposals_test,
-        rpn_batch_size_per_image=config.anchors_per_image,
+    heads = Heads(
         box_roi_pool=pool,
         box_head=_BoxHead(config.fpn_channels * pool.output_size[0] ** 2, config.box_head_size),
         box_predictor=_Float32Predictor(config.box_head_size, _FOREGROUND + 1),
-        box_score_thresh=config.score_threshold,
-        box_nms_thresh=config.nms_threshold,
-        box_detections_per_img=config.max_detections,
-        box_batch_size_per_image=config.rois_per_image,
+        batch_size_per_image=config.rois_per_image,
+        score_thresh=config.score_threshold,
+        nms_thresh=config.nms_threshold,
+        detections_per_img=config.max_detections,
+        **_HEADS,
     )
-    detector.transform = PadAndNormalize()
-    return detector
+    return GeneralizedRCNN(backbone, proposals, heads, PadAndNormalize())
 
 
 class PadAndNormalize(nn.Module):

@@ -16,10 +16,11 @@ from kuzushiji.segment.main import main as segment
 ROOT = Path(__file__).parent.parent
 HERE = "--fold 0 --n-folds 3 --workers 0 --threads 1 --device cpu --data-root {root}"
 
-# So many regions are sampled that none is left out: which are drawn is nothing that processes could agree on.
-SEGMENT = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm batch --long-side 240 --crop-width 96
+# Norms of each crop by itself: shared statistics (the classifier has them) differ by rounding, after which other
+# proposals of an untrained detector, whose scores are nearly the same, are the best.
+SEGMENT = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm group --long-side 240 --crop-width 96
     --crop-height 72 --crop-min-height 64 --crop-max-height 80 --anchor-sizes 12 16 24 32 48 --fpn-channels 8
-    --box-head-size 16 --rois-per-image 100000 --anchors-per-image 100000
+    --box-head-size 16 --rois-per-image 16 --anchors-per-image 32
     --proposals-train 30 --proposals-test 30 --score-threshold 0.05
     --test-long-side 120 --epochs 1 --repeat-train-step 1 --batch-size 2 --accumulation-steps 2 --warmup-steps 0
     --lr 0.001 --ema 0.9 --with-test 1"""
@@ -54,7 +55,7 @@ def classified(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
     done = torchrun("kuzushiji.classify.main", *words, "--output-dir", str(folder / "two"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("submission.csv") == 1
+    assert done.stdout.count("test characters") == 1
     classify([*words, "--output-dir", str(folder / "one")])
     return folder
 
@@ -69,15 +70,16 @@ def epoch_of(folder: Path) -> dict[str, float]:
 def test_segment_has_the_losses_of_one_process_with_the_same_batch(segmented: Path) -> None:
     one, two = epoch_of(segmented / "one"), epoch_of(segmented / "two")
     assert one["step"] == two["step"] == 2
-    for name in ("loss", "loss_classifier", "loss_objectness"):
-        assert two[name] == pytest.approx(one[name], rel=3e-3), name
+    names = [name for name in one if name.startswith("loss")]
+    assert len(names) == 5
+    assert [two[name] for name in names] == pytest.approx([one[name] for name in names], rel=1e-5)
 
 
 def test_classify_has_the_losses_of_one_process_with_the_same_batch(classified: Path) -> None:
     one, two = epoch_of(classified / "one"), epoch_of(classified / "two")
     assert one["step"] == two["step"] == 4
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-3)
-    assert two["valid_loss"] == pytest.approx(one["valid_loss"], rel=5e-3)
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    assert two["valid_loss"] == pytest.approx(one["valid_loss"], rel=1e-5)
     characters = {folder: epoch_of(classified / folder)["valid_tp"] + epoch_of(classified / folder)["valid_fn"]
                   for folder in ("one", "two")}  # fmt: skip
     assert characters["one"] == characters["two"]  # each held-out page was counted once

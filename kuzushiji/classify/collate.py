@@ -68,13 +68,16 @@ class Collate:
         max_targets: Most boxes of a batch; 0 for no limit. With a limit the number is also rounded down to a multiple
             of 32, unless there are fewer than 32. Which boxes stay depends on the samples' keys and `seed` alone.
         seed: Seed of the run.
+        alone: Whether this is all of a batch: then a single box comes twice, since batch norm needs two. A process's
+            part of a batch needs no more than one.
     """
 
     max_targets: int = 0
     seed: int = 0
+    alone: bool = True
 
     def __call__(self, crops: Sequence[Crop]) -> Batch:
-        """Return the batch of at least one crop; a single box comes twice, since batch norm needs two."""
+        """Return the batch of at least one crop."""
         picture = np.repeat(np.arange(len(crops), dtype=np.float32), [len(crop.classes) for crop in crops])
         rois = np.concatenate([picture[:, None], np.concatenate([crop.boxes_xyxy for crop in crops])], axis=1)
         classes = np.concatenate([crop.classes for crop in crops])
@@ -87,7 +90,7 @@ class Collate:
         )
 
     def _choose(self, count: int, crops: Sequence[Crop]) -> NDArray[np.int64]:
-        if count == 1:
+        if count == 1 and self.alone:
             return np.zeros(2, np.int64)
         kept = targets_kept(count, self.max_targets)
         if kept == count:

@@ -87,7 +87,7 @@ def build_training(
     """Return the run, without evaluation: batches, optimizer, schedule, loss."""
     model = classifier.model
     sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train, rank=rank(), world=world_size())
-    collate = Collate(config.max_targets // world_size(), config.seed)
+    collate = Collate(config.max_targets // world_size(), config.seed, alone=world_size() == 1)
     loader = build_loader(
         crops, share_of_batch(config.batch_size), sampler=sampler, collate=collate,
         workers=config.workers, device=precision.device, drop_last=True,

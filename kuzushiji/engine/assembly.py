@@ -34,7 +34,7 @@ def assemble(
     if world_size() > 1:
         on_gpu = [precision.device] if precision.device.type == "cuda" else None
         model = DistributedDataParallel(model, device_ids=on_gpu, gradient_as_bucket_view=True)
-        torch.manual_seed(torch.initial_seed() + rank())  # dropout and sampling differ from now on
+        torch.manual_seed(torch.initial_seed() + rank())  # dropout differs from now on
     return model, optimizer
 
 

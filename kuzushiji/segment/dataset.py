@@ -18,6 +18,9 @@ from kuzushiji.imaging.store import PageStore
 from kuzushiji.imaging.window import Image, resize
 from kuzushiji.segment.transforms import CropSpec, cut_boxes, inference_size, random_window
 
+_SEEDS = 2**62
+"""A detector takes seeds below this (`detection.training`)."""
+
 
 class Crop(NamedTuple):
     """A training sample.
@@ -26,11 +29,13 @@ class Crop(NamedTuple):
         image: (3, h, w) uint8.
         boxes_xyxy: (n, 4) float32, pixels of the crop; n may be 0.
         image_id: Its page.
+        seed: Decides which of its regions the detector learns from.
     """
 
     image: Tensor
     boxes_xyxy: Tensor
     image_id: str
+    seed: int
 
 
 class TrainCrops(Dataset[Crop]):
@@ -74,7 +79,7 @@ class TrainCrops(Dataset[Crop]):
             image = self._augment(image, rng)
         boxes_xyxy = cut_boxes(clip_xyxy(self._boxes_xyxy[key.sample], width, height), window, self._spec)
         boxes = torch.from_numpy(boxes_xyxy.astype(np.float32))
-        return Crop(channels_first(image), boxes, self._image_ids[key.sample])
+        return Crop(channels_first(image), boxes, self._image_ids[key.sample], seed=int(rng.integers(_SEEDS)))
 
 
 class WholePage(NamedTuple):
@@ -133,12 +138,14 @@ class CropBatch(NamedTuple):
         boxes_xyxy: (n, 4) float32, boxes of all crops one after the other, pixels of their crop.
         counts: Number of boxes of each crop.
         image_ids: The pages.
+        seeds: Of the crops.
     """
 
     images: Tensor
     boxes_xyxy: Tensor
     counts: list[int]
     image_ids: list[str]
+    seeds: list[int]
 
 
 def collate_crops(crops: Sequence[Crop]) -> CropBatch:
@@ -148,6 +155,7 @@ def collate_crops(crops: Sequence[Crop]) -> CropBatch:
         boxes_xyxy=torch.cat([crop.boxes_xyxy for crop in crops]),
         counts=[len(crop.boxes_xyxy) for crop in crops],
         image_ids=[crop.image_id for crop in crops],
+        seeds=[crop.seed for crop in crops],
     )
 
 

@@ -154,7 +154,10 @@ def build_step(model: nn.Module, device: torch.device) -> Callable[[CropBatch], 
         images = batch.images.to(device, non_blocking=True)
         boxes = torch.split(batch.boxes_xyxy.to(device, non_blocking=True), batch.counts)
         labels = torch.ones(max(batch.counts), dtype=torch.int64, device=device)
-        targets = [{"boxes": each, "labels": labels[: len(each)]} for each in boxes]
+        targets = [
+            {"boxes": each, "labels": labels[: len(each)], "seed": seed}
+            for each, seed in zip(boxes, batch.seeds, strict=True)
+        ]
         losses = model(list(images), targets)
         parts = torch.stack(list(losses.values()))
         metrics = dict(zip(losses, parts.detach().unbind(), strict=True))

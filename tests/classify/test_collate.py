@@ -77,3 +77,8 @@ def test_a_single_box_comes_twice() -> None:
     batch = Collate(256)([crop(1)])
     assert batch.classes.tolist() == [0, 0]
     assert batch.rois[0].tolist() == batch.rois[1].tolist()
+
+
+def test_a_part_of_a_batch_may_have_a_single_box() -> None:
+    """The other processes have the rest; twice it would count double among theirs."""
+    assert len(Collate(256, alone=False)([crop(1)]).classes) == 1

@@ -34,7 +34,9 @@ def crops(labels: PageLabels, images: dict[str, Path], *, colors: bool = False, 
 
 
 def equal(one: Crop, other: Crop) -> bool:
-    return torch.equal(one.image, other.image) and torch.equal(one.boxes_xyxy, other.boxes_xyxy)
+    same = torch.equal(one.image, other.image) and torch.equal(one.boxes_xyxy, other.boxes_xyxy)
+    assert same == (one.seed == other.seed)
+    return same
 
 
 def test_a_crop(labels: PageLabels, images: dict[str, Path]) -> None:

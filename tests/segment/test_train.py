@@ -77,7 +77,7 @@ def test_step_takes_crops_with_and_without_characters() -> None:
     image = torch.zeros(3, 64, 64, dtype=torch.uint8)
     box = torch.tensor([[10.0, 10, 40, 40]])
     for boxes in ([box, box[:0]], [box[:0], box[:0]]):
-        batch = collate_crops([Crop(image, each, f"page{number}") for number, each in enumerate(boxes)])
+        batch = collate_crops([Crop(image, each, f"page{number}", number) for number, each in enumerate(boxes)])
         output = build_step(model, torch.device("cpu"))(batch)
         assert torch.isfinite(output.loss)
         assert float(output.loss.detach()) == pytest.approx(float(sum(output.metrics.values())))
