@@ -151,7 +151,7 @@ def _disk_trouble(error: Exception, temporary: Path) -> str | None:
     leave no trace of what it wrote) or not (torch, LightGBM, XGBoost): then the disk is looked at.
     """
     if isinstance(error, OSError):
-        return (error.strerror or str(error)) if error.errno in DISK_ERRORS else None
+        return os.strerror(error.errno) if error.errno in DISK_ERRORS else None
     if isinstance(error, InputError):
         return None
     told = [reason for reason in map(os.strerror, DISK_ERRORS) if reason in str(error)]
