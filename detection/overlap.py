@@ -40,6 +40,31 @@ def share_of_other(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
     return _divide(intersection, np.broadcast_to(area_xyxy(b_xyxy)[None], intersection.shape))
 
 
+def largest_share(boxes_xyxy: ArrayLike) -> Floats:
+    """Return for each box (n,) its largest intersection with another one, as a share of that other one: 0 to 1.
+
+    Each box is compared with those only that begin, from the top, before it ends.
+    """
+    boxes = as_boxes(boxes_xyxy)
+    by_top = np.argsort(boxes[:, 1], kind="stable")
+    boxes = boxes[by_top]
+    partners = np.maximum(np.searchsorted(boxes[:, 1], boxes[:, 3]) - np.arange(len(boxes)) - 1, 0)
+    begins = np.cumsum(partners) - partners
+    first = np.repeat(np.arange(len(boxes)), partners)
+    second = first + 1 + np.arange(len(first)) - begins[first]
+    width = np.minimum(boxes[first, 2], boxes[second, 2]) - np.maximum(boxes[first, 0], boxes[second, 0])
+    beside = np.flatnonzero(width > 0)
+    first, second, width = first[beside], second[beside], width[beside]
+    height = np.minimum(boxes[first, 3], boxes[second, 3]) - np.maximum(boxes[first, 1], boxes[second, 1])
+    both, area = width * np.maximum(height, 0), area_xyxy(boxes)
+    share = np.zeros(len(boxes))
+    np.maximum.at(share, first, _divide(both, area[second]))
+    np.maximum.at(share, second, _divide(both, area[first]))
+    in_order: Floats = np.empty_like(share)
+    in_order[by_top] = share
+    return in_order
+
+
 def _divide(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 

@@ -143,8 +143,7 @@ class StageRecord:
         """
         with atomic_path(path) as temporary:
             yield temporary
-            same = path.is_file() and sha256_of_file(path) == sha256_of_file(temporary)
-            if path.exists() and not (same or force or self.wrote(path)):
+            if path.exists() and not (force or _same_content(path, temporary) or self.wrote(path)):
                 known = str(path) in self._outputs_of_old()
                 fault = f"is not what {self.stage} wrote there" if known else f"was not written by {self.stage}"
                 raise InputError(f"{path}: exists and {fault}; --force replaces it")
@@ -204,6 +203,10 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _same_content(path: Path, other: Path) -> bool:
+    return path.is_file() and sha256_of_file(path) == sha256_of_file(other)
 
 
 def _digest(path: Path) -> str:

@@ -20,6 +20,9 @@ N_BEST = 50
 _SAME_COORDINATE = 0.01
 """Pixels by which the text format may change a coordinate."""
 
+_CHECKED = 4096
+"""Boxes whose classes are checked at a time: those of 50 classes each fit a core's cache."""
+
 
 @dataclass(frozen=True)
 class Detailed:
@@ -159,6 +162,9 @@ def rows_in_order_of(reference: pd.DataFrame, other: pd.DataFrame, name: str) ->
         InputError: a box that only one of them has, or one with other coordinates or another truth.
     """
     n = len(reference)
+    if len(other) == n and all(reference[key].equals(other[key]) for key in ("box", "image_id")):
+        _check_same_content(reference, other, name)
+        return None
     pages, _ = pd.factorize(pd.concat([reference["image_id"], other["image_id"]], ignore_index=True))
     boxes = np.concatenate([reference["box"].to_numpy(np.int64), other["box"].to_numpy(np.int64)])
     keys = pages.astype(np.int64) * (int(boxes.max(initial=0)) + 1) + boxes
@@ -191,16 +197,10 @@ def check_detailed(detailed: Detailed, name: str) -> None:
             f"{name}: expected as many classes as logits, at least one a box, for {len(boxes)} boxes, "
             f"got {classes.shape} and {logits.shape}"
         )
-    size = len(detailed.vocabulary)
-    inside = ((classes >= 0) & (classes < size)).all(axis=1)
-    # Short numbers are sorted several times as fast; those that do not fit are found by `inside`.
-    ordered = np.sort(classes.astype(np.int16 if size <= np.iinfo(np.int16).max else np.int32), axis=1)
+    for start in range(0, len(boxes), _CHECKED):
+        _check_classes(detailed, slice(start, start + _CHECKED), name)
     xywh = boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
     rules = (
-        (~np.isfinite(logits).all(axis=1), "finite logits, got NaN or infinity"),
-        ((logits[:, 1:] > logits[:, :-1]).any(axis=1), "descending logits, got another order"),
-        (~inside, f"classes from 0 to {size - 1}, got another"),
-        ((ordered[:, 1:] == ordered[:, :-1]).any(axis=1), "each class once, got one twice"),
         (~np.isfinite(xywh).all(axis=1) | (xywh[:, 2:] < 0).any(axis=1), "finite corners and sizes >= 0, got another"),
         (boxes.duplicated(["image_id", "box"]).to_numpy(), "each box once, got it twice"),
         (~_known(boxes["image_id"], detailed.pages), "a page of the table's list, got another"),
@@ -211,6 +211,23 @@ def check_detailed(detailed: Detailed, name: str) -> None:
             raise InputError(f"{_where(name, boxes, int(np.argmax(broken)))}: expected {message}")
     if len(set(detailed.pages)) != len(detailed.pages):
         raise InputError(f"{name}: expected each page once in the list of pages, got one twice")
+
+
+def _check_classes(detailed: Detailed, part: slice, name: str) -> None:
+    """Check the classes and logits of some boxes."""
+    classes, logits, size = detailed.classes[part], detailed.logits[part], len(detailed.vocabulary)
+    # Short numbers are sorted several times as fast; those that do not fit are outside, which is looked at before.
+    ordered = np.sort(classes.astype(np.int16 if size <= np.iinfo(np.int16).max else np.int32), axis=1)
+    rules = (
+        (~np.isfinite(logits), "finite logits, got NaN or infinity"),
+        (logits[:, 1:] > logits[:, :-1], "descending logits, got another order"),
+        ((classes < 0) | (classes >= size), f"classes from 0 to {size - 1}, got another"),
+        (ordered[:, 1:] == ordered[:, :-1], "each class once, got one twice"),
+    )
+    for broken, message in rules:
+        if broken.any():
+            row = part.start + int(np.argmax(broken.any(axis=1)))
+            raise InputError(f"{_where(name, detailed.boxes, row)}: expected {message}")
 
 
 def vocabulary_difference(name: str, expected: Vocabulary, got: Vocabulary) -> str:
@@ -229,7 +246,7 @@ def _check_same_content(reference: pd.DataFrame, other: pd.DataFrame, name: str)
             f"{_where(name, reference, row)}: expected x y w h as in the other tables "
             f"{ours[row].tolist()}, got {theirs[row].tolist()}"
         )
-    changed = reference["true"].to_numpy() != other["true"].to_numpy()
+    changed = np.asarray(reference["true"].array != other["true"].array, np.bool_)
     if changed.any():
         row = int(np.argmax(changed))
         raise InputError(

@@ -8,13 +8,14 @@ import pandas as pd
 import pyarrow as pa
 
 from kuzushiji.artifacts.detailed import BOX_COLUMNS, Detailed
-from kuzushiji.artifacts.parquet import FORMAT, lists, read_table, rows, write_table
+from kuzushiji.artifacts.parquet import FORMAT, lists, read_wide_table, write_table
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 
 _KIND = "detailed"
 _TEXT_COLUMNS = ("image_id", "true")
+_LISTS = {"classes": np.int32, "logits": np.float32}
 
 
 def write_parquet(path: Path, detailed: Detailed) -> None:
@@ -47,21 +48,26 @@ def read_parquet(path: Path) -> Detailed:
     Raises:
         InputError: not Parquet, not a detailed table, or columns of other types.
     """
-    table, meta = read_table(path, _KIND, read_dictionary=list(_TEXT_COLUMNS))
-    missing = [name for name in (*BOX_COLUMNS, "classes", "logits") if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path}: expected the column {missing[0]}, got {', '.join(table.column_names)}")
     try:
-        boxes = pd.DataFrame(
-            {
-                name: table[name].to_pandas().astype(str) if name in _TEXT_COLUMNS else table[name].to_numpy()
-                for name in BOX_COLUMNS
-            }
-        )
-        k = int(meta["n_best"])
-        classes = rows(table["classes"], k).astype(np.int32)
-        logits = rows(table["logits"], k).astype(np.float32, copy=False)
+        table, best, meta = read_wide_table(path, _KIND, (*BOX_COLUMNS, *_LISTS), _LISTS, "n_best")
         vocabulary = Vocabulary.from_codes(meta["vocabulary"])
-        return Detailed(boxes, classes, logits, vocabulary, tuple(map(str, meta["pages"])))
+        return Detailed(boxes_of(table), best["classes"], best["logits"], vocabulary, tuple(map(str, meta["pages"])))
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: expected a detailed table of format {FORMAT}, got a damaged one: {error}") from error
+
+
+def boxes_of(table: pa.Table) -> pd.DataFrame:
+    """Return `BOX_COLUMNS` of a table.
+
+    Raises:
+        KeyError: a column is missing.
+        ValueError: a column is of another type.
+    """
+    columns: dict[str, Any] = {
+        name: table[name].cast(pa.string()).to_pandas().astype(str) if name in _TEXT_COLUMNS else table[name].to_numpy()
+        for name in BOX_COLUMNS
+    }
+    boxes: pd.DataFrame = pd.DataFrame(columns)
+    return boxes

@@ -202,20 +202,17 @@ def read_features(path: Path) -> Features:
     """
     import pyarrow as pa
 
+    from kuzushiji.artifacts.detailed_parquet import boxes_of
     from kuzushiji.artifacts.parquet import read_table, rows, values_and_offsets
 
-    table, meta = read_table(path, KIND, read_dictionary=list(_TEXT_COLUMNS))
+    table, meta = read_table(path, KIND)
     try:
         k, groups = int(meta["top_k"]), tuple(tuple(map(str, group)) for group in meta["groups"])
         g, n = len(groups), table.num_rows
-        columns = {
-            name: table[name].to_pandas().astype(str) if name in _TEXT_COLUMNS else table[name].to_numpy()
-            for name in BOX_COLUMNS
-        }
         candidates, offsets = values_and_offsets(table["candidates"])
         logits, logit_offsets = values_and_offsets(table["candidate_logits"])
         features = Features(
-            boxes=pd.DataFrame(columns),
+            boxes=boxes_of(table),
             overlap=table["box_overlap"].to_numpy(),
             top_classes=rows(table["top_classes"], g * k).reshape(n, g, k).astype(np.int32),
             top_logits=rows(table["top_logits"], g * k).reshape(n, g, k),

@@ -64,16 +64,12 @@ def read_head_features(path: Path) -> HeadFeatures:
     Raises:
         InputError: no such file, another kind of table, or numbers that are not finite.
     """
+    from kuzushiji.artifacts.detailed_parquet import boxes_of
     from kuzushiji.artifacts.parquet import read_table
 
-    table, meta = read_table(path, KIND, read_dictionary=list(_TEXT_COLUMNS))
+    table, meta = read_table(path, KIND)
     try:
-        boxes = pd.DataFrame(
-            {
-                name: table[name].to_pandas().astype(str) if name in _TEXT_COLUMNS else table[name].to_numpy()
-                for name in BOX_COLUMNS
-            }
-        )
+        boxes = boxes_of(table)
         d, column = int(meta["d"]), table["vectors"].combine_chunks()
         if column.type.byte_width != 2 * d:
             raise ValueError(f"{column.type.byte_width} bytes a box instead of {2 * d}")

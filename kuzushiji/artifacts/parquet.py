@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ FORMAT = FORMATS[".parquet"]
 _METADATA = b"kuzushiji"
 _SUM = b"kuzushiji-sha256"
 
+_BATCH_ROWS = 8192
+"""Rows of wide lists that are decoded at a time, into a few megabytes that are used again: getting as much new memory
+from the system as a whole column needs takes longer than decoding it."""
+
 
 def write_table(
     path: Path, table: pa.Table, kind: str, meta: dict[str, Any], *, use_dictionary: list[str], split: list[str]
@@ -33,21 +38,53 @@ def write_table(
     )  # fmt: skip
 
 
-def read_table(path: Path, kind: str, **options: Any) -> tuple[pa.Table, dict[str, Any]]:
+def read_table(path: Path, kind: str) -> tuple[pa.Table, dict[str, Any]]:
     """Return the Arrow table in `path` and its metadata.
 
     Raises:
         InputError: not Parquet, no table of this kind and format, or damaged.
     """
     try:
-        table = pq.read_table(path, page_checksum_verification=True, **options)
+        with _opened(path) as file:
+            table = file.read()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
-    meta = _checked(path, metadata_of(table.schema), kind)
-    text, digest = table.schema.metadata[_METADATA], table.schema.metadata.get(_SUM)
-    if digest is not None and digest != hashlib.sha256(text).hexdigest().encode():
-        raise InputError(f"{path}: expected a table of kind {kind}, got a damaged one: the sum of its facts is another")
-    return table, meta
+    return table, _summed(path, table.schema, kind)
+
+
+def read_wide_table(
+    path: Path, kind: str, columns: Sequence[str], lists: Mapping[str, type[np.generic]], width: str
+) -> tuple[pa.Table, dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the Arrow table in `path` without some columns of lists, these as arrays (n, k), and its metadata.
+
+    Args:
+        path: The file.
+        kind: Of the table.
+        columns: That it must have, with the lists.
+        lists: Type of the numbers of each column of lists.
+        width: Name of k in the metadata.
+
+    Raises:
+        InputError: as `read_table`, or a column is missing.
+        KeyError: the metadata lack k.
+        TypeError: k is no number.
+        ValueError: a list has another length, or holds something else.
+    """
+    try:
+        file = _opened(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    with file:
+        meta = _summed(path, file.schema_arrow, kind)
+        names = file.schema_arrow.names
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise InputError(f"{path}: expected the column {missing[0]}, got {', '.join(names)}")
+        try:
+            arrays = _read_lists(file, lists, int(meta[width]))
+            return file.read([name for name in names if name not in lists]), arrays, meta
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from error
 
 
 def read_facts(path: Path, kind: str) -> dict[str, Any]:
@@ -90,8 +127,8 @@ def values_and_offsets(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[n
     return array.flatten().to_numpy(zero_copy_only=False), offsets
 
 
-def rows(column: pa.ChunkedArray, k: int) -> NDArray[Any]:
-    """Return a list column as (n, k).
+def rows(column: pa.ChunkedArray, k: int, first: int = 0) -> NDArray[Any]:
+    """Return a list column as (n, k); `first` is the number of its first row, for the message.
 
     Raises:
         ValueError: a list has another length.
@@ -100,9 +137,42 @@ def rows(column: pa.ChunkedArray, k: int) -> NDArray[Any]:
     wrong = np.diff(offsets) != k
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(f"row {row} has {offsets[row + 1] - offsets[row]} values instead of {k}")
+        raise ValueError(f"row {first + row} has {offsets[row + 1] - offsets[row]} values instead of {k}")
     by_row: NDArray[Any] = values.reshape(-1, k)
     return by_row
+
+
+def _read_lists(file: pq.ParquetFile, lists: Mapping[str, type[np.generic]], k: int) -> dict[str, NDArray[Any]]:
+    n, start = file.metadata.num_rows, 0
+    for name in lists:
+        if _n_values(file, name) != n * k:
+            rows(file.read([name])[name], k)  # says which row is wrong
+    arrays: dict[str, NDArray[Any]] = {name: np.empty((n, k), of) for name, of in lists.items()}
+    for batch in file.iter_batches(_BATCH_ROWS, columns=list(lists), use_threads=False):
+        for name, array in arrays.items():
+            array[start : start + batch.num_rows] = rows(pa.chunked_array([batch.column(name)]), k, start)
+        start += batch.num_rows
+    return arrays
+
+
+def _n_values(file: pq.ParquetFile, name: str) -> int:
+    """Return how many numbers the lists of a column hold together."""
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    return sum(column.num_values for column in columns if column.path_in_schema.split(".")[0] == name)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _summed(path: Path, schema: pa.Schema, kind: str) -> dict[str, Any]:
+    """Return the metadata of a table whose sum is right."""
+    meta = _checked(path, metadata_of(schema), kind)
+    text, digest = schema.metadata[_METADATA], schema.metadata.get(_SUM)
+    if digest is not None and digest != hashlib.sha256(text).hexdigest().encode():
+        raise InputError(f"{path}: expected a table of kind {kind}, got a damaged one: the sum of its facts is another")
+    return meta
 
 
 def _facts(path: Path) -> dict[str, Any]:

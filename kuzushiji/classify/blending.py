@@ -12,7 +12,7 @@ from kuzushiji.artifacts.detailed import vocabulary_difference
 from kuzushiji.classify.parallel import in_chunks
 from kuzushiji.errors import InputError
 
-_CHUNK = 2048
+_CHUNK = 1024
 """Boxes blended at a time: ten tables of 50 classes then fit a core's cache."""
 
 
@@ -86,25 +86,40 @@ def _sum_by_class(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the `top_k` classes of the largest sums of `values` (n, m) in each row, and the sums.
 
-    Sorting numbers is several times faster than sorting positions: a class and its column share one integer, and so
-    do a sum and its column.
+    Sorting numbers is several times faster than sorting positions: a class and its column share one integer.
     """
     n, m = classes.shape
     bits = max(1, int(m - 1).bit_length())
     small: Any = np.int32 if int(classes.max(initial=0)) < 1 << (31 - bits) else np.int64
     columns: NDArray[Any] = np.arange(m, dtype=small)
     keys: NDArray[Any] = np.sort((classes.astype(small) << bits) | columns, axis=1)
-    ordered = np.take_along_axis(values, keys & ((1 << bits) - 1), axis=1)
+    ordered = np.take(values, (keys & ((1 << bits) - 1)) + (np.arange(n) * m)[:, None])
     runs: NDArray[np.int32] = (keys >> bits).astype(np.int32)
     starts = np.ones((n, m), np.bool_)
     np.not_equal(runs[:, 1:], runs[:, :-1], out=starts[:, 1:])
     sums = np.full((n, m), -np.inf, np.float32)
     sums[starts] = np.add.reduceat(ordered.reshape(-1), np.flatnonzero(starts))
-    keys = (_descending(sums) << bits) | columns
-    if top_k < m:
-        keys = np.partition(keys, top_k - 1, axis=1)[:, :top_k]
-    columns = np.sort(keys, axis=1) & ((1 << bits) - 1)
-    return np.take_along_axis(runs, columns, axis=1), np.take_along_axis(sums, columns, axis=1)
+    best = _largest(sums, top_k)
+    return np.take_along_axis(runs, best, axis=1), np.take_along_axis(sums, best, axis=1)
+
+
+def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return the columns (n, k) of the largest values of each row, descending, the first where they are equal.
+
+    The k-th largest value of each row says which columns can be among them; a value and its column then share one
+    integer.
+    """
+    n, m = values.shape
+    least = np.partition(values, m - k, axis=1)[:, m - k]
+    row, column = np.divmod(np.flatnonzero(values >= least[:, None]), m)
+    counts = np.bincount(row, minlength=n)
+    width = int(counts.max(initial=k))  # more than k where values are equal
+    place = np.arange(len(row)) + (np.arange(n) * width - (np.cumsum(counts) - counts))[row]
+    bits = max(1, int(m - 1).bit_length())
+    keys = np.full(n * width, np.iinfo(np.int64).max)
+    keys[place] = (_descending(values[row, column]) << bits) | column
+    best: NDArray[np.int64] = np.sort(keys.reshape(n, width), axis=1)[:, :k] & ((1 << bits) - 1)
+    return best
 
 
 def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:

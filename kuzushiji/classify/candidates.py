@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detection.boxes import xywh_to_xyxy
-from detection.overlap import share_of_other
+from detection.overlap import largest_share
 from kuzushiji.artifacts import Detailed, rows_in_order_of
 from kuzushiji.artifacts.detailed import vocabulary_difference
 from kuzushiji.artifacts.features import Features
@@ -54,9 +54,7 @@ def build_features(
         log_sum=np.stack([_log_sum(table) for table in logits], axis=1),
         offsets=offsets,
         candidates=candidates,
-        candidate_logits=np.stack(
-            [_look_up(offsets, candidates, *table) for table in zip(classes, logits, strict=True)], axis=1
-        ),
+        candidate_logits=_look_up(offsets, candidates, classes, logits),
         vocabulary=first.vocabulary,
         pages=tuple(dict.fromkeys(page for blend in blends for page in blend.pages)),
         groups=tuple(tuple(group) for group in names),
@@ -97,36 +95,41 @@ def largest_overlap(boxes: pd.DataFrame) -> NDArray[np.float32]:
     order = np.argsort(pages, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(pages[order])) + 1) if len(boxes) else []
     for part in parts:
-        shares = share_of_other(boxes_xyxy[part], boxes_xyxy[part])
-        np.fill_diagonal(shares, 0)
-        overlap[part] = shares.max(axis=1)
+        overlap[part] = largest_share(boxes_xyxy[part])
     return overlap
 
 
 def _log_sum(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return log of the sum of exp of each row of (n, k), descending."""
-    result: NDArray[np.float32] = np.log(np.exp(logits - logits[:, :1]).sum(axis=1)) + logits[:, 0]
+    result = np.empty(len(logits), np.float32)
+
+    def add_up(rows: slice) -> None:
+        part = logits[rows]
+        result[rows] = np.log(np.exp(part - part[:, :1]).sum(axis=1)) + part[:, 0]
+
+    in_chunks(len(logits), _CHUNK, add_up)
     return result
 
 
 def _look_up(
     offsets: NDArray[np.int64],
-    candidates: NDArray[np.signedinteger],
-    classes: NDArray[np.signedinteger],
-    logits: NDArray[np.float32],
+    candidates: NDArray[np.int32],
+    classes: Sequence[NDArray[np.int32]],
+    logits: Sequence[NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """Return each candidate's logit in one table (n, k) of classes and logits; NaN where the table lacks it."""
-    found = np.full(len(candidates), np.nan, np.float32)
-    if int(candidates.max(initial=0)) <= np.iinfo(np.int16).max >= int(classes.max(initial=0)):
-        classes, candidates = classes.astype(np.int16), candidates.astype(np.int16)
+    """Return the logit (m, g) of each candidate in each of g tables (n, k); NaN where a table lacks it."""
+    found = np.full((len(candidates), len(classes)), np.nan, np.float32)
+    largest = max(int(table.max(initial=0)) for table in (candidates, *classes))
+    short = np.int16 if largest <= np.iinfo(np.int16).max else np.int32  # half as much to compare
 
     def look_up_rows(rows: slice) -> None:
         start, stop = offsets[rows.start], offsets[rows.stop]
-        box = np.repeat(np.arange(rows.start, rows.stop), np.diff(offsets[rows.start : rows.stop + 1]))
-        same = classes[box] == candidates[start:stop, None]
-        place = same.argmax(axis=1)
-        there = same[np.arange(len(box)), place]
-        found[start:stop][there] = logits[box[there], place[there]]
+        box = np.repeat(np.arange(rows.stop - rows.start), np.diff(offsets[rows.start : rows.stop + 1]))
+        of = candidates[start:stop, None].astype(short)
+        for g, (names, values) in enumerate(zip(classes, logits, strict=True)):
+            same = names[rows].astype(short)[box] == of
+            there, place = np.divmod(np.flatnonzero(same), same.shape[1])  # at most one in a row
+            found[start + there, g] = values[rows][box[there], place]
 
-    in_chunks(len(classes), _CHUNK, look_up_rows)
+    in_chunks(len(offsets) - 1, _CHUNK, look_up_rows)
     return found

@@ -98,14 +98,14 @@ def make_features(config: Config) -> int:
     from kuzushiji.classify.candidates import build_features
     from kuzushiji.classify.parallel import in_parallel
     from kuzushiji.classify.predictions import read_tables
-    from kuzushiji.files import sha256_of_file
 
     def blend_group(group: tuple[str, ...]) -> Detailed:
-        return blend_tables(read_tables([Path(name) for name in group], root), group)
+        return blend_tables(read_tables([Path(name) for name in group], root, at_a_time=1), group)
 
     # A text table is several times as large while it is read: one at a time.
     blends = in_parallel(blend_group, config.groups, at_a_time=1 if any(map(is_text, config.paths)) else None)
-    sources = {str(path): sha256_of_file(path) for path in config.paths}
+    given = record.input_digests()
+    sources = {str(path): given[str(path)] for path in config.paths}
     features = build_features(blends, config.groups, sources, config.top_k)
     with record.output_path(config.output, force=config.force) as temporary:
         write_features(temporary, features)

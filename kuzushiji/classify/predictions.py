@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts import Characters, Detailed, characters_path, read_detailed, write_characters
 from kuzushiji.artifacts.detailed import is_text
 from kuzushiji.classify.calibration import Calibration, calibration
+from kuzushiji.classify.parallel import in_parallel
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
@@ -39,13 +40,26 @@ def table_inputs(paths: Sequence[Path], root: DataRoot | None) -> list[Path]:
     return [*paths, *elsewhere]
 
 
-def read_tables(paths: Sequence[Path], root: DataRoot | None, top_k: int | None = None) -> list[Detailed]:
+def read_tables(
+    paths: Sequence[Path], root: DataRoot | None, top_k: int | None = None, *, at_a_time: int | None = None
+) -> list[Detailed]:
     """Read the detailed tables of several models.
+
+    Args:
+        paths: The files.
+        root: Where text tables have their vocabulary and pages.
+        top_k: Classes of each box to keep; all by default.
+        at_a_time: Tables read side by side, by default as many as there are cores. Text tables are several times as
+            large while they are read, and so read one by one in any case.
 
     Raises:
         InputError: as `read_detailed`.
     """
-    return [read_detailed(path, top_k=top_k, data_root=root) for path in paths]
+    return in_parallel(
+        lambda path: read_detailed(path, top_k=top_k, data_root=root),
+        paths,
+        at_a_time=1 if any(map(is_text, paths)) else at_a_time,
+    )
 
 
 def truth_of_pages(pages: Sequence[str], train_csv: Path) -> PageLabels:

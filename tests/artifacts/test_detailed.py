@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kuzushiji.artifacts import concat_detailed, read_detailed, rows_in_order_of, write_detailed
+from kuzushiji.artifacts import concat_detailed, parquet, read_detailed, rows_in_order_of, write_detailed
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary, write_vocabulary
 from kuzushiji.errors import InputError
@@ -104,6 +105,52 @@ def test_random_tables_come_back_the_same(tmp_path, name):
         assert_same(read_detailed(tmp_path / name), table)
 
 
+def test_parquet_is_read_in_pieces(tmp_path, monkeypatch):
+    table = random_detailed(np.random.default_rng(0), n_pages=8)
+    write_detailed(tmp_path / "t.parquet", table)
+    for rows in (1, 3, len(table) - 1, len(table)):
+        monkeypatch.setattr(parquet, "_BATCH_ROWS", rows)
+        assert_same(read_detailed(tmp_path / "t.parquet"), table)
+
+
+# The lists of classes, and what the message says of them.
+LISTS = [
+    ([[0, 1], [1, 2], [2]], "row 2 has 1 values instead of 2"),
+    ([[0, 1], [2], [2, 0, 1]], "row 1 has 1 values instead of 2"),  # as many in all
+    ([[0, 1], None, [2, 0, 1, 1]], "row 1 has"),
+    ([["a", "b"]] * 3, "damaged"),
+]
+
+
+@pytest.mark.parametrize(("lists", "message"), LISTS)
+@pytest.mark.parametrize("rows", [1, 2, 8])
+def test_lists_of_other_lengths(tmp_path, monkeypatch, detailed, lists, message, rows):
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", rows)
+    write_detailed(tmp_path / "t.parquet", detailed)
+    table = pq.read_table(tmp_path / "t.parquet")
+    changed = table.set_column(table.column_names.index("classes"), "classes", pa.array(lists))
+    pq.write_table(changed, tmp_path / "t.parquet")
+    with pytest.raises(
+        InputError, match=f"t.parquet: expected a detailed table of format 1, got a .*{message}"
+    ) as error:
+        read_detailed(tmp_path / "t.parquet")
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_bytes_between_the_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 4)
+    table = random_detailed(np.random.default_rng(0), n_pages=40)
+    write_detailed(tmp_path / "t.parquet", table)
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    columns = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
+    for i in range(columns.num_columns):
+        damaged = content.copy()
+        damaged[columns.column(i).data_page_offset + columns.column(i).total_compressed_size // 2] ^= 0xFF
+        (tmp_path / "t.parquet").write_bytes(damaged)
+        with pytest.raises(InputError, match="t.parquet: expected a Parquet table, got something that cannot be read"):
+            read_detailed(tmp_path / "t.parquet")
+
+
 @pytest.mark.parametrize("name", ["detailed.parquet", "detailed.csv"])
 def test_table_without_boxes(tmp_path, name):
     empty = make_detailed([], pages=("p_1",))
@@ -152,7 +199,9 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("changes", "message"), BROKEN)
-def test_broken_tables_are_refused(tmp_path, detailed, changes, message):
+@pytest.mark.parametrize("checked", [1, 2, 4096])
+def test_broken_tables_are_refused(tmp_path, monkeypatch, detailed, changes, message, checked):
+    monkeypatch.setattr("kuzushiji.artifacts.detailed._CHECKED", checked)
     fields = {name: np.array(value, getattr(detailed, name).dtype) for name, value in changes.items()
               if name in ("classes", "logits")}  # fmt: skip
     boxes = detailed.boxes.assign(**{name: value for name, value in changes.items() if name in detailed.boxes})

@@ -64,6 +64,21 @@ def test_against_the_literal_rule(n_tables):
     assert np.array_equal(top.classes, blend.classes[:, :2])
 
 
+def test_equal_means_at_the_end_of_the_list():
+    """Whole numbers as logits: many means are equal, more of them than the list has room for."""
+    rng = np.random.default_rng(0)
+    first = random_detailed(rng, n_pages=40, n_classes=12)
+    tables = []
+    for _ in range(3):
+        classes = np.argsort(rng.random((len(first), 13)), axis=1)[:, :5].astype(np.int32)
+        logits = -np.sort(-rng.integers(-3, 1, classes.shape).astype("f4")) * 3
+        tables.append(replace(first, classes=classes, logits=logits))
+    blend = blend_tables(tables, ["a", "b", "c"])
+    expected = blend_slowly(tables, [1, 1, 1], 5)
+    assert blend.logits.tolist() == [[logit for _, logit in row] for row in expected]
+    assert blend.classes.tolist() == [[c for c, _ in row] for row in expected]
+
+
 def test_many_classes_do_not_fit_small_numbers():
     vocabulary = Vocabulary.from_codes(f"U+{i:06X}" for i in range(20_000_000, 20_000_003))
     a = make_detailed([("p", 0, "A", [("A", 4), ("B", 3)])])

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detection.overlap import intersecting_pairs, paired_iou, pairwise_intersection, pairwise_iou, share_of_other
+from detection.overlap import (
+    intersecting_pairs,
+    largest_share,
+    paired_iou,
+    pairwise_intersection,
+    pairwise_iou,
+    share_of_other,
+)
 
 A = [0, 0, 10, 10]
 ROWS = [
@@ -54,6 +61,13 @@ def test_grid_finds_the_pairs_of_a_full_comparison(boxes):
     first, second = intersecting_pairs(boxes)
     full = np.triu(pairwise_intersection(boxes, boxes) > 0, k=1)
     assert list(zip(first.tolist(), second.tolist(), strict=True)) == list(map(tuple, np.argwhere(full).tolist()))
+
+
+@given(_boxes)
+def test_largest_share_is_that_of_a_full_comparison(boxes):
+    shares = share_of_other(boxes, boxes)
+    np.fill_diagonal(shares, 0)
+    assert largest_share(boxes).tolist() == shares.max(axis=1, initial=0).tolist()
 
 
 def test_grid_stays_small_when_one_box_lies_far_away_or_covers_all():
