@@ -9,11 +9,12 @@ are locked here and stay locked until the script and all that it has started are
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 from kuzushiji import cli, locks
 from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,10 @@ WHOLE = ".chain.lock"
 class Config:
     """What the command line asks for."""
 
-    runs: Path
-    part: str
-    pid: int
-    command: str
+    runs: Path = option(MISSING, "the run folder", positional=True, metavar="RUNS")
+    pid: int = option(MISSING, "the script's process", type=cli.positive_int)
+    part: str = option("", "name of the part; without it the whole folder")
+    command: str = option("", "what the script was called with")
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -37,16 +38,13 @@ def get_parser() -> cli.ArgumentParser:
         prog="python -m kuzushiji.chain_lock",
         description="Lock a run folder, or a part of it, for the script that calls; exit code 1 if it is taken.",
     )
-    parser.add_argument("runs", type=Path, metavar="RUNS", help="the run folder")
-    parser.add_argument("--part", default="", help="name of the part; without it the whole folder")
-    parser.add_argument("--pid", type=cli.positive_int, required=True, help="the script's process")
-    parser.add_argument("--command", default="", help="what the script was called with")
+    add_options(parser, Config)
     return parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the command line's config."""
-    return Config(**vars(get_parser().parse_args(argv)))
+    return config_from(get_parser().parse_args(argv), Config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -286,11 +286,6 @@ def fraction(text: str) -> float:
     return _number(text, float, lambda value: 0 <= value <= 1, "a number between 0 and 1")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`, for machines."""
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-
-
 _METAVARS: dict[Any, str] = {
     int: "N", positive_int: "N", non_negative_int: "N", float: "X", positive_float: "X", non_negative_float: "X",
     fraction: "X", Path: "PATH",

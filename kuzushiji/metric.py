@@ -6,7 +6,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kuzushiji import cli
 from kuzushiji.data.labels import PageLabels, PagePoints, page_numbers, read_page_labels, read_page_points
 from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option
 from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
@@ -184,9 +185,13 @@ def _ratio(part: int, whole: int) -> float:
 class Config:
     """What the command line asks for."""
 
-    submission: Path
-    truth: Path
-    json: bool
+    submission: Path = option(
+        MISSING, 'CSV: image_id,labels with "U+XXXX X Y" repeated', positional=True, metavar="SUBMISSION"
+    )
+    truth: Path = option(
+        MISSING, 'CSV: image_id,labels with "U+XXXX x y w h" repeated', positional=True, metavar="TRUTH"
+    )
+    json: bool = option(False, "print the result as one JSON object")
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -195,15 +200,13 @@ def get_parser() -> cli.ArgumentParser:
         prog="python -m kuzushiji.metric",
         description="Score a submission: modified F1 over all pages together, with precision, recall and counts.",
     )
-    parser.add_argument("submission", type=Path, help='CSV: image_id,labels with "U+XXXX X Y" repeated')
-    parser.add_argument("truth", type=Path, help='CSV: image_id,labels with "U+XXXX x y w h" repeated')
-    cli.add_json(parser)
+    add_options(parser, Config)
     return parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the command line's config."""
-    return Config(**vars(get_parser().parse_args(argv)))
+    return config_from(get_parser().parse_args(argv), Config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

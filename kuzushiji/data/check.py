@@ -10,6 +10,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.options import add_options, config_from, option
 from kuzushiji.terminal import print_result, progress
 
 
@@ -17,9 +18,11 @@ from kuzushiji.terminal import print_result, progress
 class Config:
     """What the command line asks for."""
 
-    root: Path | None
-    workers: int
-    json: bool
+    root: Path | None = option(
+        None, "the data root; without it $KUZUSHIJI_DATA, else data/", positional=True, nargs="?", metavar="ROOT"
+    )
+    workers: int = option(os.cpu_count() or 1, "images that are decoded at a time", type=cli.positive_int)
+    json: bool = option(False, "print the result as one JSON object")
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -28,19 +31,13 @@ def get_parser() -> cli.ArgumentParser:
         prog="python -m kuzushiji.data.check",
         description="Read a data root whole and report every fault with file, row and page; exit code 1 if any.",
     )
-    parser.add_argument(
-        "root", type=Path, nargs="?", metavar="ROOT", help="the data root; without it $KUZUSHIJI_DATA, else data/"
-    )
-    parser.add_argument(
-        "--workers", type=cli.positive_int, default=os.cpu_count() or 1, help="images that are decoded at a time"
-    )
-    cli.add_json(parser)
+    add_options(parser, Config)
     return parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the command line's config."""
-    return Config(**vars(get_parser().parse_args(argv)))
+    return config_from(get_parser().parse_args(argv), Config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,7 +34,9 @@ _PARAMETERS = "params.json"
 class Config:
     """What books to write, and where."""
 
-    out: Path = option(dataclasses.MISSING, "folder for the books", positional=True, changes_result=False)
+    out: Path = option(
+        dataclasses.MISSING, "folder for the books", positional=True, metavar="OUT", changes_result=False
+    )
     seed: int = option(0, "seed of the books: hands, paper, text", type=cli.non_negative_int)
     hidden_seed: int | None = option(
         None, "seed of the test pages and of the books that only they come from; without it --seed",
