@@ -12,7 +12,9 @@ again. Nothing here is chosen by the test pages: their F1 stands beside. Columns
 
 import argparse
 import json
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ def report(name: str, results: list[dict[str, float]]) -> None:
           f"log loss {loss:.4f}  {seconds:.0f} processor s  test {test}", flush=True)  # fmt: skip
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
@@ -87,7 +89,7 @@ def main() -> None:
     parser.add_argument("--libraries", nargs="+", default=list(LIBRARIES), choices=LIBRARIES, help="default: both")
     parser.add_argument("--threads", type=int, default=n_cores(), help="of the libraries together (default: all cores)")
     parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     roots = args.data_root or [folder / "books" for folder in args.runs]
     runs = {folder.name: read_run(folder, root, args.top_k) for folder, root in zip(args.runs, roots, strict=True)}
     trainer = Machine(tuple(args.libraries), args.threads)
@@ -102,7 +104,8 @@ def main() -> None:
                 if args.output:
                     args.output.write_text(json.dumps(known, indent=1) + "\n")
         report(name, [results[folder] for folder in runs])
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
