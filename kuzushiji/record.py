@@ -4,6 +4,7 @@ import logging
 import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -129,7 +130,9 @@ class StageRecord:
 
     @cached_property
     def _digests(self) -> dict[str, str]:
-        return {str(path): _digest(path) for path in self.inputs}
+        paths = list(self.inputs)
+        with ThreadPoolExecutor() as pool:  # digests are taken without Python's lock
+            return dict(zip(map(str, paths), pool.map(_digest, paths), strict=True))
 
     @contextmanager
     def output_path(self, path: Path, *, force: bool = False) -> Iterator[Path]:
