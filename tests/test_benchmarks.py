@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,49 @@ def test_the_ablation_trains_what_is_missing(
         parser.parse_args(arguments)  # each command line is understood
     commands.clear()
     script.main(words)
+    assert not commands
+
+
+def test_extra_columns_asks_for_what_the_commands_understand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two folds, whose tables and models nobody looks into here."""
+    script = load(monkeypatch, "extra_columns")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "books").symlink_to(tiny_root)
+    for fold in range(2):
+        (run / f"clf-fold{fold}").mkdir()
+        (run / f"clf-fold{fold}" / "params.json").write_text('{"opt_level": "O1", "n_tta": 1, "threads": 1}')
+        (run / f"level2_features_fold{fold}.parquet").touch()
+    (run / "level2_models").mkdir()
+    facts = '{"facts": {"f1": {"level 2": 0.9, "blend": 0.8}}}'
+    (run / "level2_models" / "record-level2.json").write_text(facts)
+    shutil.copy(tiny_root / "sample_submission.csv", run / "submission.csv")
+    commands: list[list[str]] = []
+
+    def record(words: list[str]) -> dict[str, float]:
+        commands.append(list(words))
+        if "--save-model" in words:
+            models = Path(words[words.index("--save-model") + 1])
+            models.mkdir(parents=True)
+            (models / "record-level2.json").write_text(facts)
+        if "--load-model" in words:
+            shutil.copy(tiny_root / "sample_submission.csv", words[words.index("--output") + 1])
+        return {"seconds": 2.0, "processor_seconds": 1.0, "peak_gb": 0.5}
+
+    monkeypatch.setattr(script, "measured", record)
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "work"), str(run), "--output", str(tmp_path / "told.json")])
+    script.main()
+    told = json.loads(capsys.readouterr().out)["runs"]["run"]
+    assert told["columns"]["lm"] == {"commands": 4, "seconds": 8.0, "processor_seconds": 4.0, "peak_gb": 0.5}
+    assert {name: variant["f1"] for name, variant in told["level 2"].items()} == dict.fromkeys(
+        ["plain", "with knn", "with lm"], 0.9
+    )
+    for module, *arguments in (command[1:] for command in commands):
+        importlib.import_module(module).parse_args(arguments)
+    commands.clear()
+    script.main()
     assert not commands
 
 
