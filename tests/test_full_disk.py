@@ -1,17 +1,24 @@
 """Stages on a disk that is full: one line, exit code 1, no half-written file; they go on when there is room.
 
-The disks are real ones of a few KiB (tmpfs), where this machine lets processes mount them.
+The disks are real ones of a few KiB (tmpfs), where this machine lets processes mount them. Everywhere the system's
+limit on a file's size stops a write in its middle, as a full disk does.
 """
 
 import json
+import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kuzushiji import files
+from kuzushiji.errors import InputError
 from tests.tables import N_FOLDS, write_runs
 
 ROOT = Path(__file__).parent.parent
@@ -119,3 +126,97 @@ def test_stages_of_networks(tiny_root: Path, light: Path, tmp_path: Path) -> Non
         check(command, disk, found)
         if command[0].startswith("export"):
             assert found["left"] == {}
+
+
+# A limit on files
+
+LIMIT = 1 << 16
+
+
+@contextmanager
+def limited_files() -> Iterator[None]:
+    """Let no file grow beyond `LIMIT` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_labels(path: Path) -> None:
+    import numpy as np
+
+    from kuzushiji.data.labels import PageLabels, write_page_labels
+
+    n = LIMIT // 8
+    pages = [f"page_{number}" for number in range(n)]
+    write_page_labels(path, PageLabels.from_arrays(pages, np.arange(n), ["U+3042"] * n, np.ones((n, 4))))
+
+
+def write_parquet(path: Path) -> None:
+    import numpy as np
+
+    from kuzushiji.artifacts import write_detailed
+    from tests.tables import random_detailed
+
+    write_detailed(path, random_detailed(np.random.default_rng(0), n_pages=2000))
+
+
+def write_checkpoint(path: Path) -> None:
+    import torch
+
+    from kuzushiji.engine.checkpoint import save_checkpoint
+
+    save_checkpoint(path, {"model": torch.nn.Linear(LIMIT, 1)}, {})
+
+
+def write_trees(path: Path) -> None:
+    """As LightGBM and XGBoost do: with a word of their own, and none about the disk."""
+    with files.atomic_path(path) as temporary:
+        try:
+            temporary.write_bytes(bytes(2 * LIMIT))
+        except OSError:
+            raise RuntimeError("could not be written") from None
+
+
+WRITERS = [
+    ("x.json", lambda path: files.atomic_write_json(path, "x" * LIMIT)),
+    ("x.csv", write_labels),
+    ("x.parquet", write_parquet),
+    ("x.pth", write_checkpoint),
+    ("x.txt", write_trees),
+]
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS)
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_write_that_the_disk_ends_leaves_the_old_file(tmp_path, name, write, old):
+    path = tmp_path / name
+    if old:
+        path.write_bytes(old)
+    with limited_files(), pytest.raises(InputError) as refused:
+        write(path)
+    assert str(refused.value).startswith(f"{path}: cannot be written") and "\n" not in str(refused.value)
+    assert os.listdir(tmp_path) == ([name] if old else [])
+    assert not old or path.read_bytes() == old
+
+
+def test_a_stage_that_the_disk_ends(tmp_path, tiny_root, capsys):
+    """One line, exit code 1, the old output as it was."""
+    from kuzushiji import cli
+    from kuzushiji.segment.merge import main
+
+    write_labels(tmp_path / "large.csv")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.csv").write_bytes((tmp_path / "large.csv").read_bytes())
+    (tmp_path / "out.csv").write_text("old")
+    argv = [str(tmp_path / name) for name in ("large.csv", "out.csv")]
+    with limited_files(), pytest.raises(SystemExit) as ended:
+        cli.run(main, [*argv, "--data-root", str(tmp_path / "data"), "--force"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/out.csv: cannot be written: File too large; what was there before is untouched\n"
+    )
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["data", "large.csv", "out.csv"]
