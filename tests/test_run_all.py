@@ -106,6 +106,11 @@ def test_level2_alone_is_the_stage_of_the_chain() -> None:
     assert bash("level2.sh", "demo", "--dry-run").stdout == of_the_chain != ""
 
 
+@pytest.mark.parametrize("script", ["run-all.sh", "level2.sh"])
+def test_without_a_profile_the_data_are_the_competitions(script: str) -> None:
+    assert bash(script, "--dry-run").stdout == bash(script, "kaggle", "--dry-run").stdout != ""
+
+
 def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None:
     out = bash("run-all.sh", "kaggle", "--dry-run").stdout
     assert re.search(r"clf-wsl8d-mt256-frozen-pseudo +5 runs x +22\.0 h = +109\.8 h +43\.5 h", out)
@@ -116,6 +121,13 @@ def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None
 def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> None:
     out = bash("run-all.sh", "demo", "--dry-run").stdout
     assert "about 9 minutes on two cores" in out and "disk: about 2 GB below _runs/demo/" in out
+    assert "about 84 minutes on two cores" in bash("run-all.sh", "fullsize", "--dry-run").stdout
+
+
+def test_hours_that_a_plan_calls_measured_are_measured() -> None:
+    for profile in (ROOT / "profiles").glob("*.env"):
+        hours = [line for line in profile.read_text().splitlines() if line.startswith("HOURS=")]
+        assert all("measured" in line for line in hours), profile
 
 
 def test_a_plan_has_no_hours_of_another_recipe() -> None:
