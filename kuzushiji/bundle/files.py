@@ -1,7 +1,6 @@
 """Which models a folder has: of a run (`segment-fold*`, `clf-fold*`, `level2_models`) or exported. Knows no torch."""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +8,9 @@ from typing import Any
 
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
-
-BUNDLE_FILE = "bundle.json"
-"""Describes an exported folder; without it a folder is one of a run."""
+from kuzushiji.run_folder import BUNDLE_FILE, FUSED, LEVEL2, LEVEL2_FILE, MODEL_BEST, PARAMS, SEGMENT, ModelName
 
 FORMAT = "kuzushiji-bundle-1"
-LEVEL2 = "level2_models"
-LEVEL2_FILE = "level2.json"
-_WEIGHTS = "model_best.pth"
-_DETECTOR = re.compile(r"segment-fold(?P<fold>\d+)")
-_CLASSIFIER = re.compile(r"(?P<stage>clf)-fold(?P<fold>\d+)(?P<suffix>-.+)?")
-_FUSED = "segment_test_predictions.csv.record.json"
 _FEATURES = "level2_features*fold*.record.json"
 
 
@@ -59,8 +50,7 @@ class ClassifierFile:
     @property
     def name(self) -> str:
         """Name of its folder or file, without an ending."""
-        stage, _, suffix = self.kind.partition("-")
-        return f"{stage}-fold{self.fold}{'-' if suffix else ''}{suffix}"
+        return ModelName(self.kind, self.fold).folder
 
 
 @dataclass(frozen=True)
@@ -108,7 +98,7 @@ def find_models(folder: Path) -> ModelFiles:
 
 def params_of(folder: Path) -> dict[str, Any]:
     """Return the parameters of a run; none where it has left no params.json."""
-    path = folder / "params.json"
+    path = folder / PARAMS
     value = read_json(path) if path.is_file() else {}
     return value if isinstance(value, dict) else {}
 
@@ -122,22 +112,19 @@ def digest_of(paths: Iterable[Path]) -> str:
 
 
 def _of_run(folder: Path) -> ModelFiles:
-    trained = [path for path in sorted(folder.iterdir()) if (path / _WEIGHTS).is_file()]
-    detectors = [(int(match["fold"]), path) for path in trained if (match := _DETECTOR.fullmatch(path.name))]
-    found = [(match, path) for path in trained if (match := _CLASSIFIER.fullmatch(path.name))]
+    trained = [path / MODEL_BEST for path in sorted(folder.iterdir()) if (path / MODEL_BEST).is_file()]
+    named = [(name, path) for path in trained if (name := ModelName.of_folder(path.parent.name))]
+    detectors = [(name.fold, path) for name, path in named if name.kind == SEGMENT]
+    classifiers = [ClassifierFile(name.kind, name.fold, path) for name, path in named if not name.is_detector]
     _check_any(folder, "detector", "segment-fold*", detectors)
-    _check_any(folder, "classifier", "clf-fold*", found)
+    _check_any(folder, "classifier", "clf-fold*", classifiers)
     level2 = folder / LEVEL2 if (folder / LEVEL2 / LEVEL2_FILE).is_file() else None
     kinds = _kinds_of_level2(folder) if level2 else []
-    classifiers = [
-        ClassifierFile(f"{match['stage']}{match['suffix'] or ''}", int(match["fold"]), path / _WEIGHTS)
-        for match, path in found
-    ]
     place = {kind: number for number, kind in enumerate(kinds)}
     classifiers.sort(key=lambda item: (place.get(item.kind, len(place)), item.kind, item.fold))
     return ModelFiles(
         folder=folder,
-        detectors=tuple(path / _WEIGHTS for _, path in sorted(detectors)),
+        detectors=tuple(path for _, path in sorted(detectors)),
         classifiers=tuple(classifiers),
         level2=level2,
         fusion=_fusion_of(folder),
@@ -172,7 +159,7 @@ def _exported(folder: Path) -> ModelFiles:
 
 def _check_any(folder: Path, what: str, pattern: str, found: Iterable[object]) -> None:
     if not any(True for _ in found):
-        weights = f"{pattern}/{_WEIGHTS}" if "*" in pattern else pattern
+        weights = f"{pattern}/{MODEL_BEST}" if "*" in pattern else pattern
         raise InputError(f"{folder}: expected at least one {what} ({weights}), got none")
 
 
@@ -187,13 +174,13 @@ def _kinds_of_level2(folder: Path) -> list[str]:
     """Return the kinds of models in the order of the second level's groups; empty where no record tells."""
     for record in sorted(folder.glob(_FEATURES)):
         groups = read_json(record).get("parameters", {}).get("groups", [])
-        matches = [_CLASSIFIER.fullmatch(Path(group[0]).parent.name) for group in groups if group]
-        if matches and all(matches):
-            return [f"{match['stage']}{match['suffix'] or ''}" for match in matches if match]
+        names = [ModelName.of_folder(Path(group[0]).parent.name) for group in groups if group]
+        if names and all(names):
+            return [name.kind for name in names if name]
     return []
 
 
 def _fusion_of(folder: Path) -> Fusion:
-    record = folder / _FUSED
+    record = folder / f"{FUSED}.record.json"
     found = read_json(record).get("parameters", {}) if record.is_file() else {}
     return Fusion(**{name: value for name, value in found.items() if name in Fusion.__dataclass_fields__})

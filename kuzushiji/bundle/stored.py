@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from detection.faster_rcnn import DetectorConfig
-from kuzushiji.bundle.files import BUNDLE_FILE, FORMAT, LEVEL2, LEVEL2_FILE, ClassifierFile, ModelFiles, params_of
+from kuzushiji.bundle.files import FORMAT, ClassifierFile, ModelFiles, params_of
 from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
@@ -22,6 +22,7 @@ from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
+from kuzushiji.run_folder import BUNDLE_FILE, LEVEL2, LEVEL2_FILE, METRICS_OOF
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.model import detector_config, read_model
 
@@ -177,6 +178,6 @@ def _described(path: Path) -> Iterator[None]:
 
 
 def _f1_of(folder: Path) -> float | None:
-    path = folder / "metrics-oof.json"
+    path = folder / METRICS_OOF
     value = read_json(path).get("f1") if path.is_file() else None
     return None if value is None else round(float(value), 6)

@@ -59,9 +59,10 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the folder and print what is in it."""
     config = parse_args(argv)
-    from kuzushiji.bundle.files import BUNDLE_FILE, find_models
+    from kuzushiji.bundle.files import find_models
     from kuzushiji.files import atomic_folder
     from kuzushiji.locks import hold
+    from kuzushiji.run_folder import BUNDLE_FILE
 
     files = find_models(config.runs)
     if not config.level2:

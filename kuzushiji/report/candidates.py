@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, read_detailed
 from kuzushiji.classify.blending import blend_tables
-from kuzushiji.report.collect import SECOND_LEVEL, SEGMENT, Collected
+from kuzushiji.report.collect import SECOND_LEVEL, Collected
 from kuzushiji.report.reading import held_out_tables, probability_of_log, read_second_level
+from kuzushiji.run_folder import SEGMENT, TEST_DETAILED
 from kuzushiji.viewer import Candidate
 
 N_BEST = 5
-TEST_DETAILED = "test_detailed.parquet"
 
 Box = tuple[str, int]
 """Page, and number of the box within it."""

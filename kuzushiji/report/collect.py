@@ -8,14 +8,23 @@ from typing import Any
 from kuzushiji.engine.events import EventLog
 from kuzushiji.files import read_json
 from kuzushiji.metric import Counts
+from kuzushiji.run_folder import (
+    EVENTS,
+    FUSED,
+    LEVEL2,
+    METRICS,
+    METRICS_OOF,
+    PARAMS,
+    SEGMENT,
+    SUBMISSION,
+    TEST_PREDICTIONS,
+    ModelName,
+)
 
-SEGMENT = "segment"
-FINAL = "submission.csv"
 ALL_KINDS = "all"
 """Name of the blend of all kinds of models."""
 SECOND_LEVEL = "level 2"
-_RECORD_OF_SECOND_LEVEL = Path("level2_models") / "record-level2.json"
-_FOLDER = re.compile(r"(?P<stage>segment|clf)-fold(?P<fold>\d+)(?P<suffix>-.+)?")
+_RECORD_OF_SECOND_LEVEL = Path(LEVEL2) / "record-level2.json"
 _BLEND = re.compile(r"blend-(?P<name>.+)\.csv")
 
 
@@ -46,7 +55,7 @@ class Run:
     @property
     def submission(self) -> Path:
         """What the model finds on the test pages: boxes of a detector, points of a classifier."""
-        return self.folder / ("test_predictions.csv" if self.kind == SEGMENT else "submission.csv")
+        return self.folder / (TEST_PREDICTIONS if self.kind == SEGMENT else SUBMISSION)
 
     def f1(self, epoch: str) -> float | None:
         """Return the validation F1 of the `best` or the `last` epoch of the training; None if unknown."""
@@ -98,14 +107,10 @@ def collect(folder: Path) -> Collected:
     Raises:
         InputError: a file is there and cannot be read.
     """
-    matches = [(path, _FOLDER.fullmatch(path.name)) for path in sorted(folder.iterdir()) if path.is_dir()]
-    runs = [
-        _read_run(path, match["stage"] + (match["suffix"] or ""), int(match["fold"]))
-        for path, match in matches
-        if match
-    ]
+    named = [(path, ModelName.of_folder(path.name)) for path in sorted(folder.iterdir()) if path.is_dir()]
+    runs = [_read_run(path, name) for path, name in named if name]
     runs.sort(key=lambda run: (run.kind != SEGMENT, run.kind, run.fold))
-    fused, final = folder / "segment_test_predictions.csv", folder / FINAL
+    fused, final = folder / FUSED, folder / SUBMISSION
     second_level = _read_if_there(folder / _RECORD_OF_SECOND_LEVEL)
     return Collected(
         folder,
@@ -118,13 +123,11 @@ def collect(folder: Path) -> Collected:
     )
 
 
-def _read_run(folder: Path, kind: str, fold: int) -> Run:
-    metrics, held_out, params = (
-        _read_if_there(folder / name) for name in ("metrics.json", "metrics-oof.json", "params.json")
-    )
+def _read_run(folder: Path, name: ModelName) -> Run:
+    metrics, held_out, params = (_read_if_there(folder / name) for name in (METRICS, METRICS_OOF, PARAMS))
     counts = Counts(*(int(held_out[name]) for name in ("tp", "fp", "fn"))) if "tp" in held_out else None
-    events = tuple(EventLog(folder / "events.jsonl").read())
-    return Run(folder, kind, fold, metrics, counts, events, params, held_out)
+    events = tuple(EventLog(folder / EVENTS).read())
+    return Run(folder, name.kind, name.fold, metrics, counts, events, params, held_out)
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:

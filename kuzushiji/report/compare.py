@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kuzushiji.report.collect import SEGMENT, Collected, Run
+from kuzushiji.report.collect import Collected, Run
 from kuzushiji.report.reference import CLASSES, PAGES, Reference
+from kuzushiji.run_folder import SEGMENT
 
 COLUMNS = (
     "model", "fold", "best", "reference", "difference", "last", "reference", "difference", "tolerance", "",

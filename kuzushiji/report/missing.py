@@ -1,7 +1,8 @@
 """What a run folder does not hold yet, in words: so that a gap in the report is no riddle."""
 
 from kuzushiji.artifacts import characters_path
-from kuzushiji.report.collect import SEGMENT, Collected, Run
+from kuzushiji.report.collect import Collected, Run
+from kuzushiji.run_folder import SEGMENT
 
 
 def missing_parts(collected: Collected, *, truth_is_known: bool) -> list[str]:

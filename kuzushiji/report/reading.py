@@ -16,10 +16,10 @@ from kuzushiji.classify.calibration import best_probability
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.metric import score_pages
-from kuzushiji.report.collect import SECOND_LEVEL, SEGMENT, Collected
+from kuzushiji.report.collect import SECOND_LEVEL, Collected
+from kuzushiji.run_folder import DETAILED, LEVEL2, LEVEL2_OOF, SEGMENT
 from kuzushiji.scoring import points_of
 
-DETAILED = "detailed.parquet"
 _DEFAULT_MATCH_IOU = 0.5
 """As the reference's detector has it; a run's own value is in its params.json."""
 
@@ -104,7 +104,7 @@ def held_out_tables(collected: Collected, kind: str) -> Iterator[Detailed]:
 
 def read_second_level(collected: Collected) -> Detailed | None:
     """Return what the second level read out of fold, with logarithms of probabilities; None where it is not there."""
-    path = collected.folder / "level2_models" / "oof.parquet"
+    path = collected.folder / LEVEL2 / LEVEL2_OOF
     return read_detailed(path) if path.exists() else None
 
 

@@ -11,9 +11,9 @@ from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
 from kuzushiji.metric import Counts
 from kuzushiji.report.collect import Run
+from kuzushiji.run_folder import PARAMS
 
 RESULTS = "results.csv"
-PARAMS = "params.json"
 PAGES, CLASSES = 3_881, 4_212
 """Of the competition's training pages, which the results are of."""
 

@@ -5,10 +5,7 @@ from pathlib import Path
 from kuzushiji.artifacts import Characters, characters_path, read_characters
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
-from kuzushiji.report.collect import FINAL
-
-EXPORTED = "bundle.json"
-"""What a folder of kuzushiji.export has, which is a neighbour of this package."""
+from kuzushiji.run_folder import BUNDLE_FILE, SUBMISSION
 
 
 def find_root(given: Path | None, runs: Path) -> DataRoot:
@@ -19,9 +16,9 @@ def find_root(given: Path | None, runs: Path) -> DataRoot:
     """
     if not runs.is_dir():
         raise InputError(f"{runs}: expected a run folder, got none")
-    if (runs / EXPORTED).is_file():
+    if (runs / BUNDLE_FILE).is_file():
         expected = "expected the run folder that it was made of"
-        raise InputError(f"{runs}: {expected}, got exported models ({EXPORTED}), which have no results to report")
+        raise InputError(f"{runs}: {expected}, got exported models ({BUNDLE_FILE}), which have no results to report")
     books = runs / "books"
     return DataRoot.find(books if given is None and books.is_dir() else given)
 
@@ -32,4 +29,4 @@ def read_final(runs: Path) -> Characters:
     Raises:
         InputError: there is none.
     """
-    return read_characters(characters_path(runs / FINAL))
+    return read_characters(characters_path(runs / SUBMISSION))

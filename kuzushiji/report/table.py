@@ -6,7 +6,8 @@ from pathlib import Path
 
 from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
 from kuzushiji.metric import Counts, score_points
-from kuzushiji.report.collect import ALL_KINDS, SEGMENT, Collected, Run
+from kuzushiji.report.collect import ALL_KINDS, Collected, Run
+from kuzushiji.run_folder import SEGMENT
 from kuzushiji.scoring import score_boxes
 
 COLUMNS = (

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from kuzushiji.artifacts import write_detailed
-from kuzushiji.bundle.files import BUNDLE_FILE
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
 from kuzushiji.report.__main__ import main
-from kuzushiji.report.source import EXPORTED
+from kuzushiji.run_folder import BUNDLE_FILE
 from tests.report.conftest import certain
 
 REMOTE = re.compile(r"""(?:src|href)="(?!data:|#)""")
@@ -141,7 +140,6 @@ def test_no_runs(tmp_path: Path, tiny_root: Path) -> None:
 
 
 def test_exported_models_have_nothing_to_report(tmp_path: Path, tiny_root: Path) -> None:
-    assert EXPORTED == BUNDLE_FILE
     (tmp_path / BUNDLE_FILE).write_text("{}")
     for words in ([], ["--data-root", str(tiny_root)]):
         with pytest.raises(InputError, match="expected the run folder that it was made of, got exported models"):
