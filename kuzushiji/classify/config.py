@@ -216,8 +216,8 @@ class ClassifyConfig:
         group=MACHINE, changes_result=False,
     )  # fmt: skip
     strips: Path | None = option(
-        None, "folder where the other training pages are kept cut into strips, so that a crop decodes only what it "
-        "shows; written where they are missing, and may be shared by stages and folds",
+        None, "folder where training pages that do not fit into --cache-mib are kept cut into strips, so that a crop "
+        "decodes only what it shows; written where they are missing, and may be shared by stages and folds",
         metavar="DIR", group=MACHINE, changes_result=False,
     )  # fmt: skip
 

@@ -190,7 +190,7 @@ class SegmentConfig:
         True, "let cuDNN time its algorithms for each shape of images", group="machine", changes_result=False
     )
     workers: int = option(
-        4, "processes that read pages", type=cli.non_negative_int, group="machine", changes_result=False
+        4, "processes that read pages; 0: this one", type=cli.non_negative_int, group="machine", changes_result=False
     )
     threads: int = option(
         0, "threads of the network on the CPU; 0: one a core", type=cli.non_negative_int, group="machine",
@@ -205,8 +205,8 @@ class SegmentConfig:
         group="machine", changes_result=False,
     )  # fmt: skip
     strips: Path | None = option(
-        None, "folder where the other training pages are kept cut into strips, so that a crop decodes only what it "
-        "shows; written where they are missing, and may be shared by stages and folds",
+        None, "folder where training pages that do not fit into --cache-mib are kept cut into strips, so that a crop "
+        "decodes only what it shows; written where they are missing, and may be shared by stages and folds",
         metavar="DIR", group="machine", changes_result=False,
     )  # fmt: skip
 
