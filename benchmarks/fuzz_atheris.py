@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -55,15 +56,17 @@ def fuzz(name: str, seconds: int, folder: Path) -> NoReturn:
 
 def fuzz_in_other_process(name: str, seconds: int) -> dict[str, Any]:
     """Fuzz one target, and return what came of it."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
-        log = Path(folder) / "log"
-        process = os.fork()
-        if not process:
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), sys.stderr.fileno())
-            fuzz(name, seconds, Path(folder))
-        _, status = os.waitpid(process, 0)
-        text = log.read_text(errors="replace")
-        crashes = [repr(path.read_bytes()) for path in Path(folder).glob("*-*") if path.is_file()]
+    # Not a TemporaryDirectory: the other process would remove it at its end.
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    log = folder / "log"
+    process = os.fork()
+    if not process:
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), sys.stderr.fileno())
+        fuzz(name, seconds, folder)
+    _, status = os.waitpid(process, 0)
+    text = log.read_text(errors="replace")
+    crashes = [repr(path.read_bytes()) for path in folder.glob("*-*") if path.is_file()]
+    shutil.rmtree(folder)
     if os.waitstatus_to_exitcode(status):
         print(text[-4000:], *crashes, sep="\n", file=sys.stderr)
     inputs = re.findall(r"stat::number_of_executed_units: (\d+)", text)

@@ -9,6 +9,10 @@ from kuzushiji.errors import InputError
 DEFAULT_ROOT = Path("data")
 ENVIRONMENT = "KUZUSHIJI_DATA"
 
+_LONGEST_NAME = 255
+"""Bytes that file systems admit in a file's name."""
+_LONGEST_SHOWN = 60
+
 _HOW_TO_GET = (
     "download the competition's data (kaggle competitions download kuzushiji-recognition) and unpack them there, "
     "write demo books (python -m kuzushiji.demo DIR), or name the folder by --data-root or KUZUSHIJI_DATA"
@@ -87,12 +91,18 @@ def image_path(folder: Path, image_id: str) -> Path:
     somewhere else, is refused. `folder` itself may be a link.
 
     Raises:
-        InputError: the path would leave `folder`.
+        InputError: the path would leave `folder`, or cannot be that of a file.
     """
     path = folder / f"{image_id}.jpg"
     plain = image_id not in ("", ".", "..") and image_id.isprintable() and not any(sign in image_id for sign in "/\\")
-    if not plain:
-        raise InputError(f"{folder}: expected an image id that is a plain file name, got {image_id!r}")
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{path}: expected a file in its folder, got a link to {path.resolve()}")
+    if not plain or len(path.name.encode()) > _LONGEST_NAME:
+        shown = image_id if len(image_id) < _LONGEST_SHOWN else f"{image_id[:_LONGEST_SHOWN]}…"
+        raise InputError(f"{folder}: expected an image id that is a plain file name, got {shown!r}")
+    if path.is_symlink() and not _target(path).is_relative_to(_target(folder)):
+        raise InputError(f"{path}: expected a file in its folder, got a link to {_target(path)}")
     return path
+
+
+def _target(path: Path) -> Path:
+    """Return where a path leads; links that go round in a circle lead somewhere on it."""
+    return Path(os.path.realpath(path))

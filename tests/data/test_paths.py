@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot, image_path
 from kuzushiji.errors import InputError
 
@@ -50,6 +51,21 @@ def test_ids_never_leave_the_folder(image_id: str, tiny_root: Path) -> None:
     for path_of in (root.train_image, root.test_image):
         with pytest.raises(InputError, match="expected an image id that is a plain file name"):
             path_of(image_id)
+
+
+@pytest.mark.parametrize(("image_id", "fits"), [("a" * 251, True), ("a" * 252, False), ("あ" * 84, False)])
+def test_ids_are_no_longer_than_a_files_name(image_id: str, fits: bool, tmp_path: Path) -> None:
+    if fits:
+        image_path(tmp_path, image_id).touch()
+    else:
+        with pytest.raises(InputError, match="plain file name, got '.{60}…'$"):
+            image_path(tmp_path, image_id)
+
+
+def test_links_that_go_round_in_a_circle_are_no_pages(tmp_path: Path) -> None:
+    os.symlink("round.jpg", tmp_path / "round.jpg")
+    with pytest.raises(InputError, match="round.jpg"):
+        read_page(image_path(tmp_path, "round"))
 
 
 def test_links_never_leave_the_folder(tmp_path: Path) -> None:
