@@ -2,9 +2,10 @@
 
     PYTHONPATH=. python benchmarks/train_step.py [--model resnet152] [--crop 512 768] [--batch-size 10] [--steps 50]
 
-The plain loop is float32 in NCHW: pictures are normalised before they come to the device, SGD updates weight by weight,
-the loss is read at each step. Ours is the engine's: uint8 pictures normalised on the device, channels last, autocast
-(`--opt-level O1`), fused SGD, losses left on the device. Same network, weights at the start, crops, boxes, schedule.
+The plain loop is float32 in NCHW: pictures are normalised before they come to the device, torchvision's RoI align reads
+the boxes, SGD updates weight by weight, the loss is read at each step. Ours is the engine's: uint8 pictures normalised
+on the device, channels last, autocast (`--opt-level O1`), RoI align by rows on the CPU, fused SGD, losses left on the
+device. Same network, weights at the start, crops, boxes, schedule.
 
 Crops are drawn here: paper with noise, on it symbols to tell apart, so that there is something to learn and both losses
 can be compared. Each loop runs in a process of its own, in turn, `--rounds` times; the curves are of the first. Prints
@@ -28,9 +29,10 @@ import numpy as np
 import torch
 from measure import ROOT, child_environment, machine
 from torch import Tensor, nn
+from torchvision.ops import roi_align
 
 from kuzushiji.classify.backbones import backbone_info
-from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model
+from kuzushiji.classify.models import ROI_SIZE, SAMPLING_RATIO, ModelConfig, RoIClassifier, build_model
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
 from kuzushiji.engine.losses import Losses
@@ -115,11 +117,14 @@ class PlainNetwork(nn.Module):
         """Take the classifier, and lay its convolutions out as PyTorch does by itself."""
         super().__init__()
         self.model = model.to(memory_format=torch.contiguous_format)
-        self.model.normalise = lambda images: images  # type: ignore[method-assign]
 
     def forward(self, images: Tensor, rois: Tensor) -> Tensor:
         """Return the logits of (n, 3, h, w) floats and rois."""
-        logits: Tensor = self.model(images, rois)
+        cells = [
+            roi_align(maps, rois, ROI_SIZE, spatial_scale=1 / stride, sampling_ratio=SAMPLING_RATIO, aligned=True)
+            for maps, stride in zip(self.model.backbone(images), (8, 16), strict=True)
+        ]
+        logits: Tensor = self.model.head(torch.cat(cells, dim=1).flatten(1))
         return logits
 
 

@@ -18,9 +18,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
+from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.poolers import initLevelMapper
 
+from detection.roi_align import PyramidRoIAlign
 from detection.training import Heads, Proposals, Target
 
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -225,12 +226,12 @@ def _group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(_GROUPS, channels)
 
 
-def _build_roi_pool() -> MultiScaleRoIAlign:
+def _build_roi_pool() -> PyramidRoIAlign:
     """Return the pooling of 7x7 regions with its scales set.
 
     Left to itself it takes them from the first batch it sees, and takes wrong ones where that was padded much.
     """
-    pool = MultiScaleRoIAlign([str(number) for number in range(len(_LEVELS))], output_size=7, sampling_ratio=2)
+    pool = PyramidRoIAlign([str(number) for number in range(len(_LEVELS))], output_size=7, sampling_ratio=2)
     pool.scales = [2.0**-power for power in _STRIDES_LOG2]
     pool.map_levels = initLevelMapper(_STRIDES_LOG2[0], _STRIDES_LOG2[-1])
     return pool

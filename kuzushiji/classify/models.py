@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
+from detection.roi_align import roi_align
 from kuzushiji.classify.backbones import Backbone, backbone_info, build_backbone
 from kuzushiji.errors import InputError
 
@@ -176,11 +176,9 @@ def roi_cells(maps: Tensor, rois: Tensor, stride: int) -> Tensor:
     lies half a stride from the picture's edge.
     """
     with torch.autocast(maps.device.type, enabled=False):
-        cells: Tensor = roi_align(
-            maps.float(), rois.float(), (ROI_SIZE, ROI_SIZE), spatial_scale=1 / stride,
-            sampling_ratio=SAMPLING_RATIO, aligned=True,
+        return roi_align(
+            maps, rois.float(), size=ROI_SIZE, scale=1 / stride, ratio=SAMPLING_RATIO, aligned=True
         )  # fmt: skip
-    return cells
 
 
 def rois_of(boxes_xyxy: Sequence[Tensor]) -> Tensor:
