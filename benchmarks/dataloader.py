@@ -30,7 +30,7 @@ import jpeg4py
 import numpy as np
 import torch
 from albumentations.pytorch import ToTensorV2
-from measure import machine
+from measure import machine, pages_in
 from turbojpeg import TJPF_RGB, TurboJPEG
 
 from kuzushiji.classify.collate import Collate
@@ -213,16 +213,21 @@ def size_of(paths: Sequence[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and write; return the exit code."""
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_root", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, help="JSON file to write as well")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and write; return the exit code."""
+    args = get_parser().parse_args(argv)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    paths = sorted(args.data_root.glob("*_images/*.jpg"))
+    paths = pages_in(args.data_root)
     with tempfile.TemporaryDirectory() as folder:
         strips, raw = Path(folder, "strips"), Path(folder, "raw")
         raw.mkdir()

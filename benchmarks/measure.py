@@ -40,6 +40,14 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths}
 
 
+def pages_in(data_root: Path) -> list[Path]:
+    """Return the images of all pages of a data root; ends the script where there is none."""
+    found = sorted(data_root.glob("*_images/*.jpg"))
+    if not found:
+        raise SystemExit(f"{data_root}: expected train_images/ and test_images/ with pages, got none")
+    return found
+
+
 def machine() -> str:
     """Return what the numbers were measured on."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -22,13 +22,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from measure import machine
+from measure import machine, pages_in
 
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
+from kuzushiji.engine.machine import use_threads
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.config import MODELS
@@ -74,7 +75,7 @@ def draw_page(path: Path, random: np.random.Generator) -> None:
 def page_files(args: argparse.Namespace, folder: Path) -> list[Path]:
     """Return the files of all pages that are read; the same page may come more than once."""
     if args.data_root is not None:
-        found = sorted(args.data_root.glob("*_images/*.jpg"))
+        found = pages_in(args.data_root)
     else:
         random = np.random.default_rng(0)
         found = [folder / f"page{number}.jpg" for number in range(4)]
@@ -108,8 +109,7 @@ def classified(args: argparse.Namespace, paths: Sequence[Path], precision: Preci
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Return how fast pages are read."""
     device = resolve_device(args.device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     set_benchmark(True)
     precision = Precision.for_inference(args.opt_level, device)
     way = detected if args.model in MODELS else classified

@@ -1,0 +1,124 @@
+"""`benchmarks/gpu.sh` without a GPU: its pieces are commands that can be given, and their results come together."""
+
+import importlib.util
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from kuzushiji.demo import __main__ as demo
+
+ROOT = Path(__file__).parent.parent
+
+
+def script(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
+    """A script of benchmarks/ as a module; scripts find each other there."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def gpu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "benchmarks/gpu.sh", *words], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "pieces"), [((), 8), (("--tiny",), 7), (("--data-root", "data"), 7)])
+def test_every_piece_is_a_command_that_is_understood(
+    words: tuple[str, ...], pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [shlex.split(line) for line in gpu("--dry-run", *words).stdout.splitlines()]
+    assert len(lines) == pieces and all(line[0] == "python" for line in lines)
+    parsers = {
+        f"benchmarks/{name}.py": script(monkeypatch, name).get_parser().parse_args
+        for name in ("train_step", "predict_pages", "dataloader")
+    }
+    for _, what, *rest in lines:
+        if what == "-m":
+            assert rest[0] == "kuzushiji.demo"
+            demo.parse_args(rest[1:])
+        else:
+            parsers[what](rest)
+
+
+def test_the_models_of_the_pieces_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kuzushiji.classify.backbones import backbone_info
+    from kuzushiji.segment.config import MODELS
+
+    for words in ([], ["--tiny"]):
+        lines = [shlex.split(line) for line in gpu("--dry-run", *words).stdout.splitlines()]
+        models = {line[line.index("--model") + 1] for line in lines if "--model" in line}
+        assert len(models) == 3
+        assert all(model in MODELS or backbone_info(model) for model in models)
+
+
+# Stands for the interpreter: pieces print what they are called with, one of them fails, all else is as it is.
+INTERPRETER = """#!/usr/bin/env bash
+case "$*" in
+  "-c import sys; print(sys.prefix)") echo {home} ;;
+  "-m pip "*) ;;
+  "-m kuzushiji.demo "*) echo "books are there" ;;
+  *"--model fasterrcnn"*) echo "Traceback ..." >&2; echo "OutOfMemoryError: tried to allocate" >&2; exit 1 ;;
+  benchmarks/collect.py*) exec {python} "$@" ;;
+  benchmarks/*) echo "{{\\"piece\\": \\"$1\\"}}" ;;
+  *) exec {python} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """An environment with that interpreter."""
+    python = tmp_path / "environment" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(INTERPRETER.format(home=tmp_path, python=sys.executable))
+    python.chmod(0o755)
+    return python.parent.parent
+
+
+def test_what_the_pieces_print_becomes_one_file(tmp_path: Path, environment: Path) -> None:
+    output = tmp_path / "out" / "device.json"
+    done = gpu("--tiny", "--output", str(output), VIRTUAL_ENV=str(environment))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(output)
+    assert "  failed: OutOfMemoryError: tried to allocate" in done.stderr
+    result = json.loads(output.read_text())
+    assert result.pop("device")
+    step, pages = {"piece": "benchmarks/train_step.py"}, {"piece": "benchmarks/predict_pages.py"}
+    assert result == {
+        "train_step": {"resnet152": step, "resnext101_32x8d_wsl": step},
+        "predict_pages": {
+            "resnet10t": pages,
+            "mobilenetv4_conv_small": pages,
+            "fasterrcnn_resnet18_fpn": {"failed": "OutOfMemoryError: tried to allocate"},
+        },
+        "dataloader": {"piece": "benchmarks/dataloader.py"},
+    }
+
+
+def test_without_a_cuda_device_nothing_is_measured(tmp_path: Path, environment: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    done = gpu("--output", str(tmp_path / "device.json"), VIRTUAL_ENV=str(environment))
+    assert done.returncode == 1 and not (tmp_path / "device.json").exists()
+    assert "expected a CUDA device, this machine has none (--tiny runs on the CPU)" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["predict_pages", "dataloader"])
+def test_a_data_root_without_pages(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"predict_pages": ["--model", "resnet10t", "--data-root"], "dataloader": []}[name]
+    with pytest.raises(SystemExit, match="expected train_images/ and test_images/ with pages, got none"):
+        script(monkeypatch, name).main([*words, str(tmp_path)])
