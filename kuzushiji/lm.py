@@ -34,23 +34,23 @@ class Config:
     """What the command line asks for."""
 
     features: Path = option(
-        dataclasses.MISSING, "Features of level2_features; their candidates get the new columns.", positional=True,
+        dataclasses.MISSING, "features of level2_features; their candidates get the new columns", positional=True,
         metavar="FEATURES", type=Path,
     )  # fmt: skip
-    output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
+    output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
     read_as: Path | None = option(
-        None, "Table whose best classes are the neighbours, such as oof.parquet of a trained level 2 and, of the test "
-        "pages, what goes with its submission (submission_detailed.parquet); else the blend of the features.",
+        None, "table whose best classes are the neighbours, such as oof.parquet of a trained level 2 and, of the test "
+        "pages, what goes with its submission (submission_detailed.parquet); else the blend of the features",
         metavar="DETAILED",
     )  # fmt: skip
     n_folds: int | None = option(
-        None, "Folds, by book; the truth of a page's own fold is not used. Without it those of the classifiers whose "
-        "tables the features are of.", type=cli.positive_int,
+        None, "folds, by book; the truth of a page's own fold is not used. Without it those of the classifiers whose "
+        "tables the features are of", type=cli.positive_int,
     )  # fmt: skip
-    name: str = option("lm", "What the columns' names begin with.")
-    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    name: str = option("lm", "what the columns' names begin with")
+    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
     data_root: Path | None = option(
-        None, "Folder with train.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR", changes_result=False
+        None, "folder with train.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR", changes_result=False
     )
 
     def __post_init__(self) -> None:

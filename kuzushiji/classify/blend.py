@@ -30,19 +30,19 @@ class Config:
     """What the command line asks for."""
 
     detailed: tuple[str, ...] = option(
-        dataclasses.MISSING, "Detailed tables; a table's weight in the mean is 1 unless it is given.",
+        dataclasses.MISSING, "detailed tables; a table's weight in the mean is 1 unless it is given",
         positional=True, nargs="+", metavar="DETAILED[=weight]",
     )  # fmt: skip
-    output: Path | None = option(None, "Submission to write; the probability of each character goes beside it.")
-    score: bool = option(False, "Print the score on the training pages of the tables.", changes_result=False)
-    output_detailed: Path | None = option(None, "Detailed table of the blend to write.")
+    output: Path | None = option(None, "submission to write; the probability of each character goes beside it")
+    score: bool = option(False, "print the score on the training pages of the tables", changes_result=False)
+    output_detailed: Path | None = option(None, "detailed table of the blend to write")
     top_k: int | None = option(
-        None, "Classes a box to keep; all of the longest table by default.", type=cli.positive_int
+        None, "classes a box to keep; all of the longest table by default", type=cli.positive_int
     )
-    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
-    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
+    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
     data_root: Path | None = option(
-        None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        None, "folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
         changes_result=False,
     )  # fmt: skip
 

@@ -34,22 +34,22 @@ class Config:
     """What the command line asks for."""
 
     features: Path = option(
-        dataclasses.MISSING, "Features of level2_features; their candidates get the new columns.", positional=True,
+        dataclasses.MISSING, "features of level2_features; their candidates get the new columns", positional=True,
         metavar="FEATURES", type=Path,
     )  # fmt: skip
-    output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
+    output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
     queries: Path = option(
-        dataclasses.MISSING, "Head features of the same boxes (head_features.parquet, test_head_features.parquet).",
+        dataclasses.MISSING, "head features of the same boxes (head_features.parquet, test_head_features.parquet)",
         metavar="HEAD_FEATURES", type=Path,
     )  # fmt: skip
     gallery: Path = option(
-        dataclasses.MISSING, "Head features of the characters to compare with, of the same model "
-        "(train_head_features.parquet).", metavar="HEAD_FEATURES", type=Path,
+        dataclasses.MISSING, "head features of the characters to compare with, of the same model "
+        "(train_head_features.parquet)", metavar="HEAD_FEATURES", type=Path,
     )  # fmt: skip
-    neighbours: int = option(20, "Nearest neighbours that vote.", type=cli.positive_int)
-    name: str = option("knn", "What the columns' names begin with; another for each model.")
-    block: int = option(1024, "Boxes at a time.", type=cli.positive_int, changes_result=False)
-    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    neighbours: int = option(20, "nearest neighbours that vote", type=cli.positive_int)
+    name: str = option("knn", "what the columns' names begin with; another for each model")
+    block: int = option(1024, "boxes at a time", type=cli.positive_int, changes_result=False)
+    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
 
 
 def get_parser() -> cli.ArgumentParser:

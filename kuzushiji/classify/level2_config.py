@@ -34,58 +34,61 @@ class Config:
 
     tables: tuple[Path, ...] = option(
         dataclasses.MISSING,
-        "Detailed tables, which say what is true, features of the same boxes, and extra columns made for these "
+        "detailed tables, which say what is true, features of the same boxes, and extra columns made for these "
         "features, in any order: each file says itself which it is. Several features of the same test pages, such as "
-        "one of each fold's models, are views whose probabilities are averaged.",
+        "one of each fold's models, are views whose probabilities are averaged",
         positional=True, nargs="+", metavar="DETAILED|FEATURES", type=Path,
     )  # fmt: skip
     save_model: Path | None = option(
-        None, "Folder to write the trained models and what they read out of fold to.", metavar="M"
+        None, "folder to write the trained models and what they read out of fold to", metavar="M"
     )
-    load_model: Path | None = option(None, "Folder of models to apply to test pages.", metavar="M")
+    load_model: Path | None = option(None, "folder of models to apply to test pages", metavar="M")
     output: Path | None = option(
-        None, "Submission to write, with --load-model; the probability of each character goes beside it.",
+        None, "submission to write, with --load-model; the probability of each character goes beside it",
         metavar="SUBMISSION",
     )  # fmt: skip
-    use_xgb: bool = option(True, "Use XGBoost.", group="training")
-    use_lgb: bool = option(True, "Use LightGBM.", group="training")
-    num_boost_round: int = option(400, "Rounds of boosting at most.", type=cli.positive_int, group="training")
+    use_xgb: bool = option(True, "use XGBoost", group="training")
+    use_lgb: bool = option(True, "use LightGBM", group="training")
+    num_boost_round: int = option(400, "rounds of boosting at most", type=cli.positive_int, group="training")
     early_stop: int = option(
-        20, "Rounds without a better loss on the left-out fold after which training stops.", type=cli.positive_int,
+        20, "rounds without a better loss on the left-out fold after which training stops", type=cli.positive_int,
         group="training",
     )  # fmt: skip
-    lr: float = option(0.05, "Learning rate of LightGBM.", type=cli.positive_float, group="training")
-    eta: float = option(0.15, "Learning rate of XGBoost.", type=cli.positive_float, group="training")
+    lr: float = option(0.05, "learning rate of LightGBM", type=cli.positive_float, group="training")
+    eta: float = option(0.15, "learning rate of XGBoost", type=cli.positive_float, group="training")
     n_folds: int = option(
-        5, "Folds, by book; at least two of them in the tables.", type=cli.positive_int, group="training"
+        5, "folds, by book; at least two of them in the tables", type=cli.positive_int, group="training"
     )
     seg_fp_adjust: float = option(
-        0.0, "Added to the log-odds of seg_fp; auto finds the best on out-of-fold pages.", type=number_or_auto,
+        0.0, "added to the log-odds of seg_fp; auto finds the best on out-of-fold pages", type=number_or_auto,
         group="training",
     )  # fmt: skip
     min_probability: float = option(
-        0.0, "Characters less probable than that are left out; auto finds the best on out-of-fold pages.",
+        0.0, "characters less probable than that are left out; auto finds the best on out-of-fold pages",
         type=number_or_auto, group="training",
     )  # fmt: skip
-    features: str = option(EXTENDED, "Columns.", choices=FEATURE_SETS, group="training")
+    features: str = option(
+        EXTENDED, "columns: the reference's, or extended by the neighbours in reading order and the language",
+        choices=FEATURE_SETS, group="training",
+    )  # fmt: skip
     objective: str = option(
         SOFTMAX, "softmax: the candidates of a box compete; ranking: the right one beats each of the others; binary: "
-        "each for itself, as in the reference.",
+        "each for itself, as in the reference",
         choices=OBJECTIVES, group="training",
     )  # fmt: skip
     max_rows: int = option(
-        800_000, "Rows to train each fold's models on, about; of the boxes that the blend is sure of, some "
-        "then stand for the others.", type=cli.positive_int, group="training",
+        800_000, "rows to train each fold's models on, about; of the boxes that the blend is sure of, some "
+        "then stand for the others", type=cli.positive_int, group="training",
     )  # fmt: skip
     threads: int = option(
-        0, "Threads of the two libraries together; 0 for all cores.", type=cli.non_negative_int, group="training",
+        0, "threads of the two libraries together; 0 for all cores", type=cli.non_negative_int, group="training",
         changes_result=False,
     )  # fmt: skip
-    seed: int = option(0, "Of bagging and sampling.", type=cli.non_negative_int, group="training")
-    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
-    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    seed: int = option(0, "seed of bagging and sampling", type=cli.non_negative_int, group="training")
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
+    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
     data_root: Path | None = option(
-        None, "Folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        None, "folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
         changes_result=False,
     )  # fmt: skip
 

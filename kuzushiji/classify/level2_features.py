@@ -37,15 +37,15 @@ class Config:
     """What the command line asks for."""
 
     groups: tuple[tuple[str, ...], ...] = option(
-        dataclasses.MISSING, 'Detailed tables by kind of model, as JSON: [["a","b"],["c"]]; each group is blended.',
+        dataclasses.MISSING, 'detailed tables by kind of model, as JSON: [["a","b"],["c"]]; each group is blended',
         positional=True, type=groups_of_tables, metavar="GROUPS",
     )  # fmt: skip
-    output: Path = option(dataclasses.MISSING, "Parquet file to write.", positional=True, metavar="OUT", type=Path)
-    top_k: int = option(3, "Best classes of each group that become candidates.", type=cli.positive_int)
-    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
-    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
+    top_k: int = option(3, "best classes of each group that become candidates", type=cli.positive_int)
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
+    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
     data_root: Path | None = option(
-        None, "Folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        None, "folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
         changes_result=False,
     )  # fmt: skip
 

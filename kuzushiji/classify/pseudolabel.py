@@ -29,19 +29,19 @@ class Config:
     """What the command line asks for."""
 
     detailed: tuple[Path, ...] = option(
-        dataclasses.MISSING, "Detailed tables of all models of all folds, of the same pages.",
+        dataclasses.MISSING, "detailed tables of all models of all folds, of the same pages",
         positional=True, nargs="+", metavar="DETAILED", type=Path,
     )  # fmt: skip
     output: Path = option(
-        dataclasses.MISSING, "CSV to write, in the format of train.csv.", positional=True, metavar="OUT", type=Path
+        dataclasses.MISSING, "CSV to write, in the format of train.csv", positional=True, metavar="OUT", type=Path
     )
-    min_gap: float = option(5.0, "Logit by which the best class must lead the second.", type=cli.non_negative_float)
-    max_second_score: float = option(10.0, "Logit of the second class at most.")
-    drop_seg_fp: bool = option(True, "Leave out boxes whose best class in the blend is seg_fp.")
-    json: bool = option(False, "Print the result as one JSON object.", changes_result=False)
-    force: bool = option(False, "Run again, and replace what others wrote.", changes_result=False)
+    min_gap: float = option(5.0, "logit by which the best class must lead the second", type=cli.non_negative_float)
+    max_second_score: float = option(10.0, "logit of the second class at most")
+    drop_seg_fp: bool = option(True, "leave out boxes whose best class in the blend is seg_fp")
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
+    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
     data_root: Path | None = option(
-        None, "Folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/.", metavar="DIR",
+        None, "folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
         changes_result=False,
     )  # fmt: skip
 
