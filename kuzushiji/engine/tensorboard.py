@@ -2,12 +2,9 @@
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kuzushiji.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 FOLDER = "tensorboard"
 _POSITION = ("kind", "epoch", "step", "seconds")
