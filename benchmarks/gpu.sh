@@ -51,7 +51,7 @@ if [ "$TINY" = 1 ]; then
   SECOND=(--model mobilenetv4_conv_small "${small[@]}")
   PAGES=(--pages 1)
   DETECTOR=fasterrcnn_resnet18_fpn
-  BOOKS=(--seed 1 --books 2 --pages 2 --test-books 1 --test-pages 2 --page-height 400)
+  BOOKS=(--seed 1 --books 2 --pages 2 --test-books 1 --test-pages 2 --page-height 1000)
   ROUNDS=1
 fi
 

@@ -63,11 +63,27 @@ def test_the_models_of_the_pieces_are_there(monkeypatch: pytest.MonkeyPatch) -> 
         assert all(model in MODELS or backbone_info(model) for model in models)
 
 
-# Stands for the interpreter: pieces print what they are called with, one of them fails, all else is as it is.
+def test_the_books_of_tiny_are_large_enough_for_the_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rehearsal found it: on pages of 400 pixels the loader's boxes have no place."""
+    pytest.importorskip("jpeg4py")
+    lines = [shlex.split(line) for line in gpu("--dry-run", "--tiny").stdout.splitlines()]
+    (words,) = (line[3:] for line in lines if line[1] == "-m")
+    assert demo.main([str(tmp_path / "books"), *words[1:]]) == 0
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    capsys.readouterr()
+    assert script(monkeypatch, "dataloader").main([str(tmp_path / "books"), "--rounds", "1"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["pages"] == 4 and report["segment"]["ours"] > 0 and report["classify"]["ours"] > 0
+
+
+# Stands for the interpreter: packages are there, pieces print what they are called with, one of them fails, all else is as it is.
 INTERPRETER = """#!/usr/bin/env bash
 case "$*" in
   "-c import sys; print(sys.prefix)") echo {home} ;;
   "-m pip "*) ;;
+  *torchvision.ops.nms*) ;;
   "-m kuzushiji.demo "*) echo "books are there" ;;
   *"--model fasterrcnn"*) echo "Traceback ..." >&2; echo "OutOfMemoryError: tried to allocate" >&2; exit 1 ;;
   benchmarks/collect.py*) exec {python} "$@" ;;
