@@ -51,6 +51,7 @@ second_level() {
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   set -euo pipefail
+  unset CDPATH # with it `cd` goes elsewhere, and prints where
   cd "$(dirname "$0")"
   source scripts/environment.sh
   source scripts/jobs.sh

@@ -8,6 +8,7 @@
 # says so and is skipped, so the same command continues what was interrupted. Profiles only set parameters.
 # shellcheck disable=SC2317,SC2329 # stages are called by name
 set -euo pipefail
+unset CDPATH # with it `cd` goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/environment.sh
 source scripts/jobs.sh

@@ -6,6 +6,7 @@
 #
 # The books have another seed than the demo's, and so other hands: none of the demo's pages is among them.
 set -euo pipefail
+unset CDPATH # with it `cd` goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 use_environment requirements.txt

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All checks: ruff, mypy, import-linter, pytest. Arguments go to pytest: tests/run.sh -m "not chain" tests/data
 set -uo pipefail
+unset CDPATH # with it `cd` goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/environment.sh
 use_environment requirements.txt requirements-dev.txt || exit 1

@@ -39,6 +39,13 @@ def test_commands_are_printed_as_they_would_be_typed(script: str) -> None:
             assert not [word for word in words if re.fullmatch(r"run's|\$folder.*", word)]
 
 
+def test_cdpath_of_the_user_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    for places in (".", str(tmp_path)):
+        done = bash("run-all.sh", "tiny", "--stage", "books", RUNS=str(tmp_path / "run"), CDPATH=places)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("runs", ["{tmp}/file", "{tmp}/file/run"])
 def test_a_run_that_cannot_be_there(tmp_path: Path, runs: str) -> None:
     (tmp_path / "file").write_text("")
