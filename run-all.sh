@@ -15,7 +15,7 @@ source scripts/jobs.sh
 source scripts/lock.sh
 source scripts/options.sh
 source scripts/plan.sh
-source level2.sh
+source ./level2.sh
 
 # The books: only for profiles whose data the machine writes itself.
 stage_books() {

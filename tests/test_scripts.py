@@ -39,6 +39,12 @@ def test_commands_are_printed_as_they_would_be_typed(script: str) -> None:
             assert not [word for word in words if re.fullmatch(r"run's|\$folder.*", word)]
 
 
+def test_scripts_of_the_same_name_on_the_path_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "level2.sh").write_text("exit 7\n")
+    done = bash("run-all.sh", "demo", "--dry-run", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.returncode, done.stderr) == (0, "") and "kuzushiji.classify.level2 " in done.stdout
+
+
 def test_cdpath_of_the_user_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     for places in (".", str(tmp_path)):
