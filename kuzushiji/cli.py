@@ -62,7 +62,8 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     try:
         with _sigterm_is_heard():
             code = main(argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where the caller has closed it
+            sys.stdout.flush()
     except UsageError as error:
         logger.debug("the error came from here", exc_info=True)
         print(usage_line(_command(main), _one_line(error)), file=sys.stderr)

@@ -125,6 +125,12 @@ def test_a_reader_that_has_seen_enough():
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+def test_without_a_standard_output():
+    command = f"exec {sys.executable} -m kuzushiji >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_argv_is_handed_on():
     assert run(lambda argv: len(argv), ["a", "b"]) == 2
 
