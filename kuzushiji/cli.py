@@ -77,7 +77,8 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        _print_error(f"{error.filename or 'the output'}: cannot be written: {error.strerror}")
+        place = error.filename or "the output, or shared memory (/dev/shm)"
+        _print_error(f"{place}: cannot be written: {error.strerror}")
         code = EXIT_FAILED
         _forget_output()
     except KeyboardInterrupt as stop:

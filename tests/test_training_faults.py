@@ -136,7 +136,7 @@ def test_a_worker_that_dies(stage: Stage, failure: Callable[..., str], monkeypat
     monkeypatch.setattr(classify_train.CropDataset, "__getitem__", die)
     monkeypatch.setattr(segment_train.TrainCrops, "__getitem__", die)
     line = failure("--workers", "1")
-    assert "a worker of the data loader was killed (too little memory?): lower --workers" in line
+    assert "a worker of the data loader ended (too little memory, or shared memory: /dev/shm?): lower --workers" in line
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from multiprocessing.queues import Queue
+from typing import Any, NoReturn
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -66,7 +67,7 @@ class _Loader(DataLoader[Any]):
             if "DataLoader worker" not in str(error):
                 raise
             raise InputError(
-                "a worker of the data loader was killed (too little memory?): lower --workers; "
+                "a worker of the data loader ended (too little memory, or shared memory: /dev/shm?): lower --workers; "
                 "the same command goes on from the last checkpoint"
             ) from error
 
@@ -89,7 +90,16 @@ def _start_worker(_worker: int) -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    Queue._on_queue_feeder_error = staticmethod(_end_of_worker)  # type: ignore[attr-defined]
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_of_worker(_error: Exception, _batch: Any) -> NoReturn:
+    """End this process where a batch cannot be handed over, as when shared memory is full (64 MB in some containers).
+
+    Python would print a traceback and go on with the next batch, and the parent wait for this one for ever.
+    """
+    os._exit(1)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.sampler import EpochSampler
+from kuzushiji.errors import InputError
 
 
 class Squares(torch.utils.data.Dataset):
@@ -108,6 +109,20 @@ def test_workers_end_when_their_parent_is_killed(sample, tmp_path):
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left
+
+
+def test_a_batch_that_cannot_be_handed_over_ends_the_loader():
+    """As when there is no shared memory left for it; the parent waited for ever."""
+
+    class Unpicklable(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return lambda: index
+
+    with pytest.raises(InputError, match="a worker of the data loader ended"):
+        list(build_loader(Unpicklable(), 1, collate=list, workers=1))
 
 
 @pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False), (None, False)])
