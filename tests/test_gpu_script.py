@@ -78,7 +78,7 @@ def test_the_books_of_tiny_are_large_enough_for_the_loader(
     assert report["pages"] == 4 and report["segment"]["ours"] > 0 and report["classify"]["ours"] > 0
 
 
-# Stands for the interpreter: packages are there, pieces print what they are called, one of them fails, the rest is real.
+# Stands for the interpreter: packages are there, pieces print what they are called, and one fails.
 INTERPRETER = """#!/usr/bin/env bash
 case "$*" in
   "-c import sys; print(sys.prefix)") echo {home} ;;
