@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import SEG_FP, PageLabels
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
@@ -84,6 +85,6 @@ def read_characters(path: Path) -> Characters:
     wrong = ~rows["probability"].between(0, 1).to_numpy()
     if wrong.any():
         row = rows.iloc[int(np.argmax(wrong))]
-        where = f"{path}, page {row['image_id']}, box {row['box']}"
+        where = f"{path}, page {shown(row['image_id'])}, box {row['box']}"
         raise InputError(f"{where}: expected a probability from 0 to 1, got {row['probability']}")
     return Characters(tuple(map(str, meta.get("pages", ()))), rows)

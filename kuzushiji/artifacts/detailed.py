@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
@@ -138,7 +139,8 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
             raise InputError(vocabulary_difference(name, first.vocabulary, table.vocabulary))
         doubled = next((page for page in table.pages if page in seen), None)
         if doubled is not None:
-            raise InputError(f"{name}, page {doubled}: expected pages of its own, got a page that {seen[doubled]} has")
+            where = f"{name}, page {shown(doubled)}"
+            raise InputError(f"{where}: expected pages of its own, got a page that {seen[doubled]} has")
         seen.update(dict.fromkeys(table.pages, name))
     k = min(table.classes.shape[1] for table in tables)
     return Detailed(
@@ -260,7 +262,7 @@ def _known(values: "pd.Series[str]", admitted: Sequence[str]) -> NDArray[np.bool
 
 
 def _where(name: str, boxes: pd.DataFrame, row: int) -> str:
-    return f"{name}, page {boxes['image_id'].iloc[row]}, box {boxes['box'].iloc[row]}"
+    return f"{name}, page {shown(boxes['image_id'].iloc[row])}, box {boxes['box'].iloc[row]}"
 
 
 def is_text(path: Path) -> bool:

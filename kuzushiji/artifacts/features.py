@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.detailed import BOX_COLUMNS
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
@@ -125,7 +126,8 @@ def concat_features(parts: Sequence[Features], names: Sequence[str]) -> Features
                 raise InputError(f"{name}: expected features with {what} {expected} as {names[0]}, got {got}")
         doubled = next((page for page in part.pages if page in seen), None)
         if doubled is not None:
-            raise InputError(f"{name}, page {doubled}: expected pages of its own, got a page that {seen[doubled]} has")
+            where = f"{name}, page {shown(doubled)}"
+            raise InputError(f"{where}: expected pages of its own, got a page that {seen[doubled]} has")
         seen |= dict.fromkeys(part.pages, name)
 
     arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.detailed import BOX_COLUMNS
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
@@ -81,5 +82,6 @@ def read_head_features(path: Path) -> HeadFeatures:
     wrong = ~np.isfinite(features.vectors).all(axis=1)
     if wrong.any():
         row = boxes.iloc[int(np.argmax(wrong))]
-        raise InputError(f"{path}, page {row['image_id']}, box {row['box']}: expected finite features, got another")
+        where = f"{path}, page {shown(row['image_id'])}, box {row['box']}"
+        raise InputError(f"{where}: expected finite features, got another")
     return features

@@ -17,6 +17,9 @@ from kuzushiji.files import FORMATS
 FORMAT = FORMATS[".parquet"]
 """Tables of an older format are refused."""
 
+UNREADABLE = (OSError, ValueError, RuntimeError, pa.ArrowException)
+"""What reading a damaged Parquet file may raise; the library has its own word for most of it, not for all."""
+
 _METADATA = b"kuzushiji"
 _SUM = b"kuzushiji-sha256"
 
@@ -47,7 +50,7 @@ def read_table(path: Path, kind: str) -> tuple[pa.Table, dict[str, Any]]:
     try:
         with _opened(path) as file:
             table = file.read()
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     return table, _summed(path, table.schema, kind)
 
@@ -72,7 +75,7 @@ def read_wide_table(
     """
     try:
         file = _opened(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     with file:
         meta = _summed(path, file.schema_arrow, kind)
@@ -83,7 +86,7 @@ def read_wide_table(
         try:
             arrays = _read_lists(file, lists, int(meta[width]))
             return file.read([name for name in names if name not in lists]), arrays, meta
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, RuntimeError, pa.ArrowException) as error:
             raise _unreadable(path, error) from error
 
 
@@ -178,7 +181,7 @@ def _summed(path: Path, schema: pa.Schema, kind: str) -> dict[str, Any]:
 def _facts(path: Path) -> dict[str, Any]:
     try:
         return metadata_of(pq.read_schema(path))
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 

@@ -118,7 +118,7 @@ def read_detections(path: Path) -> Detections:
         facts = table.schema.metadata or {}
         content = facts.get(_FACTS, b"{}")
         meta = json.loads(content)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: expected a table of detections: {reason}") from error
     ours = isinstance(meta, dict) and meta.get("format") == _FORMAT and set(_COLUMNS) <= set(table.column_names)

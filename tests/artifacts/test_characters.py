@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from kuzushiji.artifacts import Characters, characters_path, read_characters, write_characters
@@ -29,6 +30,25 @@ def test_probability_out_of_range(tmp_path, characters):
     characters.rows["probability"] = [0.5, 1.5]
     write_characters(tmp_path / "a.parquet", characters)
     with pytest.raises(InputError, match=r"page p_1, box 2: expected a probability from 0 to 1, got 1\.5"):
+        read_characters(tmp_path / "a.parquet")
+
+
+def test_names_of_pages_in_messages_stand_on_one_line(tmp_path, characters):
+    characters.rows["image_id"], characters.rows["probability"] = "p\n1", 1.5
+    write_characters(tmp_path / "a.parquet", characters)
+    with pytest.raises(InputError, match=r"page 'p\\n1', box 0: expected a probability"):
+        read_characters(tmp_path / "a.parquet")
+
+
+def test_what_the_library_says_of_damage_in_its_own_way(tmp_path, characters, monkeypatch):
+    """Found by fuzzing: the statistics of a column, damaged, end in a RuntimeError."""
+    write_characters(tmp_path / "a.parquet", characters)
+
+    def read(_file, *_):
+        raise RuntimeError("Definition level histogram size mismatch, size: 4, expected: 3")
+
+    monkeypatch.setattr(pq.ParquetFile, "read", read)
+    with pytest.raises(InputError, match=r"a\.parquet: .*Definition level histogram size mismatch"):
         read_characters(tmp_path / "a.parquet")
 
 
