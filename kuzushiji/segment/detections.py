@@ -117,11 +117,11 @@ def read_detections(path: Path) -> Detections:
         table = pq.read_table(path, page_checksum_verification=True)
         facts = table.schema.metadata or {}
         content = facts.get(_FACTS, b"{}")
-        meta = json.loads(content)
+        meta, names = json.loads(content), set(table.column_names)
     except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: expected a table of detections: {reason}") from error
-    ours = isinstance(meta, dict) and meta.get("format") == _FORMAT and set(_COLUMNS) <= set(table.column_names)
+    ours = isinstance(meta, dict) and meta.get("format") == _FORMAT and set(_COLUMNS) <= names
     if not ours or facts.get(_SUM, b"") not in (b"", hashlib.sha256(content).hexdigest().encode()):
         raise InputError(
             f"{path}: expected a table of detections ({_FORMAT}), got another Parquet table or a damaged one"

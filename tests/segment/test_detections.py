@@ -52,6 +52,14 @@ def test_columns_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(table.loc[1, ["x", "y", "w", "h", "score"]].astype(float), [50, 10, 20.5, 30, 0.7])
 
 
+def test_a_damaged_name_of_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "detections.parquet"
+    write_detections(path, Detections.from_pages(PAGES))
+    path.write_bytes(path.read_bytes().replace(b"score", b"\xf8core"))
+    with pytest.raises(InputError, match=r"detections\.parquet: expected a table of detections"):
+        read_detections(path)
+
+
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     pd.DataFrame({"image_id": ["a"]}).to_parquet(tmp_path / "other.parquet")
     (tmp_path / "text.parquet").write_text("image_id,labels\n")
