@@ -14,7 +14,8 @@ from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.parallel import in_chunks
 from kuzushiji.errors import InputError
 
-_CHUNK = 4096
+_CHUNK = 1024
+"""Boxes looked at together: what is in between fits a core's cache."""
 
 
 def build_features(
