@@ -8,6 +8,7 @@
 # Without --data-root books are written for the data loader. --tiny is the same on the CPU with next to nothing to
 # compute, to see that it works; --dry-run prints the commands. What fails or has no time left is named in the JSON.
 set -euo pipefail
+unset CDPATH # with it `cd` goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 

@@ -20,7 +20,8 @@ missing_data() {
 
 # how_to_begin FOLDER: what is wrong in one line, then how to get the data.
 how_to_begin() {
-  local archive name
+  local archive name folder
+  folder=$(printf '%q' "$1") # as it is typed
   echo "error: The competition's data are not in $1/: expected $(missing_data "$1") there too"
   for archive in "$1"/kuzushiji*.zip "$1"/train_images.zip "$1"/test_images.zip; do
     name=$(basename "$archive" .zip)
@@ -32,8 +33,8 @@ how_to_begin() {
   cat <<END
 To get them, with an account that has accepted the rules on https://www.kaggle.com/c/kuzushiji-recognition :
   pip install kaggle
-  kaggle competitions download -c kuzushiji-recognition -p $1
-  (cd $1 && unzip -q kuzushiji-recognition.zip &&
+  kaggle competitions download -c kuzushiji-recognition -p $folder
+  (cd $folder && unzip -q kuzushiji-recognition.zip &&
     for name in train_images test_images; do [ -d \$name ] || unzip -q \$name.zip -d \$name; done)
   bash run-all.sh kaggle
 Profiles: $(profiles). Without any data: bash run-all.sh demo
