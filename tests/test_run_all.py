@@ -120,7 +120,7 @@ def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None
 
 def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> None:
     out = bash("run-all.sh", "demo", "--dry-run").stdout
-    assert "about 9 minutes on two cores" in out and "disk: about 2 GB below _runs/demo/" in out
+    assert "about 7 minutes on two cores" in out and "disk: about 2 GB below _runs/demo/" in out
     assert "about 84 minutes on two cores" in bash("run-all.sh", "fullsize", "--dry-run").stdout
 
 

@@ -157,6 +157,13 @@ def test_same_seed_same_model(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_prints_nothing_where_results_go(kind, tmp_path, capfd):
+    TRAINERS[kind](make_rows(), make_rows(seed=1), recipe(), 0).trees.save(tmp_path / f"model{SUFFIXES[kind]}")
+    load_trees(kind, tmp_path / f"model{SUFFIXES[kind]}")
+    assert capfd.readouterr().out == ""  # LightGBM 4.3 tells of objectives that it does not know
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_own_file_format(kind, tmp_path):
     rows = make_rows()
     trees = TRAINERS[kind](rows, rows, recipe(), 0).trees
@@ -174,7 +181,7 @@ def test_own_file_format(kind, tmp_path):
 def test_files_that_are_no_models(kind, content, tmp_path):
     (tmp_path / "model").write_bytes(content)
     with pytest.raises(InputError, match=f"expected a {kind} model, got something else"):
-        load_trees(kind, tmp_path / "model")
+        load_trees(kind, tmp_path / f"model{SUFFIXES[kind]}")
 
 
 def test_probabilities():

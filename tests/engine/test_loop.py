@@ -408,7 +408,7 @@ class Deadly(Noisy):
 def test_a_worker_that_dies_ends_in_one_line(tmp_path):
     training = make_training(tmp_path)
     loader = build_loader(Deadly(), 3, sampler=training.sampler, drop_last=True, workers=1)
-    with pytest.raises(InputError, match="worker of the data loader was killed.*lower --workers"):
+    with pytest.raises(InputError, match="worker of the data loader ended.*lower --workers"):
         fit(dataclasses.replace(training, loader=loader))
 
 
