@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.benchmark_scripts import load
 from tests.tables import write_runs
-from tests.test_benchmarks import load
 
 
 @pytest.fixture

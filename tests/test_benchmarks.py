@@ -1,28 +1,17 @@
 """The benchmarks of training run, on next to nothing; what they measure is not looked at."""
 
-import importlib.util
+import importlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.benchmark_scripts import load
+
 ROOT = Path(__file__).parent.parent
-
-
-def load(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
-    """A script of benchmarks/ as a module; scripts find each other there."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
-
 
 TINY = "--model resnet10t --crop 64 64 --batch-size 2 --boxes 16 --classes 8 --steps 11 --device cpu --lr 0.01"
 

@@ -1,30 +1,18 @@
 """`benchmarks/gpu.sh` without a GPU: its pieces are commands that can be given, and their results come together."""
 
-import importlib.util
 import json
 import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from kuzushiji.demo import __main__ as demo
+from tests.benchmark_scripts import load
 
 ROOT = Path(__file__).parent.parent
-
-
-def script(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
-    """A script of benchmarks/ as a module; scripts find each other there."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def gpu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +29,7 @@ def test_every_piece_is_a_command_that_is_understood(
     lines = [shlex.split(line) for line in gpu("--dry-run", *words).stdout.splitlines()]
     assert len(lines) == pieces and all(line[0] == "python" for line in lines)
     parsers = {
-        f"benchmarks/{name}.py": script(monkeypatch, name).get_parser().parse_args
+        f"benchmarks/{name}.py": load(monkeypatch, name).get_parser().parse_args
         for name in ("train_step", "predict_pages", "dataloader")
     }
     for _, what, *rest in lines:
@@ -73,7 +61,7 @@ def test_the_books_of_tiny_are_large_enough_for_the_loader(
     assert demo.main([str(tmp_path / "books"), *words[1:]]) == 0
     monkeypatch.setattr("torch.set_num_threads", lambda _: None)
     capsys.readouterr()
-    assert script(monkeypatch, "dataloader").main([str(tmp_path / "books"), "--rounds", "1"]) == 0
+    assert load(monkeypatch, "dataloader").main([str(tmp_path / "books"), "--rounds", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["pages"] == 4 and report["segment"]["ours"] > 0 and report["classify"]["ours"] > 0
 
@@ -137,4 +125,4 @@ def test_without_a_cuda_device_nothing_is_measured(tmp_path: Path, environment: 
 def test_a_data_root_without_pages(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = {"predict_pages": ["--model", "resnet10t", "--data-root"], "dataloader": []}[name]
     with pytest.raises(SystemExit, match="expected train_images/ and test_images/ with pages, got none"):
-        script(monkeypatch, name).main([*words, str(tmp_path)])
+        load(monkeypatch, name).main([*words, str(tmp_path)])
