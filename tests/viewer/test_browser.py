@@ -93,6 +93,20 @@ def test_where_nothing_is_the_truth_is_no_character(page: Any) -> None:
     assert details(page) == "お U+304A wrong probability 25.0 % truth no character"
 
 
+def test_a_character_that_is_right_but_does_not_count_has_its_reason(browser: Any, tmp_path: Path) -> None:
+    twice = ViewerBox(200, 50, 40, 40, "wrong", "あ", "U+3042", 0.5, "あ", "U+3042")
+    picture = Picture.of_page(np.full((HEIGHT, WIDTH, 3), 220, np.uint8))
+    path = tmp_path / "viewer.html"
+    path.write_text(render_viewer([ViewerPage("first", picture, [BOXES[0], twice])], "Pages"), encoding="utf-8")
+    tab = browser.new_page(viewport={"width": 1200, "height": 800})
+    tab.goto(path.as_uri())
+    box(tab, 1).click()
+    assert "wrong since its point is not inside the true box, or another box has that character" in details(tab)
+    box(tab, 0).click()
+    assert "wrong since" not in details(tab)
+    tab.close()
+
+
 def test_boxes_lie_where_they_are_on_the_page(page: Any) -> None:
     sheet, first = page.locator(".viewer-sheet img").bounding_box(), box(page, 0).bounding_box()
     scale = sheet["width"] / WIDTH

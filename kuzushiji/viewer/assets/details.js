@@ -53,6 +53,9 @@ class Details {
     if (box.kind === "wrong" || box.truth !== undefined) {
       const truth = box.truth === undefined ? "no character" : this.names.classes[box.truth].join(" ");
       rows.push(["truth", truth]);
+      if (box.kind === "wrong" && box.truth === box.read) {
+        rows.push(["wrong since", "its point is not inside the true box, or another box has that character"]);
+      }
     }
     return element("dl", {}, rows.flatMap(([term, value]) => [
       element("dt", { textContent: term }), element("dd", { textContent: value, lang: term === "truth" ? "ja" : "" }),
