@@ -5,10 +5,11 @@
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,20 @@ class Counts:
     tp: int = 0
     fp: int = 0
     fn: int = 0
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Counts":
+        """Return the counts under `tp`, `fp` and `fn`, such as those of `as_dict`; other entries do not matter.
+
+        Raises:
+            ValueError: one of them is no number.
+        """
+        return cls(tp=int(values["tp"]), fp=int(values["fp"]), fn=int(values["fn"]))
+
+    @classmethod
+    def total(cls, pages: pd.DataFrame) -> "Counts":
+        """Return the sum over a table with the columns tp, fp and fn, such as that of `score_pages`."""
+        return cls.of(pages[["tp", "fp", "fn"]].sum())
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
@@ -72,8 +87,7 @@ def score_points(truth: PageLabels, predictions: PagePoints) -> Counts:
     Raises:
         InputError: a predicted page is not in the truth.
     """
-    pages = score_pages(truth, predictions)
-    return Counts(*(int(pages[name].sum()) for name in ("tp", "fp", "fn")))
+    return Counts.total(score_pages(truth, predictions))
 
 
 def score_pages(truth: PageLabels, predictions: PagePoints) -> pd.DataFrame:

@@ -105,6 +105,8 @@ def test_pages_add_up() -> None:
     assert table["image_id"].tolist() == list(truth.image_ids)
     assert table[["tp", "fp", "fn"]].to_numpy().tolist() == [list(expected) for _, expected in PAGES.values()]
     total = sum((score_points(*tables([page])) for page in pages), Counts())
+    assert Counts.total(table) == total
+    assert Counts.total(table.iloc[:0]) == Counts()
     assert score_points(truth, predictions) == total
 
 
@@ -174,6 +176,7 @@ def test_a_page_that_the_truth_lacks_is_refused() -> None:
 def test_counts(counts: Counts, precision: float, recall: float, f1: float) -> None:
     assert (counts.precision, counts.recall, counts.f1) == pytest.approx((precision, recall, f1))
     assert counts + Counts() == counts
+    assert Counts.of(counts.as_dict()) == counts
 
 
 def write_csv(path: Path, **pages: str) -> str:

@@ -153,22 +153,9 @@ def evaluate(
     codes = vocabulary.decode(predicted)
     n = max(len(predicted), 1)
     return {
-        **score(truth, PageLabels(labels.image_ids, labels.boxes.assign(code=codes))),
+        **score_classes(truth, PageLabels(labels.image_ids, labels.boxes.assign(code=codes))).as_dict(),
         "accuracy": float((predicted == true_classes).sum()) / n,
         "loss": loss / n,
-    }
-
-
-def score(truth: PageLabels, predicted: PageLabels) -> dict[str, float]:
-    """Return f1, precision, recall, tp, fp and fn of predicted boxes with codes, `seg_fp` dropped."""
-    counts = score_classes(truth, predicted)
-    return {
-        "f1": counts.f1,
-        "precision": counts.precision,
-        "recall": counts.recall,
-        "tp": counts.tp,
-        "fp": counts.fp,
-        "fn": counts.fn,
     }
 
 

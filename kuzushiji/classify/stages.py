@@ -14,7 +14,7 @@ from kuzushiji.classify.calibration import best_probability
 from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_classifier
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import Split, pages_of
-from kuzushiji.classify.predict import Predictor, predict_detailed, score
+from kuzushiji.classify.predict import Predictor, predict_detailed
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
@@ -23,6 +23,7 @@ from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
+from kuzushiji.scoring import score_classes
 from kuzushiji.submission import write_submission
 
 
@@ -40,7 +41,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
     on_main(lambda: write_detailed(config.output("detailed.parquet"), detailed))
     right = detailed.pred == detailed.boxes["true"].to_numpy(object)
     metrics = {
-        **score(split.truth, detailed.labels()),
+        **score_classes(split.truth, detailed.labels()).as_dict(),
         "accuracy": float(right.mean()) if len(right) else 0.0,
         "boxes": len(detailed),
         "pages": len(detailed.pages),

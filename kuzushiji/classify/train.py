@@ -215,7 +215,7 @@ class Evaluation:
 
 def of_all_pages(parts: Sequence[tuple[dict[str, float], int]]) -> dict[str, float]:
     """Return the metrics of all pages from those of their parts, each with its number of boxes."""
-    counts = sum((Counts(*(int(part[name]) for name in ("tp", "fp", "fn"))) for part, _ in parts), Counts())
+    counts = sum((Counts.of(part) for part, _ in parts), Counts())
     n = max(sum(boxes for _, boxes in parts), 1)
     means = {name: sum(part[name] * boxes for part, boxes in parts) / n for name in ("accuracy", "loss")}
     return {**counts.as_dict(), **means}

@@ -125,7 +125,7 @@ def collect(folder: Path) -> Collected:
 
 def _read_run(folder: Path, name: ModelName) -> Run:
     metrics, held_out, params = (_read_if_there(folder / name) for name in (METRICS, METRICS_OOF, PARAMS))
-    counts = Counts(*(int(held_out[name]) for name in ("tp", "fp", "fn"))) if "tp" in held_out else None
+    counts = Counts.of(held_out) if "tp" in held_out else None
     events = tuple(EventLog(folder / EVENTS).read())
     return Run(folder, name.kind, name.fold, metrics, counts, events, params, held_out)
 

@@ -121,7 +121,7 @@ def _run(row: Mapping[Any, Any]) -> ReferenceRun:
         fold=int(row["fold"]),
         best_epoch=int(row["best_epoch"]),
         best_f1=float(row["best_f1"]),
-        counts=Counts(*(int(row[name]) for name in ("tp", "fp", "fn"))),
+        counts=Counts.of(row),
         last_f1=float(row["last_f1"]),
         hours=float(row["hours"]),
     )

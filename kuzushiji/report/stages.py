@@ -82,9 +82,9 @@ def wide_table(
 def _held_out(runs: Sequence[Run], second: Reading | None) -> Counts | None:
     """Return the counts of the runs' folds together; None unless all are there."""
     if second is not None and second.scores is not None:
-        return Counts(*(int(second.scores[name].sum()) for name in ("tp", "fp", "fn")))
+        return Counts.total(second.scores)
     known = [run.held_out for run in runs if run.held_out is not None]
-    return sum(known[1:], known[0]) if known and len(known) == len(runs) else None
+    return sum(known, Counts()) if known and len(known) == len(runs) else None
 
 
 def _accuracy(runs: Sequence[Run]) -> float | None:

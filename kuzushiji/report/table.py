@@ -128,6 +128,6 @@ def _row_of_run(stage: str, run: Run, score: Score, truth: PageLabels | None) ->
 def _row_of_kind(stage: str, runs: Sequence[Run], test: Counts | None) -> Row:
     """Return the row of a kind's folds together: held-out pages of all folds, minutes summed."""
     known = [run.held_out for run in runs if run.held_out is not None]
-    held_out = sum(known[1:], known[0]).f1 if known and len(known) == len(runs) else None
+    held_out = sum(known, Counts()).f1 if known and len(known) == len(runs) else None
     seconds = [run.seconds for run in runs if run.seconds is not None]
     return Row(stage, runs[0].kind, "all", held_out, test=test, seconds=sum(seconds) if seconds else None)
