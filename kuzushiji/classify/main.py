@@ -13,7 +13,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.classify.config import HEAD_FEATURES, PARAMS, ClassifyConfig
-from kuzushiji.classify.inputs import read_split
+from kuzushiji.classify.inputs import read_split, read_test_boxes
 from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import FILE_NAME
@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     root = DataRoot.find(config.data_root)
     if config.print_model:
         return print_model(config, root)
+    if config.with_test:
+        read_test_boxes(config, root)  # what is missing there should not come out after the training
     if not (config.test_only or config.submission):
         share_of_batch(config.batch_size)
     with hold(config.output_dir), processes(config.device):
@@ -185,8 +187,6 @@ def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: 
 
 def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
     """Classify the boxes of the test pages; return how many."""
-    from kuzushiji.classify.inputs import read_test_boxes
-
     boxes, sample = read_test_boxes(config, root)
     from kuzushiji.classify.stages import predict_test
 
@@ -200,8 +200,6 @@ def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: 
     split = read_split(config, root)
     boxes = None
     if config.submission or config.with_test:
-        from kuzushiji.classify.inputs import read_test_boxes
-
         boxes, _ = read_test_boxes(config, root)
     from kuzushiji.classify.head_vectors import save_head_features
 

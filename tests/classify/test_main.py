@@ -314,6 +314,32 @@ def test_bad_input(
     assert len(lines) == 1 and message in lines[0], lines
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (remove("segment_test_predictions.csv"), "segment_test_predictions.csv"),
+        (remove("data/sample_submission.csv"), "sample_submission.csv"),
+        (write("segment_test_predictions.csv", b"image_id,labels\n"), "a table without this one"),
+    ],
+)
+def test_what_is_wrong_with_the_test_boxes_is_said_before_the_training(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    message: str,
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    for name in ("clf_gt.csv", "segment_test_predictions.csv"):
+        shutil.copy(trained / name, tmp_path)
+    change(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.run(main, arguments(tmp_path, "--with-test", "1"))
+    assert caught.value.code == 1
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "clf-fold0").exists()
+
+
 def test_a_checkpoint_of_another_stage(trained: Path, tmp_path: Path) -> None:
     state = torch.load(trained / "clf-fold0" / "model_best.pth", weights_only=True)
     state["meta"] = {"stage": "segment.train"}
