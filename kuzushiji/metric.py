@@ -79,10 +79,9 @@ class Counts:
 
 
 def score_points(truth: PageLabels, predictions: PagePoints) -> Counts:
-    """Score a submission.
+    """Score a submission by the rule of `match`.
 
-    On each page, truth boxes are taken in order; a box is matched by the first unused prediction that has the same
-    code and lies strictly inside. A page that the predictions lack counts all its characters as missed.
+    A page that the predictions lack counts all its characters as missed.
 
     Raises:
         InputError: a predicted page is not in the truth.
@@ -92,31 +91,41 @@ def score_points(truth: PageLabels, predictions: PagePoints) -> Counts:
 
 def score_pages(truth: PageLabels, predictions: PagePoints) -> pd.DataFrame:
     """Return image_id, tp, fp, fn (int64) of each page of the truth, in its order; arguments as of `score_points`."""
-    unknown = page_numbers(pd.Series(predictions.image_ids, dtype=object), truth.image_ids) < 0
-    if unknown.any():
-        page = predictions.image_ids[int(unknown.argmax())]
-        raise InputError(f"expected predictions for the {len(truth.image_ids)} pages of the truth, got page {page}")
+    matched, used = match(truth, predictions)
     point_page = page_numbers(predictions.points["image_id"], truth.image_ids)
-    matched = _matched_boxes(truth, predictions.points, point_page)
     n_pages = len(truth.image_ids)
-    tp = np.bincount(truth.page[matched], minlength=n_pages)
     columns = {
         "image_id": list(truth.image_ids),
-        "tp": tp,
-        "fp": np.bincount(point_page, minlength=n_pages) - tp,
-        "fn": np.bincount(truth.page, minlength=n_pages) - tp,
+        "tp": np.bincount(truth.page[matched], minlength=n_pages),
+        "fp": np.bincount(point_page[~used], minlength=n_pages),
+        "fn": np.bincount(truth.page[~matched], minlength=n_pages),
     }
     table: pd.DataFrame = pd.DataFrame(columns)
     return table
 
 
-def _matched_boxes(truth: PageLabels, points: pd.DataFrame, point_page: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return for each truth box whether a prediction matches it."""
+def match(truth: PageLabels, predictions: PagePoints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which truth boxes a prediction matches, and which predictions match a truth box.
+
+    On each page, truth boxes are taken in order; a box is matched by the first unused prediction that has the same
+    code and lies strictly inside.
+
+    Returns:
+        (n,) booleans, an entry a row of `truth.boxes`, and (m,) booleans, one a row of `predictions.points`.
+
+    Raises:
+        InputError: a predicted page is not in the truth.
+    """
+    unknown = page_numbers(pd.Series(predictions.image_ids, dtype=object), truth.image_ids) < 0
+    if unknown.any():
+        page = predictions.image_ids[int(unknown.argmax())]
+        raise InputError(f"expected predictions for the {len(truth.image_ids)} pages of the truth, got page {page}")
+    points = predictions.points
     matched = np.zeros(len(truth.boxes), dtype=bool)
     used = np.zeros(len(points), dtype=bool)
-    for boxes, inside in _points_inside(truth, points, point_page):
+    for boxes, inside in _points_inside(truth, points, page_numbers(points["image_id"], truth.image_ids)):
         _match_in_order(boxes, inside, matched, used)
-    return matched
+    return matched, used
 
 
 def _points_inside(

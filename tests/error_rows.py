@@ -232,6 +232,7 @@ ROWS = [
     Row("report none", "no such run"),
     Row("report exported", "a folder of exported models", exported),
     Row("report.draw data/train.csv nobody page.svg", "no such page"),
+    Row("report.draw data nobody page.svg", "a folder without a result"),
     Row("predict data/test_images --models none --output out", "no such run"),
     Row("run-all.sh kaggle", "no data"),
 ]

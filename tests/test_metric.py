@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kuzushiji import cli, metric
 from kuzushiji.data.labels import PageLabels, PagePoints, format_labels, parse_labels, write_page_labels
 from kuzushiji.errors import InputError
-from kuzushiji.metric import Counts, score_pages, score_points
+from kuzushiji.metric import Counts, match, score_pages, score_points
 
 A, B, C = "U+3042", "U+3044", "U+3046"
 
@@ -96,6 +96,23 @@ PAGES = {
 def test_score_points(page: Page, expected: tuple[int, int, int]) -> None:
     assert score_points(*tables([page])) == Counts(*expected)
     assert literal_counts(page) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "found", "used"),
+    [
+        (Page((), ()), [], []),
+        (Page(((A, 0, 0, 9, 9), (B, 0, 0, 9, 9)), ((B, 1, 1), (C, 1, 1))), [False, True], [True, False]),
+        # one box, two points: the first
+        (Page(((A, 0, 0, 9, 9),), ((A, 2, 2), (A, 1, 1))), [True], [True, False]),
+        # one point, two boxes: the first
+        (Page(((A, 0, 0, 9, 9), (A, 1, 1, 9, 9)), ((A, 5, 5),)), [True, False], [True]),
+        # the centre of one lies on the edge
+        (Page(((A, 0, 0, 9, 9),), ((A, 9, 5),)), [False], [False]),
+    ],
+)
+def test_which_box_and_which_point_match(page: Page, found: list[bool], used: list[bool]) -> None:
+    assert [part.tolist() for part in match(*tables([page]))] == [found, used]
 
 
 def test_pages_add_up() -> None:

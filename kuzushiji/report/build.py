@@ -17,14 +17,14 @@ from kuzushiji.report.compare import Comparison
 from kuzushiji.report.errors import count_errors, f1_by_frequency
 from kuzushiji.report.html import Picture, Report
 from kuzushiji.report.instances import pairs_with_pictures
-from kuzushiji.report.marks import marks_of_viewer
+from kuzushiji.report.marks import marks_of
 from kuzushiji.report.missing import missing_parts
 from kuzushiji.report.pages import page_svg
 from kuzushiji.report.reading import Reading, final_reading, held_out_readings
 from kuzushiji.report.reference import Reference
 from kuzushiji.report.stages import wide_table
 from kuzushiji.report.table import Row
-from kuzushiji.report.viewing import page_f1, spread_of_pages, viewer_page
+from kuzushiji.report.viewing import boxes_of_page, page_f1, spread_of_pages, viewer_page
 from kuzushiji.viewer import ViewerPage
 
 
@@ -113,7 +113,7 @@ def _overlays(reading: Reading, chars: Mapping[str, str], count: int) -> list[Pi
         chosen = [(str(page), f"{page}: F1 {value:.3f}") for page, value in titles.items()]
     pictures = []
     for page, title in chosen:
-        marks = marks_of_viewer(viewer_page(reading, page, [], chars, height=1).boxes)
+        marks = marks_of(boxes_of_page(reading, page, chars))
         pictures.append(Picture(title, page_svg(read_page(reading.image(page)), marks, title=title)))
     return pictures
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.options import add_options, config_from, option
+from kuzushiji.run_folder import SUBMISSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,14 +87,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _marks(config: Config, root: "DataRoot") -> "list[Mark]":
     from kuzushiji.data.characters import read_unicode_translation
     from kuzushiji.data.labels import read_page_labels
-    from kuzushiji.report.marks import marks_of_table, marks_of_test_page
-    from kuzushiji.report.source import read_final
+    from kuzushiji.report.collect import collect
+    from kuzushiji.report.marks import marks_of, marks_of_table
+    from kuzushiji.report.reading import final_reading
+    from kuzushiji.report.viewing import boxes_of_page
 
     chars = read_unicode_translation(root.unicode_translation_csv)
     if not config.source.is_dir():
         return marks_of_table(config.page, read_page_labels(config.source), chars)
     truth = read_page_labels(root.solution_csv) if root.solution_csv.exists() else None
-    return marks_of_test_page(config.page, read_final(config.source), truth, chars)
+    reading = final_reading(collect(config.source), root, truth)
+    if reading is None:
+        raise InputError(f"{config.source}: expected {SUBMISSION} and the probabilities of its characters, got none")
+    if config.page not in reading.pages:
+        raise InputError(f"expected one of the {len(reading.pages)} pages that were read, got {config.page}")
+    return marks_of(boxes_of_page(reading, config.page, chars))
 
 
 def _write_pixels(path: Path, picture: "NDArray[np.uint8]") -> None:

@@ -15,7 +15,7 @@ from kuzushiji.artifacts import Detailed, characters_path, concat_detailed, read
 from kuzushiji.classify.calibration import best_probability
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.metric import score_pages
+from kuzushiji.metric import match, score_pages
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
 from kuzushiji.run_folder import DETAILED, LEVEL2, LEVEL2_OOF, SEGMENT
 from kuzushiji.scoring import points_of
@@ -52,6 +52,20 @@ class Reading:
         if self.truth is None:
             return np.full(len(self.boxes), -1, np.int64)
         return rows_of_truth(self.boxes, self.truth, self.match_iou)
+
+    @cached_property
+    def matched(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """By the competition's rule: (n,) which boxes are right, (m,) which of the truth are found; else none."""
+        right = np.zeros(len(self.boxes), np.bool_)
+        if self.truth is None:
+            return right, np.zeros(0, np.bool_)
+        found, right[self.is_read] = match(self.truth, points_of(self.labels()))
+        return right, found
+
+    @property
+    def is_read(self) -> NDArray[np.bool_]:
+        """(n,) which boxes were read as a character."""
+        return (self.boxes["pred"] != SEG_FP).to_numpy(np.bool_)
 
     @cached_property
     def scores(self) -> pd.DataFrame | None:

@@ -1,11 +1,10 @@
-"""Where a report finds its data: the data root of a run folder, and the characters that were read in the end."""
+"""Where a report finds its data: the data root of a run folder."""
 
 from pathlib import Path
 
-from kuzushiji.artifacts import Characters, characters_path, read_characters
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
-from kuzushiji.run_folder import BUNDLE_FILE, SUBMISSION
+from kuzushiji.run_folder import BUNDLE_FILE
 
 
 def find_root(given: Path | None, runs: Path) -> DataRoot:
@@ -21,12 +20,3 @@ def find_root(given: Path | None, runs: Path) -> DataRoot:
         raise InputError(f"{runs}: {expected}, got exported models ({BUNDLE_FILE}), which have no results to report")
     books = runs / "books"
     return DataRoot.find(books if given is None and books.is_dir() else given)
-
-
-def read_final(runs: Path) -> Characters:
-    """Return the characters of the final submission.
-
-    Raises:
-        InputError: there is none.
-    """
-    return read_characters(characters_path(runs / SUBMISSION))

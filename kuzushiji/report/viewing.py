@@ -1,14 +1,15 @@
 """The pages of the viewer and of the overlays: which ones, and what was right, wrong and missed on them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.pages import read_page
 from kuzushiji.report.candidates import ModelCandidates
-from kuzushiji.report.marks import matched_boxes
 from kuzushiji.report.reading import Reading
 from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
 
@@ -60,6 +61,22 @@ def viewer_page(
         note: What the list of pages says of it.
         height: Height of the picture at most, pixels.
     """
+    boxes = boxes_of_page(reading, page, chars, models, single)
+    return ViewerPage(page, Picture.of_page(read_page(reading.image(page)), height=height), boxes, note=note)
+
+
+def boxes_of_page(
+    reading: Reading,
+    page: str,
+    chars: Mapping[str, str],
+    models: Sequence[ModelCandidates] = (),
+    single: Sequence[ModelCandidates] = (),
+) -> list[ViewerBox]:
+    """Return what was read, and then what was missed: the characters that stand under no box that was read.
+
+    A box that was dropped as no character tells, where a character is there, what the models thought of it. Arguments
+    as of `viewer_page`.
+    """
 
     def name_of(code: str) -> str:
         return NO_CHARACTER if code == SEG_FP else chars.get(code, code)
@@ -69,73 +86,65 @@ def viewer_page(
         of_kinds, of_folds = ({name: bests for name, bests in found.items() if bests} for found in both)
         return {"candidates": of_kinds, "single_candidates": of_folds}
 
-    boxes = _boxes_of_page(reading, page, name_of, candidates_of)
-    return ViewerPage(page, Picture.of_page(read_page(reading.image(page)), height=height), boxes, note=note)
-
-
-def _boxes_of_page(
-    reading: Reading,
-    page: str,
-    name_of: Callable[[str], str],
-    candidates_of: Callable[[int], _Candidates],
-) -> list[ViewerBox]:
-    """Return what was read, and then what was missed: the characters that stand under no box that was read.
-
-    A box that was dropped as no character tells, where a character is there, what the models thought of it.
-    """
-    on_page = (reading.boxes["image_id"] == page).to_numpy(np.bool_)
-    table, truth_row = reading.boxes[on_page], reading.truth_row[on_page]
-    was_read = (table["pred"] != SEG_FP).to_numpy(np.bool_)
-    read, row_of_read = table[was_read], truth_row[was_read]
-    right = np.zeros(len(read), np.bool_)
-    covered: set[int] = set()
-    missed = []
-    if reading.truth is not None:
-        rows = np.flatnonzero(reading.truth.boxes["image_id"] == page)
-        truth = reading.truth.boxes.iloc[rows]
-        right, found = matched_boxes(read.rename(columns={"pred": "code"}), truth)
-        covered = set(row_of_read[row_of_read >= 0].tolist()) | set(rows[found].tolist())
-        missed = [row for row in truth.assign(row=rows).to_dict("records") if row["row"] not in covered]
-    dropped = dict(zip(truth_row[~was_read].tolist(), table.loc[~was_read, "box"].tolist(), strict=True))
+    rows = np.flatnonzero(reading.boxes["image_id"] == page)
+    is_read, (right, _) = reading.is_read[rows], reading.matched
+    read, dropped = rows[is_read], rows[~is_read]
+    missed = _missed_rows(reading, page, read)
+    box_of_truth = dict(
+        zip(reading.truth_row[dropped].tolist(), reading.boxes["box"].iloc[dropped].tolist(), strict=True)
+    )
     return [
         *(
             _read_box(row, is_right, reading.truth is not None, name_of, candidates_of)
-            for row, is_right in zip(read.to_dict("records"), right.tolist(), strict=True)
+            for row, is_right in zip(reading.boxes.iloc[read].to_dict("records"), right[read].tolist(), strict=True)
         ),
-        *(_missed_box(row, dropped.get(row["row"]), name_of, candidates_of) for row in missed),
+        *(_missed_box(row, box_of_truth.get(number), name_of, candidates_of) for number, row in missed.items()),
     ]
 
 
+def _missed_rows(reading: Reading, page: str, read: NDArray[np.int64]) -> dict[int, Mapping[Any, Any]]:
+    """Return the truth of a page that is neither found by the rule nor stands under a box that was read, by row.
+
+    Args:
+        reading: What was read.
+        page: One of its pages.
+        read: Rows of its boxes that were read on the page.
+    """
+    if reading.truth is None:
+        return {}
+    covered = reading.matched[1].copy()
+    under = reading.truth_row[read]
+    covered[under[under >= 0]] = True
+    truth = reading.truth.boxes
+    rows = np.flatnonzero((truth["image_id"] == page).to_numpy(np.bool_) & ~covered)
+    return dict(zip(rows.tolist(), truth.iloc[rows].to_dict("records"), strict=True))
+
+
 def _read_box(
-    row: Mapping[object, object],
+    row: Mapping[Any, Any],
     is_right: bool,
     is_known: bool,
     name_of: Callable[[str], str],
     candidates_of: Callable[[int], _Candidates],
 ) -> ViewerBox:
-    x, y, w, h = _edges(row)
-    code, true, probability = str(row["pred"]), str(row["true"]), float(str(row["probability"]))
+    code, true, probability = row["pred"], row["true"], row["probability"]
     kind = "read" if not is_known else "right" if is_right else "wrong"
     # By the rule a box can be right though it stands for its neighbour by IoU: then the code tells the truth.
     truth = code if kind == "right" else true if kind == "wrong" and true != SEG_FP else ""
     return ViewerBox(
-        x, y, w, h, kind, name_of(code), code, None if np.isnan(probability) else probability,
-        name_of(truth) if truth else "", truth, **candidates_of(int(str(row["box"]))),
+        row["x"], row["y"], row["w"], row["h"], kind, name_of(code), code,
+        None if np.isnan(probability) else probability,
+        name_of(truth) if truth else "", truth, **candidates_of(row["box"]),
     )  # fmt: skip
 
 
 def _missed_box(
-    row: Mapping[object, object],
+    row: Mapping[Any, Any],
     dropped_box: int | None,
     name_of: Callable[[str], str],
     candidates_of: Callable[[int], _Candidates],
 ) -> ViewerBox:
-    x, y, w, h = _edges(row)
-    code = str(row["code"])
-    candidates = {} if dropped_box is None else candidates_of(dropped_box)
-    return ViewerBox(x, y, w, h, "missed", name_of(code), code, None, name_of(code), code, **candidates)
-
-
-def _edges(row: Mapping[object, object]) -> tuple[float, float, float, float]:
-    x, y, w, h = (float(str(row[name])) for name in "xywh")
-    return x, y, w, h
+    code, candidates = row["code"], {} if dropped_box is None else candidates_of(dropped_box)
+    return ViewerBox(
+        row["x"], row["y"], row["w"], row["h"], "missed", name_of(code), code, None, name_of(code), code, **candidates
+    )

@@ -1,8 +1,10 @@
+import dataclasses
 from pathlib import Path
 
 import cv2
 import pytest
 
+from kuzushiji.artifacts import characters_path, read_characters, write_characters
 from kuzushiji.errors import InputError
 from kuzushiji.report.draw import main
 
@@ -14,6 +16,24 @@ def test_a_test_page_of_a_run_beside_the_truth(runs: Path, tiny_root: Path) -> N
     assert main([str(runs), TEST_PAGE, str(out), "--data-root", str(tiny_root)]) == 0
     svg = out.read_text(encoding="utf-8")
     assert svg.count('<rect class="right"') > 5 and svg.count('<rect class="missed"') == 1
+
+
+def test_a_misread_character_is_wrong_and_not_missed_too(runs: Path, tiny_root: Path) -> None:
+    path, out = characters_path(runs / "submission.csv"), runs / "page.svg"
+    characters = read_characters(path)
+    rows = characters.rows.copy()
+    rows.loc[rows.index[rows["image_id"] == TEST_PAGE][0], "code"] = "U+4E00"
+    write_characters(path, dataclasses.replace(characters, rows=rows))
+    assert main([str(runs), TEST_PAGE, str(out), "--data-root", str(tiny_root)]) == 0
+    svg = out.read_text(encoding="utf-8")
+    assert svg.count('<rect class="wrong"') == svg.count('<rect class="missed"') == 1
+    assert svg.count("U+4E00, probability 0.900, truth ") == 1
+
+
+def test_a_run_that_has_not_come_so_far(runs: Path, tiny_root: Path) -> None:
+    (runs / "submission_detailed.parquet").unlink()
+    with pytest.raises(InputError, match=r"expected submission\.csv and the probabilities of its characters, got none"):
+        main([str(runs), TEST_PAGE, str(runs / "page.svg"), "--data-root", str(tiny_root)])
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

@@ -36,6 +36,13 @@ def summary(boxes: list[ViewerBox]) -> list[tuple[str, float, str, str]]:
         ([("q", 0, B, 0.5)], [("right", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
         # a wrong one tells the truth, and the character under it is not shown as missed once more
         ([("q", 0, A, 0.5)], [("wrong", 0, "あ", "い"), ("missed", 50, "あ", "あ")]),
+        # a character is there once: the second box on it is wrong
+        (
+            [("q", 0, B, 0.5), ("q", 2, B, 0.5)],
+            [("right", 0, "い", "い"), ("wrong", 2, "い", "い"), ("missed", 50, "あ", "あ")],
+        ),
+        # the centre on the edge is not inside
+        ([("q", 10, B, 0.5)], [("wrong", 10, "い", ""), ("missed", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
         # nothing is there
         ([("q", 200, A, 0.5)], [("wrong", 200, "あ", ""), ("missed", 0, "い", "い"), ("missed", 50, "あ", "あ")]),
         # a dropped box is not shown; the character under it was missed
