@@ -22,12 +22,12 @@ import numpy as np
 from level2_variants import VARIANTS, Machine, Run, Variant, narrowed, read_run, train
 from measure import machine
 
-from kuzushiji.classify.level2_choice import Choice, Decision
-from kuzushiji.classify.level2_model import apply_model
-from kuzushiji.classify.level2_names import LIGHTGBM, XGBOOST
-from kuzushiji.classify.level2_report import BLEND, LEVEL2, fold_choices, score_folds
-from kuzushiji.classify.level2_tables import true_classes
-from kuzushiji.classify.level2_training import target_rows
+from kuzushiji.classify.level2.choice import Choice, Decision
+from kuzushiji.classify.level2.model import apply_model
+from kuzushiji.classify.level2.names import LIGHTGBM, XGBOOST
+from kuzushiji.classify.level2.report import BLEND, LEVEL2, fold_choices, score_folds
+from kuzushiji.classify.level2.tables import true_classes
+from kuzushiji.classify.level2.training import target_rows
 from kuzushiji.classify.parallel import n_cores
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.metric import Counts

@@ -31,7 +31,7 @@ XGBOOST = {"objective": "binary:logistic", "eta": 0.15, "max_depth": 8, "gamma":
 ROUNDS, PATIENCE = 400, 20
 WHERE_TIME_GOES = """
 import json, sys, time
-from kuzushiji.classify import level2, level2_reading, level2_report, level2_stages, level2_training
+from kuzushiji.classify.level2 import __main__ as level2, report, train, training
 parts = {}
 def timed(module, name):
     work = getattr(module, name)
@@ -43,10 +43,10 @@ def timed(module, name):
         took["processor_seconds"] += time.process_time() - busy
         return result
     setattr(module, name, measured)
-timed(level2_stages, "prepare")
+timed(train, "prepare")
 for name in ("fit_readers", "read", "_sampled_rows", "fit_linear_start", "_boost", "_scores_of"):
-    timed(level2_training, name)
-timed(level2_report, "fold_choices"), timed(level2_report, "score_folds"), timed(level2_stages, "save")
+    timed(training, name)
+timed(report, "fold_choices"), timed(report, "score_folds"), timed(train, "save")
 level2.main(sys.argv[3:])
 rounded = {name: {what: round(value, 1) for what, value in took.items()} for name, took in parts.items()}
 open(sys.argv[1], "w").write(json.dumps(rounded))
@@ -102,9 +102,9 @@ def prepare_root(scale: Path, out: Path) -> None:
 def fold_parts(out: Path, fold: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the reference's table of a fold, and which rows are right."""
     from kuzushiji.artifacts.features import read_features
-    from kuzushiji.classify.level2_columns import reference_table
-    from kuzushiji.classify.level2_tables import true_classes
-    from kuzushiji.classify.level2_training import target_rows
+    from kuzushiji.classify.level2.columns import reference_table
+    from kuzushiji.classify.level2.tables import true_classes
+    from kuzushiji.classify.level2.training import target_rows
 
     features = read_features(out / f"features{fold}.parquet")
     table = reference_table(features)
@@ -114,9 +114,9 @@ def fold_parts(out: Path, fold: int) -> tuple[pd.DataFrame, np.ndarray]:
 def quality(out: Path, probability: np.ndarray, name: str) -> dict[str, float]:
     """Return log loss of the rows and F1 of fold 0."""
     from kuzushiji.artifacts.features import read_features
-    from kuzushiji.classify.level2_choice import choose
-    from kuzushiji.classify.level2_tables import true_classes
-    from kuzushiji.classify.level2_training import target_rows
+    from kuzushiji.classify.level2.choice import choose
+    from kuzushiji.classify.level2.tables import true_classes
+    from kuzushiji.classify.level2.training import target_rows
     from kuzushiji.data.labels import PageLabels, read_page_labels
     from kuzushiji.scoring import score_classes
 
@@ -170,10 +170,10 @@ def plain(out: Path) -> dict[str, Any]:
 def ours_on_fold_0(out: Path) -> dict[str, float]:
     """Return the quality of our models of fold 0 on fold 0, which they have not seen."""
     from kuzushiji.artifacts.features import read_features
-    from kuzushiji.classify.level2_choice import mean_probability
-    from kuzushiji.classify.level2_columns import source_of
-    from kuzushiji.classify.level2_model import load_model
-    from kuzushiji.classify.level2_training import fold_scores
+    from kuzushiji.classify.level2.choice import mean_probability
+    from kuzushiji.classify.level2.columns import source_of
+    from kuzushiji.classify.level2.model import load_model
+    from kuzushiji.classify.level2.training import fold_scores
 
     model = load_model(out / "model")
     features = read_features(out / "features0.parquet")

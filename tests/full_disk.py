@@ -6,7 +6,6 @@ In a namespace of its own everybody may mount a file system, and it is gone when
 """
 
 import gc
-import importlib
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji import cli
+from tests.commands import module_of
 
 ROOMY = "256m"
 PAGE = 4
@@ -48,7 +48,7 @@ def run(module: str, words: list[str]) -> tuple[Any, list[str]]:
     printed = StringIO()
     with redirect_stderr(printed), redirect_stdout(StringIO()):
         try:
-            cli.run(importlib.import_module(f"kuzushiji.{module}").main, ["--quiet", *words])
+            cli.run(module_of(f"kuzushiji.{module}").main, ["--quiet", *words])
         except SystemExit as ended:
             return ended.code, printed.getvalue().splitlines()
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
-from kuzushiji.classify import level2, level2_features
+from kuzushiji.classify import level2_features
 from kuzushiji.classify.classifier import Classifier, meta_of
+from kuzushiji.classify.level2 import __main__ as level2
 from kuzushiji.classify.models import ModelConfig, build_model
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import save_checkpoint

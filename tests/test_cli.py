@@ -67,7 +67,7 @@ def test_exit_codes(main, code, line, capsys):
 
 def test_bad_usage_is_told_as_the_parser_tells_it(capsys):
     """Whether it is a flag, or two flags that do not go together, which a config finds out after parsing."""
-    from kuzushiji.classify.level2 import main
+    from kuzushiji.classify.level2.__main__ import main
 
     lines = []
     for words in (["a.parquet", "--threads", "x"], ["a.parquet", "--n-folds", "1"]):

@@ -38,9 +38,9 @@ CLASSIFY = f"""{TRAIN} --base resnet10t --head-size 8 --test-height 96 --crop-wi
 
 TABLES = [
     # module, its words, free KiB, the file that does not fit
-    ("demo.__main__", f"{{disk}}/books {BOOKS}", 0, "books/params.json"),
-    ("demo.__main__", f"{{disk}}/books {BOOKS}", 8, "books/train_images/*.jpg"),
-    ("demo.__main__", f"{{disk}}/books {BOOKS}", 56, "books/unicode_translation.csv"),
+    ("demo", f"{{disk}}/books {BOOKS}", 0, "books/params.json"),
+    ("demo", f"{{disk}}/books {BOOKS}", 8, "books/train_images/*.jpg"),
+    ("demo", f"{{disk}}/books {BOOKS}", 56, "books/unicode_translation.csv"),
     ("segment.merge", "{root}/train.csv {disk}/new/merged.csv --data-root {root}", 0, "new/merged.csv"),
     ("classify.blend", f"{TEST} --output {{disk}}/blend.csv --data-root {{root}}", 8, "blend_detailed.parquet"),
     ("classify.pseudolabel", f"{TEST} {{disk}}/p.csv.gz --min-gap 1 --data-root {{root}}", 0, "p.csv.gz"),
@@ -49,16 +49,16 @@ TABLES = [
      " --data-root {root}", 8, "models/*"),
     ("report.draw", f"{{root}}/train.csv {PAGE} {{disk}}/page.png --data-root {{root}}", 4, "page.png"),
     ("report.draw", f"{{root}}/train.csv {PAGE} {{disk}}/page.svg --data-root {{root}}", 0, "page.svg"),
-    ("report.__main__", "{tables} --data-root {root} --output {disk}/report.html", 4, "report.html"),
+    ("report", "{tables} --data-root {root} --output {disk}/report.html", 4, "report.html"),
 ]  # fmt: skip
 
 NETWORKS = [
     ("segment.main", f"--output-dir {{disk}}/run --data-root {{root}} {SEGMENT}", 64, "run/model_best.pth"),
     ("classify.main", f"{{root}}/train.csv --output-dir {{disk}}/run --data-root {{root}} {CLASSIFY}", 64,
      "run/model_best.pth"),
-    ("predict.__main__", "{root}/test_images --models {light} --output {disk}/read --device cpu --resume", 12,
+    ("predict", "{root}/test_images --models {light} --output {disk}/read --device cpu --resume", 12,
      "read/*"),
-    ("export.__main__", "{light} {disk}/reader", 8192, "reader/segment-fold0.safetensors"),
+    ("export", "{light} {disk}/reader", 8192, "reader/segment-fold0.safetensors"),
 ]  # fmt: skip
 
 

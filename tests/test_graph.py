@@ -5,7 +5,6 @@ that has to run writes files that depend on its parameters and inputs alone.
 """
 
 import hashlib
-import importlib
 import json
 import os
 import shlex
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.record import StageRecord
+from tests.commands import module_of
 
 ROOT = Path(__file__).parent.parent
 NOT_RECORDED = ("kuzushiji.demo", "kuzushiji.data.check", "kuzushiji.report")
@@ -55,7 +55,7 @@ class Chain:
         """Give all commands."""
         self.ran = []
         for module, *words in self.commands:
-            assert importlib.import_module(module).main(words) == 0
+            assert module_of(module).main(words) == 0
         assert len(set(self.ran)) == len(self.ran)
         return set(self.ran)
 

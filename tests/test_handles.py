@@ -1,6 +1,5 @@
 """Table stages leave no file open, no handler and no thread behind, however often they run."""
 
-import importlib
 import logging
 import os
 import signal
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji import cli
+from tests.commands import module_of
 from tests.tables import N_FOLDS, write_runs
 
 DETAILED = [f"fold{fold}-a.parquet" for fold in range(N_FOLDS)]
@@ -37,7 +37,7 @@ def run_all(root: Path) -> None:
         if module not in WITHOUT_ROOT:
             argv += ["--data-root", str(root), "--force"]
         with pytest.raises(SystemExit) as ended:
-            cli.run(importlib.import_module(f"kuzushiji.{module}").main, argv)
+            cli.run(module_of(f"kuzushiji.{module}").main, argv)
         assert ended.value.code == 0, module
 
 

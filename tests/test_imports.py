@@ -12,12 +12,14 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("kuzushiji", "detection")
 TORCH = ("torch", "torchvision", "timm", "albumentations", "ignite")
 HEAVY = (*TORCH, "lightgbm", "xgboost", "matplotlib", "pyarrow.parquet")
-TABLE_PACKAGES = ("kuzushiji.data", "kuzushiji.artifacts", "kuzushiji.viewer", "kuzushiji.report")
+TABLE_PACKAGES = (
+    "kuzushiji.data", "kuzushiji.artifacts", "kuzushiji.classify.level2", "kuzushiji.viewer", "kuzushiji.report",
+)  # fmt: skip
 TABLE_MODULES = (
     "kuzushiji.metric", "kuzushiji.scoring", "kuzushiji.submission", "kuzushiji.reading_order", "kuzushiji.layout",
     "kuzushiji.segment.merge", "kuzushiji.segment.fuse",
     "kuzushiji.classify.blend", "kuzushiji.classify.pseudolabel", "kuzushiji.classify.level2_features",
-    "kuzushiji.classify.level2", "kuzushiji.classify.knn", "kuzushiji.lm",
+    "kuzushiji.classify.knn", "kuzushiji.lm",
     "kuzushiji.bundle.files", "kuzushiji.predict.reading", "kuzushiji.predict.formats",
     "detection.boxes", "detection.overlap", "detection.matching", "detection.fusion",
 )  # fmt: skip

@@ -1,6 +1,5 @@
 """Every error that a user can cause: one line, the right exit code. The rows are in error_rows.py."""
 
-import importlib
 import re
 import shlex
 import shutil
@@ -17,11 +16,11 @@ from kuzushiji.classify.candidates import build_features
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.vocabulary import Vocabulary
+from tests.commands import module_of
 from tests.error_rows import ROWS, Row, documented, typed
 from tests.tables import N_FOLDS, detailed_of
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("demo", "report", "predict")
 VARIABLE = [
     (r"process \d+ on \S+, since \S+ \S+ \([^)]*\),", "process PID on HOST, since TIME (COMMAND),"),
     (r"; there are: [a-z ]+(?= )", "; there are: …"),
@@ -58,7 +57,7 @@ def run(row: Row, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
     if name == "run-all.sh":
         done = subprocess.run(["bash", str(ROOT / name), *words], capture_output=True, text=True, check=False)
         return done.returncode, done.stderr.splitlines()[0]
-    module = importlib.import_module(f"kuzushiji.{name}.__main__" if name in PACKAGES else f"kuzushiji.{name}")
+    module = module_of(f"kuzushiji.{name}")
     with pytest.raises(SystemExit) as ended:
         cli.run(module.main, words)
     output = capfd.readouterr()

@@ -1,6 +1,5 @@
 """The recipes: the kaggle profile has each number of the reference, the modern one a reason for each choice."""
 
-import importlib
 import re
 import shlex
 from functools import cache
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands import module_of
 from tests.test_run_all import ROOT, bash
 
 
@@ -18,8 +18,7 @@ def configs(profile: str) -> dict[str, Any]:
     for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
         if line.startswith("python -m kuzushiji."):
             _, _, module, *words = shlex.split(line)
-            name = f"{module}.__main__" if module in ("kuzushiji.demo", "kuzushiji.report") else module
-            config = importlib.import_module(name).parse_args(words)
+            config = module_of(module).parse_args(words)
             folder = re.search(r"--output-dir \S*/(\S+)", line)
             found.setdefault(folder[1] if folder else module.removeprefix("kuzushiji."), config)
     return found

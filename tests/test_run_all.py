@@ -1,6 +1,5 @@
 """The command line of run-all.sh and level2.sh, and how jobs run side by side; nothing is trained here."""
 
-import importlib
 import os
 import re
 import shlex
@@ -12,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.commands import module_of
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ("run-all.sh", "level2.sh", "tests/run.sh", ".ci/run", *sorted(map(str, (ROOT / "scripts").glob("*.sh"))))
@@ -72,8 +73,7 @@ def test_every_command_of_a_profile_is_understood(profile: str) -> None:
     for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
         if line.startswith("python -m "):
             _, _, module, *arguments = shlex.split(line)
-            name = f"{module}.__main__" if module in ("kuzushiji.demo", "kuzushiji.report") else module
-            importlib.import_module(name).parse_args(arguments)
+            module_of(module).parse_args(arguments)
 
 
 def test_one_fold_goes_as_far_as_its_inputs_are_there(tmp_path: Path) -> None:

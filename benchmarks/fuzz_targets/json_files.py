@@ -91,8 +91,8 @@ def _events_target(path: Path) -> Target:
 
 
 def _level2_target(folder: Path) -> Target:
-    from kuzushiji.classify.level2_choice import Decision
-    from kuzushiji.classify.level2_model import FILE_NAME, Level2Model, load_model, save_model
+    from kuzushiji.classify.level2.choice import Decision
+    from kuzushiji.classify.level2.model import FILE_NAME, Level2Model, load_model, save_model
 
     save_model(
         folder,

@@ -22,7 +22,7 @@ from kuzushiji.bundle.models import (
 )
 from kuzushiji.bundle.stored import read_classifier, read_detector
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2_model import load_model
+from kuzushiji.classify.level2.model import load_model
 from kuzushiji.classify.models import build_model
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision, place

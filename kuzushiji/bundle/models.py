@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from detection.faster_rcnn import DetectorConfig
 from kuzushiji.bundle.files import ClassifierFile, Fusion
-from kuzushiji.classify.level2_model import Level2Model
+from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.models import ModelConfig, RoIClassifier
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision

@@ -15,7 +15,7 @@ from kuzushiji.bundle.files import FORMAT, ClassifierFile, ModelFiles, params_of
 from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2_model import load_model
+from kuzushiji.classify.level2.model import load_model
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.data.vocabulary import FILE_NAME as VOCABULARY_FILE
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary

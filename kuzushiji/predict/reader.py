@@ -15,7 +15,7 @@ from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import best_probability
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.dataset import PageView, page_view
-from kuzushiji.classify.level2_model import apply_model
+from kuzushiji.classify.level2.model import apply_model
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.reading import N_CANDIDATES, Candidates, Reading, make_reading

@@ -12,7 +12,8 @@ from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.artifacts.detailed_parquet import write_parquet
 from kuzushiji.artifacts.detailed_text import write_text
 from kuzushiji.artifacts.features import read_features, write_features
-from kuzushiji.classify import blend, level2, level2_features, pseudolabel
+from kuzushiji.classify import blend, level2_features, pseudolabel
+from kuzushiji.classify.level2 import __main__ as level2
 from kuzushiji.data.vocabulary import Vocabulary, write_vocabulary
 from tests.tables import write_runs
 

@@ -8,7 +8,8 @@ import pytest
 
 from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features
-from kuzushiji.classify import blend, level2, level2_features, pseudolabel
+from kuzushiji.classify import blend, level2_features, pseudolabel
+from kuzushiji.classify.level2 import __main__ as level2
 from tests.tables import write_runs
 
 FOLDS, KINDS = range(3), "ab"

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.classify import blend, level2, level2_features
+from kuzushiji.classify import blend, level2_features
+from kuzushiji.classify.level2 import __main__ as level2
 from kuzushiji.classify.main import main as classify
 from kuzushiji.data.labels import read_page_points
 from kuzushiji.data.vocabulary import Vocabulary

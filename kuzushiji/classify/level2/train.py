@@ -1,4 +1,4 @@
-"""What the command of the second level does: train across the folds and report, or write a submission."""
+"""What the command of the second level does with training pages: train across the folds, report, write the models."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuzushiji.classify.level2_config import AUTO, Config
-from kuzushiji.classify.level2_names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
+from kuzushiji.classify.level2.config import AUTO, STAGE, Config
+from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
 from kuzushiji.terminal import print_result
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts.features import Features
     from kuzushiji.classify.calibration import Calibration
-    from kuzushiji.classify.level2_choice import Decision
-    from kuzushiji.classify.level2_columns import Source
-    from kuzushiji.classify.level2_report import FoldChoices
-    from kuzushiji.classify.level2_training import FoldResult, Training
+    from kuzushiji.classify.level2.choice import Decision
+    from kuzushiji.classify.level2.columns import Source
+    from kuzushiji.classify.level2.report import FoldChoices
+    from kuzushiji.classify.level2.training import FoldResult, Training
     from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
@@ -30,14 +30,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STAGE = "classify.level2"
 EVERY_FOLD = -1
 _IMPORTANT = 15
 
 
 def train(config: Config, root: "DataRoot") -> None:
-    """Train across the folds, print the report, write the models."""
-    from kuzushiji.classify.level2_model import model_files
+    """Train, report, and write the models, unless that is done."""
+    from kuzushiji.classify.level2.model import model_files
     from kuzushiji.classify.predictions import table_inputs
     from kuzushiji.record import StageRecord
 
@@ -53,7 +52,7 @@ def train(config: Config, root: "DataRoot") -> None:
         if not record.needs_run(force=config.force):
             logger.info("%s: already done, skipped", config.save_model)
             return
-    train_and_report(config, root, record)
+    train_anew(config, root, record)
 
 
 def kinds_of(config: Config) -> list[str]:
@@ -63,9 +62,9 @@ def kinds_of(config: Config) -> list[str]:
 
 def training_of(config: Config) -> "Training":
     """Return how to train."""
-    from kuzushiji.classify.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
-    from kuzushiji.classify.level2_reading import N_READINGS
-    from kuzushiji.classify.level2_training import Training
+    from kuzushiji.classify.level2.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
+    from kuzushiji.classify.level2.shortlist import N_READINGS
+    from kuzushiji.classify.level2.training import Training
     from kuzushiji.classify.parallel import n_cores
 
     rates = {LIGHTGBM: config.lr, XGBOOST: config.eta}
@@ -80,10 +79,10 @@ def training_of(config: Config) -> "Training":
     return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
 
 
-def train_and_report(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:
-    """Train across the folds, print the report, write the models."""
-    from kuzushiji.classify import level2_report as report
-    from kuzushiji.classify.level2_training import train_across_folds
+def train_anew(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:
+    """Train across the folds and print the report; write the models where there is a record of it."""
+    from kuzushiji.classify.level2 import report
+    from kuzushiji.classify.level2.training import train_across_folds
 
     boxes = prepare(config, root)
     training = training_of(config)
@@ -115,7 +114,7 @@ def print_report(
     fit: "Calibration",
 ) -> None:
     """Print F1 by fold and way of choosing, how well probabilities fit, and which columns matter."""
-    from kuzushiji.classify import level2_report as report
+    from kuzushiji.classify.level2 import report
 
     print("\n".join(report.report_lines(scores, results, boxes.features)))
     print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
@@ -137,9 +136,9 @@ class Boxes:
 
 def prepare(config: Config, root: "DataRoot") -> Boxes:
     """Read the tables and split them into folds."""
-    from kuzushiji.classify.level2_columns import source_of
-    from kuzushiji.classify.level2_tables import read_input, split_by_fold, true_classes
-    from kuzushiji.classify.level2_training import target_rows
+    from kuzushiji.classify.level2.columns import source_of
+    from kuzushiji.classify.level2.tables import read_input, split_by_fold, true_classes
+    from kuzushiji.classify.level2.training import target_rows
     from kuzushiji.classify.ngrams import count_ngrams
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
@@ -171,7 +170,7 @@ def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> 
 
     `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
     """
-    from kuzushiji.classify.level2_choice import Decision, mean_probability, tuned
+    from kuzushiji.classify.level2.choice import Decision, mean_probability, tuned
 
     given = {"seg_fp_adjust": config.seg_fp_adjust, "min_probability": config.min_probability}
     fixed = Decision(**{name: value for name, value in given.items() if value != AUTO})
@@ -217,8 +216,8 @@ def save(
     import numpy as np
 
     from kuzushiji.artifacts import write_detailed
-    from kuzushiji.classify.level2_model import Level2Model, save_model
-    from kuzushiji.classify.level2_tables import out_of_fold_table
+    from kuzushiji.classify.level2.model import Level2Model, save_model
+    from kuzushiji.classify.level2.tables import out_of_fold_table
 
     first = next(iter(boxes.features.values()))
     columns = next(iter(boxes.sources.values())).take(np.zeros(1, np.int64)).table().names
@@ -238,33 +237,3 @@ def save(
     probability = [choices[fold].candidates for fold in boxes.features]
     table = out_of_fold_table(list(boxes.features.values()), probability, boxes.truth.image_ids)
     write_detailed(folder / "oof.parquet", table)
-
-
-def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None:
-    """Apply the models of all folds to test pages and write the submission."""
-    from kuzushiji.classify.level2_model import FILE_NAME
-    from kuzushiji.classify.predictions import submission_outputs, table_inputs
-    from kuzushiji.record import StageRecord
-
-    inputs = [*table_inputs(config.tables, root), folder / FILE_NAME, root.sample_submission_csv]
-    _, beside = submission_outputs(output)
-    record = StageRecord.of_file(output, STAGE, {"submission": True}, inputs, [beside])
-    if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", output)
-        return
-    from kuzushiji.classify.level2_model import apply_model, load_model
-    from kuzushiji.classify.level2_tables import read_input
-    from kuzushiji.classify.predictions import write_predictions
-    from kuzushiji.data.labels import PageLabels
-
-    model = load_model(folder)
-    views, pages = read_input(config.tables, root)
-    for features in views:
-        model.check(features, ", ".join(map(str, config.tables)))
-    choice = apply_model(model, views)
-    boxes = views[0].boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=model.vocabulary.decode(choice.classes))
-    labels = PageLabels(pages, boxes)
-    write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
-    characters = int((choice.classes != model.vocabulary.seg_fp).sum())
-    print_result({"pages": len(pages), "boxes": len(boxes), "characters": characters}, as_json=config.json)
-    record.finish(characters=characters)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
-from kuzushiji.classify.boosting import Course
 from kuzushiji.classify.calibration import Calibration
 from kuzushiji.classify.context import blended_logits
-from kuzushiji.classify.level2_choice import Choice, Decision, choose, mean_probability
-from kuzushiji.classify.level2_training import FoldResult
+from kuzushiji.classify.level2.boosting import Course
+from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
+from kuzushiji.classify.level2.training import FoldResult
 from kuzushiji.classify.predictions import calibration_of
 from kuzushiji.classify.segments import best_of_group
 from kuzushiji.data.labels import PageLabels

@@ -5,8 +5,8 @@ import pytest
 
 from kuzushiji.artifacts.features import members
 from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.level2_columns import source_of
-from kuzushiji.classify.level2_names import EXTENDED, REFERENCE
+from kuzushiji.classify.level2.columns import source_of
+from kuzushiji.classify.level2.names import EXTENDED, REFERENCE
 from kuzushiji.classify.ngrams import FEATURES, count_ngrams
 from tests.tables import make_detailed, random_detailed
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
-from kuzushiji.classify.boosting import Scores, probabilities
+from kuzushiji.classify.level2.boosting import Scores, probabilities
 from kuzushiji.classify.segments import best_of_group, group_sum, spread
 
 _ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from kuzushiji import cli
-from kuzushiji.classify.level2_config import Config
+from kuzushiji.classify.level2.config import Config
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from
 
@@ -29,7 +29,8 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, or write a submission."""
     config = parse_args(argv)
-    from kuzushiji.classify.level2_stages import submit, train
+    from kuzushiji.classify.level2.submit import submit
+    from kuzushiji.classify.level2.train import train
     from kuzushiji.data.paths import DataRoot
 
     root = DataRoot.find(config.data_root)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
-from kuzushiji.classify.boosters import TRAINERS
-from kuzushiji.classify.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
 from kuzushiji.classify.context import blended_logits
-from kuzushiji.classify.level2_columns import Source, Table
-from kuzushiji.classify.level2_reading import Reading, fit_readers, joined, one_of_each, read, unread
-from kuzushiji.classify.linear_start import LinearStart, fit_linear_start
+from kuzushiji.classify.level2.boosters import TRAINERS
+from kuzushiji.classify.level2.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
+from kuzushiji.classify.level2.columns import Source, Table
+from kuzushiji.classify.level2.linear_start import LinearStart, fit_linear_start
+from kuzushiji.classify.level2.shortlist import Reading, fit_readers, joined, one_of_each, read, unread
 from kuzushiji.classify.parallel import in_parallel
 from kuzushiji.classify.segments import softmax
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import members, offsets_of
 from kuzushiji.classify.context import blended_logits
-from kuzushiji.classify.level2_columns import Source, Table
-from kuzushiji.classify.linear_start import ENOUGH_BOXES, LinearStart, fit_linear_start
+from kuzushiji.classify.level2.columns import Source, Table
+from kuzushiji.classify.level2.linear_start import ENOUGH_BOXES, LinearStart, fit_linear_start
 from kuzushiji.classify.segments import group_max, softmax
 
 N_READINGS = 3

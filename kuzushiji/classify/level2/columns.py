@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify import ngrams
 from kuzushiji.classify.context import BOX_FEATURES, Context, best_classes, blended_logits, context_of
-from kuzushiji.classify.level2_names import REFERENCE
+from kuzushiji.classify.level2.names import REFERENCE
 from kuzushiji.classify.ngrams import NGrams
 from kuzushiji.classify.segments import best_of_group, best_of_others, group_max, spread
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import members, offsets_of
-from kuzushiji.classify.level2_columns import Table
+from kuzushiji.classify.level2.columns import Table
 from kuzushiji.classify.ngrams import FEATURES as LANGUAGE
 from kuzushiji.classify.segments import softmax
 

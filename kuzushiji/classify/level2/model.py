@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features, members
-from kuzushiji.classify.boosters import SUFFIXES, load_trees
-from kuzushiji.classify.level2_choice import Choice, Decision, choose, mean_probability
-from kuzushiji.classify.level2_columns import source_of
-from kuzushiji.classify.level2_training import FoldModel, fold_scores
-from kuzushiji.classify.linear_start import LinearStart
+from kuzushiji.classify.level2.boosters import SUFFIXES, load_trees
+from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
+from kuzushiji.classify.level2.columns import source_of
+from kuzushiji.classify.level2.linear_start import LinearStart
+from kuzushiji.classify.level2.training import FoldModel, fold_scores
 from kuzushiji.classify.ngrams import ORDER, NGrams
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji import cli
-from kuzushiji.classify.level2_names import EXTENDED, FEATURE_SETS, OBJECTIVES, SOFTMAX
+from kuzushiji.classify.level2.names import EXTENDED, FEATURE_SETS, OBJECTIVES, SOFTMAX
 from kuzushiji.errors import InputError
 from kuzushiji.options import option
+
+STAGE = "classify.level2"
 
 AUTO = math.inf
 """Value of `seg_fp_adjust` and `min_probability` that asks for the best one on out-of-fold pages."""

@@ -1,0 +1,58 @@
+"""Submissions of the second level."""
+
+import json
+
+import numpy as np
+
+from kuzushiji.artifacts import read_characters, read_detailed, write_detailed
+from kuzushiji.artifacts.features import read_features, write_features
+from kuzushiji.classify import level2_features
+from kuzushiji.classify.level2.__main__ import main
+from kuzushiji.data.labels import read_page_points
+
+
+def test_submission(trained, test_tables, tiny_root, tmp_path):
+    output = tmp_path / "submission.csv"
+    words = [*test_tables, "--load-model", str(trained), "--output", str(output), "--data-root", str(tiny_root)]
+    assert main(words) == 0
+    points = read_page_points(output)
+    assert points.image_ids == read_page_points(tiny_root / "sample_submission.csv").image_ids
+    assert len(points.points) > 10
+    rows = read_characters(tmp_path / "submission_detailed.parquet").rows
+    assert len(rows) == len(points.points)
+    assert rows["probability"].between(0, 1).all()
+
+
+def test_several_views_of_the_test_pages(trained, test_tables, runs, tiny_root, tmp_path):
+    """The same view twice says what it says once; views of each fold's models are averaged."""
+    by_fold = []
+    for fold in range(3):
+        by_fold.append(str(tmp_path / f"view{fold}.parquet"))
+        kinds = [[str(runs / f"test-fold{fold}-{kind}.parquet")] for kind in "ab"]
+        assert level2_features.main([json.dumps(kinds), by_fold[-1], "--top-k", "2"]) == 0
+    read = {}
+    for name, words in (
+        ("once", test_tables),
+        ("twice", [*test_tables, test_tables[1]]),
+        ("folds", [test_tables[0], *by_fold]),
+    ):
+        output = tmp_path / f"{name}.csv"
+        assert main([*words, "--load-model", str(trained), "--output", str(output), "--data-root", str(tiny_root)]) == 0
+        read[name] = read_characters(tmp_path / f"{name}_detailed.parquet").rows
+    assert read["once"].equals(read["twice"])
+    assert not read["folds"]["probability"].equals(read["once"]["probability"])
+
+
+def test_pages_without_boxes_end_as_empty_rows(trained, runs, tiny_root, tmp_path):
+    detailed = read_detailed(runs / "test-fold0-a.parquet")
+    features = read_features(runs / "features-test.parquet")
+    for keep, name in ((detailed.boxes["image_id"] == detailed.pages[0], "some"), (detailed.boxes["box"] < 0, "none")):
+        rows = np.flatnonzero(keep)
+        write_detailed(tmp_path / "d.parquet", detailed.take(rows))
+        write_features(tmp_path / "f.parquet", features.take(rows))
+        output = tmp_path / f"{name}.csv"
+        words = [str(tmp_path / "d.parquet"), str(tmp_path / "f.parquet"), "--load-model", str(trained)]
+        assert main([*words, "--output", str(output), "--data-root", str(tiny_root)]) == 0
+        points = read_page_points(output)
+        assert len(points.image_ids) == 3
+        assert set(points.points["image_id"]) <= ({detailed.pages[0]} if name == "some" else set())
