@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 RECORD_FORMAT = 1
 """Raised when the record itself changes; what stages write has its own versions, `files.FORMATS`."""
 
+ENDING = ".record.json"
+"""Of a record beside the output whose name it bears; those of a folder's run are called `record-PART.json`."""
+
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -71,7 +74,7 @@ class StageRecord:
         outputs: Iterable[Path] = (),
     ) -> "StageRecord":
         """Return the record, kept beside `output`, of a stage that writes this file and the others of `outputs`."""
-        return cls(output.with_name(f"{output.name}.record.json"), stage, parameters, inputs, [output, *outputs])
+        return cls(path_of(output), stage, parameters, inputs, [output, *outputs])
 
     def needs_run(self, *, force: bool = False) -> bool:
         """Return whether the stage has to run, and say why it does where it ran before.
@@ -197,6 +200,11 @@ class StageRecord:
         return outputs if isinstance(outputs, dict) else {}
 
 
+def path_of(output: Path) -> Path:
+    """Return the path of the record beside an output, as `StageRecord.of_file` names it."""
+    return output.with_name(output.name + ENDING)
+
+
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result may depend on, those that are installed."""
     versions = {"python": platform.python_version()}
@@ -241,7 +249,7 @@ def _check_origin(path: Path, digest: str) -> None:
         InputError: it is damaged, or was changed, or its stage was interrupted while it wrote it anew.
     """
     found: dict[Path, Any] = {}
-    for place in sorted([*path.parent.glob("record-*.json"), *path.parent.glob("*.record.json")]):
+    for place in sorted([*path.parent.glob("record-*.json"), *path.parent.glob(f"*{ENDING}")]):
         with suppress(InputError):
             content = read_json(place)
             outputs = content.get("outputs") if isinstance(content, dict) else None

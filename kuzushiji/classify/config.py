@@ -9,6 +9,7 @@ from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.options import option, parameters
 from kuzushiji.packaged import weights_file
+from kuzushiji.run_folder import FUSED
 
 TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE, MACHINE = (
     "what to do", "data", "model", "crops", "training", "inference", "machine",
@@ -26,9 +27,6 @@ _OF_INFERENCE = (
     "opt_level",
 )
 _OF_CHECKPOINT = ("base", "head_size", "head_dropout", "test_height")
-PARAMS = "params.json"
-HEAD_FEATURES = ("head_features.parquet", "train_head_features.parquet", "test_head_features.parquet")
-"""Of the held-out pages, the training pages, the test pages."""
 
 
 def heights_of(test_height: int, n_tta: int) -> tuple[int, ...]:
@@ -261,7 +259,7 @@ class ClassifyConfig:
     @property
     def test_boxes_path(self) -> Path:
         """Table of the boxes of the test pages."""
-        return self.test_boxes or self.clf_gt.parent / "segment_test_predictions.csv"
+        return self.test_boxes or self.clf_gt.parent / FUSED
 
     def output(self, name: str) -> Path:
         """Return the path of an output, `detailed_postfix` put before its last ending."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji import cli
-from kuzushiji.classify.config import HEAD_FEATURES, PARAMS, ClassifyConfig
+from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import read_split, read_test_boxes
 from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.data.paths import DataRoot
@@ -22,6 +22,21 @@ from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.record import StageRecord
+from kuzushiji.run_folder import (
+    CHECKPOINT,
+    DETAILED,
+    FEATURES_RECORD,
+    HEAD_FEATURES,
+    METRICS,
+    METRICS_OOF,
+    MODEL_BEST,
+    OOF_RECORD,
+    PARAMS,
+    SUBMISSION,
+    TEST_DETAILED,
+    TEST_RECORD,
+    TRAIN_RECORD,
+)
 from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
@@ -74,7 +89,7 @@ def run_parts(config: ClassifyConfig, root: DataRoot) -> dict[str, Facts]:
     weights = config.resume
     results: dict[str, Facts | None] = {}
     if not (config.test_only or config.submission):
-        weights = config.output_dir / "model_best.pth"
+        weights = config.output_dir / MODEL_BEST
         results["train"] = run_if_needed(
             train_record(config, root), config, lambda record: run_training(config, root, record)
         )
@@ -106,9 +121,9 @@ def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[St
 
 def train_record(config: ClassifyConfig, root: DataRoot) -> StageRecord:
     """Return the record of training."""
-    names = ("model_best.pth", "metrics.json", PARAMS, FILE_NAME)
+    names = (MODEL_BEST, METRICS, PARAMS, FILE_NAME)
     return StageRecord(
-        config.output_dir / "record-train.json", "classify.train", config.training_parameters(),
+        config.output_dir / TRAIN_RECORD, "classify.train", config.training_parameters(),
         training_inputs(config, root), [config.output_dir / name for name in names],
     )  # fmt: skip
 
@@ -123,18 +138,18 @@ def training_inputs(config: ClassifyConfig, root: DataRoot) -> list[Path]:
 def held_out_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageRecord:
     """Return the record of the held-out pages' predictions."""
     return StageRecord(
-        config.output("record-oof.json"), "classify.oof", config.inference_parameters(),
+        config.output(OOF_RECORD), "classify.oof", config.inference_parameters(),
         [weights, config.clf_gt, root.train_csv, root.train_images],
-        [config.output("detailed.parquet"), config.output("metrics-oof.json")],
+        [config.output(DETAILED), config.output(METRICS_OOF)],
     )  # fmt: skip
 
 
 def test_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> StageRecord:
     """Return the record of the test pages' predictions."""
     return StageRecord(
-        config.output("record-test.json"), "classify.test", config.inference_parameters(),
+        config.output(TEST_RECORD), "classify.test", config.inference_parameters(),
         [weights, config.test_boxes_path, root.sample_submission_csv, root.test_images],
-        [config.output("test_detailed.parquet"), *submission_outputs(config.output("submission.csv"))],
+        [config.output(TEST_DETAILED), *submission_outputs(config.output(SUBMISSION))],
     )  # fmt: skip
 
 
@@ -146,7 +161,7 @@ def features_record(config: ClassifyConfig, root: DataRoot, weights: Path) -> St
     else:
         names.pop()
     return StageRecord(
-        config.output("record-features.json"), "classify.features", config.inference_parameters(), inputs,
+        config.output(FEATURES_RECORD), "classify.features", config.inference_parameters(), inputs,
         [config.output(name) for name in names],
     )  # fmt: skip
 
@@ -171,7 +186,7 @@ def forget_finished(config: ClassifyConfig, record: StageRecord) -> None:
     """
     if record.path.exists() and not record.changed_parameters():
         logger.info("%s: the outputs are not those of the record, training starts anew", config.output_dir)
-        for name in ("checkpoint.pth", record.path.name):
+        for name in (CHECKPOINT, record.path.name):
             (config.output_dir / name).unlink(missing_ok=True)
 
 

@@ -23,6 +23,7 @@ from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
+from kuzushiji.run_folder import DETAILED, METRICS_OOF, SUBMISSION, TEST_DETAILED
 from kuzushiji.scoring import score_classes
 from kuzushiji.submission import write_submission
 
@@ -38,7 +39,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
     started = time.monotonic()
     detailed = _predict(config, predictor, classifier, split.valid, root.train_image, config.clf_gt, "held-out pages")
     seconds = time.monotonic() - started
-    on_main(lambda: write_detailed(config.output("detailed.parquet"), detailed))
+    on_main(lambda: write_detailed(config.output(DETAILED), detailed))
     right = detailed.pred == detailed.boxes["true"].to_numpy(object)
     metrics = {
         **score_classes(split.truth, detailed.labels()).as_dict(),
@@ -49,7 +50,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
         "seconds": round(seconds, 2),
         **peak_memory(predictor.precision.device),
     }
-    on_main(lambda: atomic_write_json(config.output("metrics-oof.json"), metrics))
+    on_main(lambda: atomic_write_json(config.output(METRICS_OOF), metrics))
     return metrics
 
 
@@ -74,8 +75,8 @@ def predict_test(
     seconds = time.monotonic() - started
 
     def write() -> PagePoints:
-        write_detailed(config.output("test_detailed.parquet"), detailed)
-        path, labels = config.output("submission.csv"), detailed.labels()
+        write_detailed(config.output(TEST_DETAILED), detailed)
+        path, labels = config.output(SUBMISSION), detailed.labels()
         characters = Characters.from_labels(sample, labels, best_probability(detailed.logits))
         write_characters(characters_path(path), characters)
         return write_submission(path, labels, sample, _certainty(detailed))

@@ -11,7 +11,7 @@ from torch import nn
 
 from kuzushiji.classify.classifier import Classifier, build_classifier, inputs_changed, meta_of
 from kuzushiji.classify.collate import Batch, Collate
-from kuzushiji.classify.config import PARAMS, ClassifyConfig
+from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.dataset import CropDataset
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
@@ -22,7 +22,7 @@ from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.loop import CHECKPOINT, METRICS, fit
+from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.optim import build_optimizer
@@ -36,6 +36,7 @@ from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters
 from kuzushiji.record import package_versions
+from kuzushiji.run_folder import CHECKPOINT, METRICS, PARAMS
 
 STAGE = "classify.train"
 

@@ -38,14 +38,10 @@ from kuzushiji.engine.training import FitResult, Training
 from kuzushiji.engine.update import WeightUpdate
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json
+from kuzushiji.run_folder import CHECKPOINT, EVENTS, METRICS, MODEL_BEST
 from kuzushiji.terminal import is_watched
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINT = "checkpoint.pth"
-MODEL_BEST = "model_best.pth"
-EVENTS = "events.jsonl"
-METRICS = "metrics.json"
 
 _LESS_MEMORY = "lower --batch-size (and raise --accumulation-steps by as much) or the size of the crops"
 

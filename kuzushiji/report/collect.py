@@ -12,6 +12,7 @@ from kuzushiji.run_folder import (
     EVENTS,
     FUSED,
     LEVEL2,
+    LEVEL2_RECORD,
     METRICS,
     METRICS_OOF,
     PARAMS,
@@ -24,7 +25,7 @@ from kuzushiji.run_folder import (
 ALL_KINDS = "all"
 """Name of the blend of all kinds of models."""
 SECOND_LEVEL = "level 2"
-_RECORD_OF_SECOND_LEVEL = Path(LEVEL2) / "record-level2.json"
+_RECORD_OF_SECOND_LEVEL = Path(LEVEL2) / LEVEL2_RECORD
 _BLEND = re.compile(r"blend-(?P<name>.+)\.csv")
 
 

@@ -10,11 +10,23 @@ from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
 from kuzushiji.options import parameters
 from kuzushiji.record import StageRecord
+from kuzushiji.run_folder import (
+    CHECKPOINT,
+    CLF_GT,
+    DETECTIONS,
+    METRICS,
+    METRICS_OOF,
+    MODEL_BEST,
+    OOF_RECORD,
+    PARAMS,
+    TEST_DETECTIONS,
+    TEST_PREDICTIONS,
+    TEST_RECORD,
+    TRAIN_RECORD,
+)
 from kuzushiji.segment.config import INFERENCE, SegmentConfig
 
 logger = logging.getLogger(__name__)
-
-TEST_DETECTIONS = "test_detections.parquet"
 
 
 @dataclass(frozen=True)
@@ -26,42 +38,42 @@ class RunFolder:
     @property
     def params(self) -> Path:
         """All parameters of the training."""
-        return self.folder / "params.json"
+        return self.folder / PARAMS
 
     @property
     def metrics(self) -> Path:
         """Metrics of the last epoch and of the best one."""
-        return self.folder / "metrics.json"
+        return self.folder / METRICS
 
     @property
     def metrics_oof(self) -> Path:
         """Score of the boxes in `clf_gt`."""
-        return self.folder / "metrics-oof.json"
+        return self.folder / METRICS_OOF
 
     @property
     def checkpoint(self) -> Path:
         """State of the training, to go on from."""
-        return self.folder / "checkpoint.pth"
+        return self.folder / CHECKPOINT
 
     @property
     def model_best(self) -> Path:
         """Weights of the best epoch."""
-        return self.folder / "model_best.pth"
+        return self.folder / MODEL_BEST
 
     @property
     def clf_gt(self) -> Path:
         """Boxes found on the held-out pages, with the codes of the truth."""
-        return self.folder / "clf_gt.csv"
+        return self.folder / CLF_GT
 
     @property
     def detections(self) -> Path:
         """The same boxes with their scores."""
-        return self.folder / "detections.parquet"
+        return self.folder / DETECTIONS
 
     @property
     def test_predictions(self) -> Path:
         """Boxes found on the test pages."""
-        return self.folder / "test_predictions.csv"
+        return self.folder / TEST_PREDICTIONS
 
     @property
     def test_detections(self) -> Path:
@@ -74,7 +86,7 @@ def train_record(config: SegmentConfig, data: DataRoot) -> StageRecord:
     folder = RunFolder(config.output_dir)
     start = [path for path in (config.weights_file, config.resume) if path is not None]
     return StageRecord(
-        path=config.output_dir / "record-train.json",
+        path=config.output_dir / TRAIN_RECORD,
         stage="segment.train",
         parameters=parameters(config),
         inputs=(data.train_csv, data.train_images, *start),
@@ -86,7 +98,7 @@ def held_out_record(config: SegmentConfig, data: DataRoot, weights: Path) -> Sta
     """Return the record of the boxes of the held-out pages, found with these weights."""
     folder = RunFolder(config.output_dir)
     return StageRecord(
-        path=config.output_dir / "record-oof.json",
+        path=config.output_dir / OOF_RECORD,
         stage="segment.oof",
         parameters={"fold": config.fold, "n_folds": config.n_folds, **_inference_parameters(config)},
         inputs=(weights, data.train_csv, data.train_images),
@@ -98,7 +110,7 @@ def test_record(config: SegmentConfig, data: DataRoot, weights: Path) -> StageRe
     """Return the record of the boxes of the test pages, found with these weights."""
     folder = RunFolder(config.output_dir)
     return StageRecord(
-        path=config.output_dir / "record-test.json",
+        path=config.output_dir / TEST_RECORD,
         stage="segment.test",
         parameters=_inference_parameters(config),
         inputs=(weights, data.sample_submission_csv, data.test_images),

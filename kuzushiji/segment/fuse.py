@@ -11,7 +11,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
-from kuzushiji.segment.folder import TEST_DETECTIONS
+from kuzushiji.run_folder import TEST_DETECTIONS
 from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.loop import CHECKPOINT, EVENTS, METRICS, MODEL_BEST, fit
+from kuzushiji.engine.loop import fit
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.random_state import seed_everything
 from kuzushiji.engine.sampler import EpochSampler, SampleKey, generator_of
@@ -23,6 +23,7 @@ from kuzushiji.engine.schedule import build_factor, updates_per_epoch
 from kuzushiji.engine.signals import Stopped
 from kuzushiji.engine.training import StepOutput, Training
 from kuzushiji.errors import InputError
+from kuzushiji.run_folder import CHECKPOINT, EVENTS, METRICS, MODEL_BEST
 
 SEED = 3
 
