@@ -92,7 +92,8 @@ def _events_target(path: Path) -> Target:
 
 def _level2_target(folder: Path) -> Target:
     from kuzushiji.classify.level2.choice import Decision
-    from kuzushiji.classify.level2.model import FILE_NAME, Level2Model, load_model, save_model
+    from kuzushiji.classify.level2.model import Level2Model, load_model, save_model
+    from kuzushiji.run_folder import LEVEL2_FILE
 
     save_model(
         folder,
@@ -101,10 +102,10 @@ def _level2_target(folder: Path) -> Target:
             vocabulary=Vocabulary.from_codes(CODES), language=None, decision=Decision(),
         ),
     )  # fmt: skip
-    seed = (folder / FILE_NAME).read_bytes()
+    seed = (folder / LEVEL2_FILE).read_bytes()
 
     def check(data: bytes) -> bool:
-        (folder / FILE_NAME).write_bytes(data)
+        (folder / LEVEL2_FILE).write_bytes(data)
         load_model(folder)
         return True
 

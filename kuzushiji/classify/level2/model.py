@@ -23,10 +23,10 @@ from kuzushiji.classify.ngrams import ORDER, NGrams
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
+from kuzushiji.run_folder import LEVEL2_FILE
 
 FORMAT = 2
 """Raised when a model means something else: 2 has several readers."""
-FILE_NAME = "level2.json"
 _CHUNK_BOXES = 100_000
 """Boxes of whole pages that are looked at together: half a gigabyte."""
 
@@ -118,7 +118,7 @@ def _probability(model: Level2Model, features: Features) -> NDArray[np.float32]:
 def model_files(folder: Path, n_folds: int, kinds: list[str], *, language: bool) -> list[Path]:
     """Return the files that `save_model` writes."""
     trees = [folder / f"fold{fold}.{SUFFIXES[kind]}" for fold in range(n_folds) for kind in kinds]
-    return [folder / FILE_NAME, *trees, *([folder / _LANGUAGE] if language else [])]
+    return [folder / LEVEL2_FILE, *trees, *([folder / _LANGUAGE] if language else [])]
 
 
 def save_model(folder: Path, model: Level2Model) -> None:
@@ -149,7 +149,7 @@ def save_model(folder: Path, model: Level2Model) -> None:
         "vocabulary": list(model.vocabulary.codes),
         "files": {path.name: sha256_of_file(path) for path in written},
     }
-    atomic_write_json(folder / FILE_NAME, facts)
+    atomic_write_json(folder / LEVEL2_FILE, facts)
 
 
 def load_model(folder: Path) -> Level2Model:
@@ -158,16 +158,16 @@ def load_model(folder: Path) -> Level2Model:
     Raises:
         InputError: no model there, another format, or a file that was changed.
     """
-    facts = read_json(folder / FILE_NAME)
+    facts = read_json(folder / LEVEL2_FILE)
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:
         way_out = "level2.sh trains it again; predict and export do without it by --level2 0"
         got = f"format {found}; {way_out}" if isinstance(found, int) else "something else"
-        raise InputError(f"{folder / FILE_NAME}: expected a second level of format {FORMAT}, got {got}")
+        raise InputError(f"{folder / LEVEL2_FILE}: expected a second level of format {FORMAT}, got {got}")
     try:
         for name, digest in facts["files"].items():
             if "/" in name or not (folder / name).is_file() or sha256_of_file(folder / name) != digest:
-                raise InputError(f"{folder / name}: expected the file that was saved with {FILE_NAME}, got another")
+                raise InputError(f"{folder / name}: expected the file that was saved with {LEVEL2_FILE}, got another")
         return Level2Model(
             folds=tuple(_read_fold(folder, fold) for fold in facts["folds"]),
             feature_set=facts["feature_set"],
@@ -181,7 +181,7 @@ def load_model(folder: Path) -> Level2Model:
             decision=Decision(**facts["decision"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / FILE_NAME}: expected a second level, got a damaged one ({error!r})") from error
+        raise InputError(f"{folder / LEVEL2_FILE}: expected a second level, got a damaged one ({error!r})") from error
 
 
 def _fold_facts(fold: FoldModel) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji.classify.level2.config import STAGE, Config
+from kuzushiji.run_folder import LEVEL2_FILE
 from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
@@ -15,11 +16,10 @@ logger = logging.getLogger(__name__)
 
 def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None:
     """Apply the models of all folds to test pages and write the submission."""
-    from kuzushiji.classify.level2.model import FILE_NAME
     from kuzushiji.classify.predictions import submission_outputs, table_inputs
     from kuzushiji.record import StageRecord
 
-    inputs = [*table_inputs(config.tables, root), folder / FILE_NAME, root.sample_submission_csv]
+    inputs = [*table_inputs(config.tables, root), folder / LEVEL2_FILE, root.sample_submission_csv]
     _, beside = submission_outputs(output)
     record = StageRecord.of_file(output, STAGE, {"submission": True}, inputs, [beside])
     if not record.needs_run(force=config.force):

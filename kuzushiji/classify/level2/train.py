@@ -10,6 +10,7 @@ from kuzushiji.classify.level2.config import AUTO, STAGE, Config
 from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
+from kuzushiji.run_folder import LEVEL2_OOF, LEVEL2_RECORD
 from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def train(config: Config, root: "DataRoot") -> None:
     if config.save_model:
         language = config.features != REFERENCE
         files = model_files(config.save_model, config.n_folds, kinds_of(config), language=language)
-        outputs = [*files, config.save_model / "oof.parquet"]
+        outputs = [*files, config.save_model / LEVEL2_OOF]
         inputs = [*table_inputs(config.tables, root), root.train_csv]
         record = StageRecord(
-            config.save_model / "record-level2.json", STAGE, parameters(config), dict.fromkeys(inputs), outputs
+            config.save_model / LEVEL2_RECORD, STAGE, parameters(config), dict.fromkeys(inputs), outputs
         )
         if not record.needs_run(force=config.force):
             logger.info("%s: already done, skipped", config.save_model)
@@ -236,4 +237,4 @@ def save(
     save_model(folder, model)
     probability = [choices[fold].candidates for fold in boxes.features]
     table = out_of_fold_table(list(boxes.features.values()), probability, boxes.truth.image_ids)
-    write_detailed(folder / "oof.parquet", table)
+    write_detailed(folder / LEVEL2_OOF, table)
