@@ -1,6 +1,7 @@
 """What goes wrong in a training, from the command lines of both stages: one line that says what, exit code 1."""
 
 import os
+import pkgutil
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -114,6 +115,33 @@ def test_too_little_memory_in_training(
 
     change_steps(monkeypatch, full)
     assert f"{stage.name}: the memory of the device does not suffice: lower --batch-size" in failure()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (("torch.optim.SGD", "step"), "{stage}: the memory of the device does not suffice: lower --batch-size"),
+        (("kuzushiji.engine.loop.Ema", "update"), "{stage}: the memory of the device does not suffice: lower --batch"),
+        (("kuzushiji.engine.loop.Ema", "__init__"), "{stage}: the memory of the device does not suffice: take a small"),
+        (("torch.nn.Module", "to"), "the network on cpu: the memory of the device does not suffice: take a smaller"),
+        (("kuzushiji.engine.assembly", "world_size"), "what a network trains with: the memory of the device does not"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) else "",
+)
+def test_too_little_memory_beside_the_batches(
+    stage: Stage, failure: Callable[..., str], monkeypatch: pytest.MonkeyPatch, place: tuple[str, str], message: str
+) -> None:
+    """Of the optimizer's first step, of the average, of the network itself, of what is put around it."""
+    owner: Any = pkgutil.resolve_name(place[0])
+    before = getattr(owner, place[1])
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        if owner is torch.nn.Module and len(arguments) == 1:
+            return before(*arguments, **options)  # another layout in memory, on the CPU still
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(owner, place[1], full)
+    assert message.format(stage=stage.name) in failure("--ema", "0.9", "--optimizer", "sgd")
 
 
 def test_too_little_memory_for_whole_pages(

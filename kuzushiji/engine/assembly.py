@@ -9,11 +9,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kuzushiji.engine.batch_norm import with_common_statistics
+from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import rank, world_size
 from kuzushiji.errors import InputError
 
 
+@enough_memory("what a network trains with", SMALLER_NETWORK)
 def assemble(
     model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, *, compiled: bool = False
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -24,6 +26,9 @@ def assemble(
         optimizer: Of its parameters.
         precision: Which may want to change both.
         compiled: Compile the backbone, which is where the time goes; the rest has shapes that change with every batch.
+
+    Raises:
+        InputError: the memory of the device does not suffice.
     """
     model, optimizer = precision.prepare(model, optimizer)
     if world_size() > 1:

@@ -27,7 +27,7 @@ from kuzushiji.engine.ema import Ema
 from kuzushiji.engine.events import EventLog
 from kuzushiji.engine.loader import stop_workers
 from kuzushiji.engine.losses import Losses
-from kuzushiji.engine.memory import enough_memory
+from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.engine.processes import is_main, on_main, world_size
 from kuzushiji.engine.progress import Metrics, Progress, as_text
 from kuzushiji.engine.random_state import RandomState
@@ -54,8 +54,9 @@ def fit(training: Training) -> FitResult:
             finite; the memory does not suffice; the network cannot be compiled; a file cannot be written.
         Stopped: a signal came; a checkpoint is written, the same call goes on from there.
     """
-    run = _Run(training)
-    run.resume()
+    with enough_memory(training.stage, SMALLER_NETWORK):
+        run = _Run(training)
+        run.resume()
     with run.stop:
         try:
             run.train()
@@ -217,14 +218,11 @@ class _Run:
         try:
             with enough_memory(training.stage, _LESS_MEMORY), able_to_compile(training.stage):
                 self._add(batch, last)
+                if last:
+                    self._finish_update()
         except RuntimeError:
             self.losses.check()  # a loss that was not finite before this batch is why
             raise
-        if last:
-            self.update.finish()
-            progress.updates += 1
-            if self.ema:
-                self.ema.update(self.model)
         return self.means
 
     def _add(self, batch: Any, last: bool) -> None:
@@ -235,6 +233,13 @@ class _Run:
                 output = training.step(batch)
             self.losses.add(output, self.progress.updates, self.schedule.rate)
             self.update.add(output.loss, output.weight)
+
+    def _finish_update(self) -> None:
+        """Update the weights, and what follows them; the first time that takes memory of its own."""
+        self.update.finish()
+        self.progress.updates += 1
+        if self.ema:
+            self.ema.update(self.model)
 
     def end_batch(self, _engine: Engine) -> None:
         """Between two updates, when it is time: look at the losses, log them, stop if that was asked for."""

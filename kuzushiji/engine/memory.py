@@ -7,7 +7,17 @@ import torch
 
 from kuzushiji.errors import InputError
 
-_CPU_SAYS = ("can't allocate memory", "not enough memory")
+_SAYS = {
+    "machine": ("can't allocate memory", "not enough memory"),
+    "device": (
+        "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory",
+        "MPS backend out of memory",
+    ),
+}  # fmt: skip
+"""Whose memory is full, by words of errors that have no type of their own."""
+
+SMALLER_NETWORK = "take a smaller network or --ema 0, or free what other programs hold"
+"""What to do where a network does not fit, before any batch is there."""
 
 
 @contextmanager
@@ -23,9 +33,15 @@ def enough_memory(what: str, advice: str) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise InputError(f"{what}: the memory of the device does not suffice: {advice}") from error
-    except RuntimeError as error:  # the CPU's allocator has no error of its own
-        if not any(words in str(error) for words in _CPU_SAYS):
+    except RuntimeError as error:
+        whose = _full_memory(error)
+        if whose is None:
             raise
-        raise InputError(f"{what}: the memory of the machine does not suffice: {advice}") from error
+        raise InputError(f"{what}: the memory of the {whose} does not suffice: {advice}") from error
+
+
+def _full_memory(error: RuntimeError) -> str | None:
+    """Return whose memory an error says is full, None where it says something else."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "device"
+    return next((whose for whose, words in _SAYS.items() if any(word in str(error) for word in words)), None)

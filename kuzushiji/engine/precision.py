@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.errors import InputError
 
 LEVELS = ("O0", "O1", "O2", "O3")
@@ -113,6 +114,10 @@ def place(model: nn.Module, device: torch.device, *, channels_last: bool = True)
     """Move `model` to the device and lay its convolutions out with the channels last, and return it.
 
     Channels last is the layout that the fast kernels of today work in: on the CPU it is what makes bfloat16 pay.
+
+    Raises:
+        InputError: the memory of the device does not suffice.
     """
-    model = model.to(device)
-    return model.to(memory_format=torch.channels_last) if channels_last else model
+    with enough_memory(f"the network on {device}", SMALLER_NETWORK):
+        model = model.to(device)
+        return model.to(memory_format=torch.channels_last) if channels_last else model
