@@ -96,7 +96,7 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     from kuzushiji.record import StageRecord
 
     check_name(config.output)
-    n_folds = n_folds_of(config)
+    n_folds = n_folds_of_run(config)
     inputs = [config.features, root.train_csv, *([config.read_as] if config.read_as else [])]
     record = StageRecord.of_file(config.output, STAGE, {**parameters(config), "n_folds": n_folds}, inputs)
     if not record.needs_run(force=config.force):
@@ -126,26 +126,19 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     return 0
 
 
-def n_folds_of(config: Config) -> int:
+def n_folds_of_run(config: Config) -> int:
     """Return the number of folds: that of the classifiers whose tables the features are of, where it is known.
 
     Raises:
         InputError: it is not known and not given, or given as another, with which a page's own truth would count.
     """
     from kuzushiji.artifacts.features import read_groups
-    from kuzushiji.files import read_json
+    from kuzushiji.classify.folds import n_folds_of
 
-    found = {} if config.n_folds is None else {config.n_folds: "--n-folds"}
-    for table in (Path(name) for group in read_groups(config.features) for name in group):
-        params = table.with_name("params.json")
-        told = read_json(params) if params.is_file() else None
-        if isinstance(told, dict) and isinstance(told.get("n_folds"), int):
-            found.setdefault(told["n_folds"], str(params))
-    if not found:
+    tables = (Path(name) for group in read_groups(config.features) for name in group)
+    n_folds = n_folds_of(tables, config.n_folds)
+    if n_folds is None:
         raise InputError(f"{config.features}: expected --n-folds, no params.json beside the classifiers' tables has it")
-    (n_folds, first), *others = found.items()
-    for number, place in others:
-        raise InputError(f"{place}: expected {n_folds} folds as of {first}, got {number}")
     return n_folds
 
 

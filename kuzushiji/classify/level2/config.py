@@ -10,8 +10,11 @@ from kuzushiji import cli
 from kuzushiji.classify.level2.names import EXTENDED, FEATURE_SETS, OBJECTIVES, SOFTMAX
 from kuzushiji.errors import InputError
 from kuzushiji.options import option
+from kuzushiji.run_folder import PARAMS
 
 STAGE = "classify.level2"
+REFERENCE_FOLDS = 5
+"""Of the reference, whose text tables have nothing beside them that says how many there are."""
 
 AUTO = math.inf
 """Value of `seg_fp_adjust` and `min_probability` that asks for the best one on out-of-fold pages."""
@@ -58,9 +61,10 @@ class Config:
     )  # fmt: skip
     lr: float = option(0.05, "learning rate of LightGBM", type=cli.positive_float, group="training")
     eta: float = option(0.15, "learning rate of XGBoost", type=cli.positive_float, group="training")
-    n_folds: int = option(
-        5, "folds, by book; at least two of them in the tables", type=cli.positive_int, group="training"
-    )
+    n_folds: int | None = option(
+        None, "folds, by book, each with boxes in the tables. Without it those of the classifiers that wrote the "
+        f"tables; {REFERENCE_FOLDS} where no {PARAMS} beside these has it", type=cli.positive_int, group="training",
+    )  # fmt: skip
     seg_fp_adjust: float = option(
         0.0, "added to the log-odds of seg_fp; auto finds the best on out-of-fold pages", type=number_or_auto,
         group="training",
@@ -106,5 +110,5 @@ class Config:
             raise InputError("expected --save-model or --load-model, got both")
         if not (self.use_lgb or self.use_xgb):
             raise InputError("expected at least one of --use-lgb and --use-xgb, got neither")
-        if self.n_folds < 2:
+        if self.n_folds is not None and self.n_folds < 2:
             raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")

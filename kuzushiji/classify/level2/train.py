@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuzushiji.classify.level2.config import AUTO, STAGE, Config
+from kuzushiji.classify.level2.config import AUTO, REFERENCE_FOLDS, STAGE, Config
 from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
@@ -37,23 +37,24 @@ _IMPORTANT = 15
 
 def train(config: Config, root: "DataRoot") -> None:
     """Train, report, and write the models, unless that is done."""
+    from kuzushiji.classify.folds import n_folds_of
     from kuzushiji.classify.level2.model import model_files
     from kuzushiji.classify.predictions import table_inputs
     from kuzushiji.record import StageRecord
 
+    n_folds = config.n_folds or n_folds_of(config.tables) or REFERENCE_FOLDS
     record = None
     if config.save_model:
         language = config.features != REFERENCE
-        files = model_files(config.save_model, config.n_folds, kinds_of(config), language=language)
+        files = model_files(config.save_model, n_folds, kinds_of(config), language=language)
         outputs = [*files, config.save_model / LEVEL2_OOF]
         inputs = [*table_inputs(config.tables, root), root.train_csv]
-        record = StageRecord(
-            config.save_model / LEVEL2_RECORD, STAGE, parameters(config), dict.fromkeys(inputs), outputs
-        )
+        given = {**parameters(config), "n_folds": n_folds}
+        record = StageRecord(config.save_model / LEVEL2_RECORD, STAGE, given, dict.fromkeys(inputs), outputs)
         if not record.needs_run(force=config.force):
             logger.info("%s: already done, skipped", config.save_model)
             return
-    train_anew(config, root, record)
+    train_anew(config, n_folds, root, record)
 
 
 def kinds_of(config: Config) -> list[str]:
@@ -80,12 +81,12 @@ def training_of(config: Config) -> "Training":
     return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
 
 
-def train_anew(config: Config, root: "DataRoot", record: "StageRecord | None") -> None:
+def train_anew(config: Config, n_folds: int, root: "DataRoot", record: "StageRecord | None") -> None:
     """Train across the folds and print the report; write the models where there is a record of it."""
     from kuzushiji.classify.level2 import report
     from kuzushiji.classify.level2.training import train_across_folds
 
-    boxes = prepare(config, root)
+    boxes = prepare(config, n_folds, root)
     training = training_of(config)
     results = train_across_folds(boxes.sources, boxes.targets, training)
     found = decisions(config, boxes, results)
@@ -135,7 +136,7 @@ class Boxes:
     language: "NGrams | None"
 
 
-def prepare(config: Config, root: "DataRoot") -> Boxes:
+def prepare(config: Config, n_folds: int, root: "DataRoot") -> Boxes:
     """Read the tables and split them into folds."""
     from kuzushiji.classify.level2.columns import source_of
     from kuzushiji.classify.level2.tables import read_input, split_by_fold, true_classes
@@ -149,11 +150,11 @@ def prepare(config: Config, root: "DataRoot") -> Boxes:
         raise InputError(f"{config.tables[-1]}: expected each training page in one table of features, got it in two")
     every_box = views[0]
     truth = read_page_labels(root.train_csv)
-    features, fold_of_page = split_by_fold(every_box, pages, truth, config.n_folds)
+    features, fold_of_page = split_by_fold(every_box, pages, truth, n_folds)
     language = None
     if config.features != REFERENCE:
-        folds = fold_of_pages(truth.image_ids, config.n_folds)
-        language = count_ngrams(truth, folds, config.n_folds, every_box.vocabulary)
+        folds = fold_of_pages(truth.image_ids, n_folds)
+        language = count_ngrams(truth, folds, n_folds, every_box.vocabulary)
     classes = {fold: true_classes(part) for fold, part in features.items()}
     return Boxes(
         features=features,

@@ -1,10 +1,15 @@
 """Training the second level by its command: the report, and what it leaves."""
 
 import json
+import shutil
 
+import pytest
+
+from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.level2.__main__ import main, parse_args
+from kuzushiji.files import atomic_write_json, read_json
 
 
 def test_report_says_which_numbers_are_honest(tables, tiny_root, capsys, fast):
@@ -57,3 +62,46 @@ def test_one_kind_of_model_and_two_folds(tiny_root, tmp_path, runs, capsys, fast
     assert level2_features.main([json.dumps([names]), str(tmp_path / "f.parquet")]) == 0
     assert main([*names, str(tmp_path / "f.parquet"), "--data-root", str(tiny_root), *fast[:4], "--n-folds", "2"]) == 0
     assert "rounds are used/best/trained" in capsys.readouterr().out
+
+
+def tables_of_classifiers(folder, tables, *n_folds):
+    """The tables in folders of their own, of classifiers that were trained with so many folds."""
+    placed = []
+    for fold, number in enumerate(n_folds):
+        (folder / f"clf-fold{fold}").mkdir(parents=True)
+        atomic_write_json(folder / f"clf-fold{fold}" / "params.json", {"n_folds": number})
+        placed.append(shutil.copy(tables[fold], folder / f"clf-fold{fold}" / "detailed.parquet"))
+    return [*map(str, placed), *tables[len(n_folds) :]]
+
+
+def test_folds_are_those_of_the_classifiers(tables, tiny_root, tmp_path, capsys, fast):
+    words = ["--json", *fast[:4], "--data-root", str(tiny_root)]
+    folds = ["0", "1", "2"]
+    of_run = tables_of_classifiers(tmp_path / "run", tables, 3, 3, 3)
+    # Tables, the words that say how many folds there are, the folds that are trained.
+    for number, (given, flag, expected) in enumerate(
+        [(of_run, [], folds), (of_run, ["--n-folds", "2"], folds[:2]), (tables, ["--n-folds", "3"], folds)]
+    ):
+        place = tmp_path / f"m{number}"
+        assert main([*given, *words, *flag, "--save-model", str(place)]) == 0
+        assert list(json.loads(capsys.readouterr().out)["f1_by_fold"]["level 2"]) == expected
+        assert read_json(place / "record-level2.json")["parameters"]["n_folds"] == len(expected)
+    # The flag that says what the classifiers say is the same training.
+    assert main([*of_run, *words, "--n-folds", "3", "--save-model", str(tmp_path / "m0")]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_without_params_the_reference_s_five_folds(tables, tiny_root, tmp_path, capsys, fast):
+    """Which its text tables are of; the boxes of two tables are not of five folds."""
+    with pytest.raises(SystemExit):
+        cli.run(main, [*tables[:2], *tables[3:5], *fast[:4], "--data-root", str(tiny_root)])
+    assert "expected boxes of all 5 folds (--n-folds), got none of fold" in capsys.readouterr().err
+
+
+def test_classifiers_of_different_folds(tables, tiny_root, tmp_path, capsys, fast):
+    mixed = tables_of_classifiers(tmp_path, tables, 3, 4)
+    with pytest.raises(SystemExit) as ended:
+        cli.run(main, [*mixed, *fast[:4], "--data-root", str(tiny_root)])
+    error = capsys.readouterr().err
+    assert ended.value.code == 1 and len(error.splitlines()) == 1
+    assert "clf-fold1/params.json: expected 3 folds as of " in error
