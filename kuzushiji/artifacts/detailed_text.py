@@ -24,6 +24,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
+from kuzushiji.run_folder import VOCABULARY
 
 logger = logging.getLogger(__name__)
 
@@ -144,11 +145,11 @@ def _numbers(values: "pd.Series[float]") -> pa.Array:
 
 
 def _vocabulary_for(path: Path, data_root: DataRoot | None) -> Vocabulary:
-    beside = path.parent / "vocabulary.json"
+    beside = path.parent / VOCABULARY
     if beside.is_file():
         return read_vocabulary(beside)
     if data_root is None:
-        raise InputError(f"{path}: expected vocabulary.json beside the table or a data root, got neither")
+        raise InputError(f"{path}: expected {VOCABULARY} beside the table or a data root, got neither")
     logger.info("%s: class numbers are read as those of the codes in %s", path, data_root.train_csv)
     return Vocabulary.from_train_csv(data_root.train_csv)
 

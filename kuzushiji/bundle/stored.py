@@ -17,12 +17,11 @@ from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.model import load_model
 from kuzushiji.classify.models import ModelConfig
-from kuzushiji.data.vocabulary import FILE_NAME as VOCABULARY_FILE
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
-from kuzushiji.run_folder import BUNDLE_FILE, LEVEL2, LEVEL2_FILE, METRICS_OOF
+from kuzushiji.run_folder import BUNDLE_FILE, LEVEL2, LEVEL2_FILE, METRICS_OOF, VOCABULARY
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.model import detector_config, read_model
 
@@ -72,7 +71,7 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
         with _described(item.path):
             values = {**facts, "config": ModelConfig(**facts["config"]), "heights": tuple(facts["heights"])}
             spec = ClassifierSpec(**{field.name: values[field.name] for field in dataclasses.fields(ClassifierSpec)})
-        return Stored(spec, read_vocabulary(files.folder / VOCABULARY_FILE), read_state(item.path), item.path)
+        return Stored(spec, read_vocabulary(files.folder / VOCABULARY), read_state(item.path), item.path)
     config, vocabulary, test_height, state = read_classifier_state(item.path)
     params = params_of(item.path.parent)
     n_tta, heights = int(params.get("n_tta", 1)), tuple(params.get("tta_heights", ()))
@@ -114,7 +113,7 @@ def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[
         check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
         classifiers.append(_write_model(stored, folder, half))
     assert vocabulary is not None
-    write_vocabulary(folder / VOCABULARY_FILE, vocabulary)
+    write_vocabulary(folder / VOCABULARY, vocabulary)
     if files.level2 is not None:
         copy_level2(files.level2, folder / LEVEL2)
     description = {

@@ -16,7 +16,6 @@ from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import read_split, read_test_boxes
 from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.vocabulary import FILE_NAME
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.locks import hold
@@ -36,6 +35,7 @@ from kuzushiji.run_folder import (
     TEST_DETAILED,
     TEST_RECORD,
     TRAIN_RECORD,
+    VOCABULARY,
 )
 from kuzushiji.terminal import print_result
 
@@ -121,7 +121,7 @@ def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[St
 
 def train_record(config: ClassifyConfig, root: DataRoot) -> StageRecord:
     """Return the record of training."""
-    names = (MODEL_BEST, METRICS, PARAMS, FILE_NAME)
+    names = (MODEL_BEST, METRICS, PARAMS, VOCABULARY)
     return StageRecord(
         config.output_dir / TRAIN_RECORD, "classify.train", config.training_parameters(),
         training_inputs(config, root), [config.output_dir / name for name in names],

@@ -15,6 +15,7 @@ from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.record import StageRecord
+from kuzushiji.run_folder import VOCABULARY
 from kuzushiji.submission import read_sample, write_submission
 
 
@@ -33,7 +34,7 @@ def data_root_of(paths: Sequence[Path], given: Path | None) -> DataRoot | None:
 
 def table_inputs(paths: Sequence[Path], root: DataRoot | None) -> list[Path]:
     """Return the files on which tables depend: text tables have their vocabulary and pages elsewhere."""
-    beside = [path.parent / "vocabulary.json" for path in paths if is_text(path)]
+    beside = [path.parent / VOCABULARY for path in paths if is_text(path)]
     elsewhere = [path for path in dict.fromkeys(beside) if path.is_file()]
     if beside and root is not None and root.train_csv.is_file():
         elsewhere.append(root.train_csv)

@@ -17,13 +17,13 @@ from kuzushiji.classify.inputs import Split, pages_of
 from kuzushiji.classify.predict import Predictor, predict_detailed
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
+from kuzushiji.data.vocabulary import write_vocabulary
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
-from kuzushiji.run_folder import DETAILED, METRICS_OOF, SUBMISSION, TEST_DETAILED
+from kuzushiji.run_folder import DETAILED, METRICS_OOF, SUBMISSION, TEST_DETAILED, VOCABULARY
 from kuzushiji.scoring import score_classes
 from kuzushiji.submission import write_submission
 
@@ -131,7 +131,7 @@ def load(config: ClassifyConfig, weights: Path) -> tuple[ClassifyConfig, Predict
     precision = set_up(config)
     classifier = load_classifier(weights, precision, config)
     classifier.model.eval()
-    on_main(lambda: write_vocabulary(config.output_dir / FILE_NAME, classifier.vocabulary))
+    on_main(lambda: write_vocabulary(config.output_dir / VOCABULARY, classifier.vocabulary))
     settled = dataclasses.replace(config, test_height=classifier.test_height)
     return settled, Predictor(precision, config.workers), classifier
 

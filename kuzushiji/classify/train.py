@@ -18,7 +18,7 @@ from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.vocabulary import FILE_NAME, write_vocabulary
+from kuzushiji.data.vocabulary import write_vocabulary
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
@@ -36,7 +36,7 @@ from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters
 from kuzushiji.record import package_versions
-from kuzushiji.run_folder import CHECKPOINT, METRICS, PARAMS
+from kuzushiji.run_folder import CHECKPOINT, METRICS, PARAMS, VOCABULARY
 
 STAGE = "classify.train"
 
@@ -71,7 +71,7 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[
 
 def describe_run(config: ClassifyConfig, split: Split) -> None:
     """Write the vocabulary and the parameters of a run that begins."""
-    write_vocabulary(config.output_dir / FILE_NAME, split.vocabulary)
+    write_vocabulary(config.output_dir / VOCABULARY, split.vocabulary)
     atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
 
 

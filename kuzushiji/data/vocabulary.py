@@ -15,8 +15,6 @@ from kuzushiji.data.labels import SEG_FP, read_page_labels
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_text
 
-FILE_NAME = "vocabulary.json"
-
 
 @dataclass(frozen=True)
 class Vocabulary:
