@@ -11,7 +11,8 @@ class Ema:
     """A copy of a model whose weights and running statistics follow the model's, smoothed.
 
     The decay starts low and climbs to its value, so that the first, random weights are soon forgotten: after n
-    updates it is at most (1 + n) / (10 + n).
+    updates it is at most (1 + n) / (10 + n). An update that float16 skipped counts as one that changed nothing: to
+    ask whether it was skipped would mean to wait for the device each time.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

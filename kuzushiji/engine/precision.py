@@ -1,5 +1,6 @@
 """Mixed precision: which numbers the network computes with, and the gradient scaling that goes with them."""
 
+import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 LEVELS = ("O0", "O1", "O2", "O3")
 BACKENDS = ("torch", "apex")
@@ -35,7 +38,7 @@ class Precision:
     scaler: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.scaler = _Scaler(self.device.type, enabled=self.dtype == torch.float16)
 
     @classmethod
     def from_level(cls, level: str, device: torch.device, backend: str = "torch") -> "Precision":
@@ -95,6 +98,17 @@ class Precision:
         """Update the weights; with float16, skip the update whose gradients overflowed."""
         self.scaler.step(optimizer)
         self.scaler.update()
+
+
+class _Scaler(torch.amp.GradScaler):
+    """Starts with a scale of its own where a checkpoint has none: it is of a device whose format needs no scale."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned, of any device."""
+        if self.is_enabled() and not state_dict:
+            logger.info("the checkpoint is of a device with another number format: the gradients' scale starts anew")
+            return
+        super().load_state_dict(state_dict)
 
 
 def _mixed_format(device: torch.device) -> torch.dtype:

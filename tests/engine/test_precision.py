@@ -29,6 +29,27 @@ def test_float16_with_a_scaler_where_the_device_only_emulates_bfloat16(monkeypat
     assert precision.scaler.is_enabled() == (dtype == torch.float16)
 
 
+def test_a_scale_that_a_checkpoint_lacks_starts_anew(caplog):
+    """O1 is bfloat16, without a scale, on one device and float16 on another, where the run goes on; and back."""
+    without, with_scale = Precision(CPU, torch.bfloat16), Precision(CPU, torch.float16)
+    with caplog.at_level("INFO"):
+        with_scale.scaler.load_state_dict(without.scaler.state_dict())
+    assert [record.message for record in caplog.records] == [
+        "the checkpoint is of a device with another number format: the gradients' scale starts anew"
+    ]
+    caplog.clear()
+    weight = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], lr=0.5)
+    with_scale.backward(weight.sum())
+    with_scale.step(optimizer)
+    assert weight.tolist() == [0.5, 0.5]
+    other = Precision(CPU, torch.float16)
+    other.scaler.load_state_dict({**with_scale.scaler.state_dict(), "scale": 8.0})
+    assert other.scaler.get_scale() == 8.0
+    without.scaler.load_state_dict(with_scale.scaler.state_dict())
+    assert not without.scaler.is_enabled() and not caplog.records
+
+
 def test_a_gpu_that_does_not_compute_in_half_precision(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (3, 5))
     with pytest.raises(InputError, match="--opt-level O1: cuda does not compute in half precision, expected --opt-le"):
