@@ -1,5 +1,7 @@
 """Weights from a file into a network: every layer that should be filled is, or it is an error."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +124,8 @@ def pretrained_or_explain(load: Callable[[], Loaded], name: str) -> Loaded:
         InputError: the weights are neither in the cache nor to be had.
     """
     try:
-        return load()
+        with contextlib.redirect_stdout(sys.stderr):  # torch.hub tells of its download where results go
+            return load()
     except Exception as error:
         if not _is_of_download(error):
             raise

@@ -140,3 +140,9 @@ def test_faults_of_the_program_keep_their_traceback():
     with pytest.raises(RuntimeError, match="size mismatch"):
         pretrained_or_explain(load, "x")
     assert pretrained_or_explain(lambda: 3, "x") == 3
+
+
+def test_what_a_download_tells_is_no_result(capsys):
+    """torch.hub writes `Downloading: "..."` on standard output, which is that of results."""
+    assert pretrained_or_explain(lambda: print("Downloading: x") or 3, "x") == 3
+    assert capsys.readouterr() == ("", "Downloading: x\n")
