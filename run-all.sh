@@ -15,6 +15,7 @@ source scripts/jobs.sh
 source scripts/lock.sh
 source scripts/options.sh
 source scripts/plan.sh
+source scripts/weights.sh
 source ./level2.sh
 
 # The books: only for profiles whose data the machine writes itself.
@@ -37,12 +38,20 @@ stage_check() {
   [ "$DRY_RUN" = 1 ] || echo "$root" >"$passed"
 }
 
+# The published weights that training starts from, before any of it: fetched into the cache where there is a network,
+# given files looked into. Not for models that are trained.
+stage_weights() {
+  needed_weights
+  [ ${#NEEDED[@]} = 0 ] || run_one weights kuzushiji.pretrained "${NEEDED[@]}"
+}
+
 # Where the characters are. Each fold's detector finds the boxes of the pages it has not seen and those of the test pages.
 stage_segment() {
   local fold
   for fold in "${FOLDS[@]}"; do
     start_job "segment-fold$fold" kuzushiji.segment.main --output-dir "$RUNS/segment-fold$fold" \
-      --fold "$fold" --n-folds "$N_FOLDS" --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${SEGMENT[@]}"
+      --fold "$fold" --n-folds "$N_FOLDS" --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${SEGMENT[@]}" \
+      ${SEGMENT_WEIGHTS:+--weights "$SEGMENT_WEIGHTS"}
   done
 }
 
@@ -61,12 +70,17 @@ stage_merge() {
 # Which characters they are: two backbones.
 stage_classify() {
   local fold
-  for fold in "${FOLDS[@]}"; do classify "$fold" '' "${FIRST_BACKBONE[@]}" "${START[@]}"; done
+  for fold in "${FOLDS[@]}"; do
+    classify "$fold" '' "${FIRST_BACKBONE[@]}" "${START[@]}" ${FIRST_WEIGHTS:+--weights "$FIRST_WEIGHTS"}
+  done
 }
 
 stage_classify-second() {
   local fold
-  for fold in "${FOLDS[@]}"; do classify "$fold" "-$SECOND_NAME" "${SECOND_BACKBONE[@]}" "${START[@]}"; done
+  for fold in "${FOLDS[@]}"; do
+    classify "$fold" "-$SECOND_NAME" "${SECOND_BACKBONE[@]}" "${START[@]}" \
+      ${SECOND_WEIGHTS:+--weights "$SECOND_WEIGHTS"}
+  done
 }
 
 # classify FOLD KIND ARGUMENT...: one run in clf-foldFOLDKIND.
@@ -97,7 +111,8 @@ stage_pseudo-ft() {
 stage_pseudo() {
   local fold
   for fold in "${FOLDS[@]}"; do
-    classify "$fold" "-$SECOND_NAME-pseudo" "${SECOND_BACKBONE[@]}" "${START[@]}" ${PSEUDO[@]+"${PSEUDO[@]}"} \
+    classify "$fold" "-$SECOND_NAME-pseudo" "${SECOND_BACKBONE[@]}" "${START[@]}" \
+      ${SECOND_WEIGHTS:+--weights "$SECOND_WEIGHTS"} ${PSEUDO[@]+"${PSEUDO[@]}"} \
       --pseudolabels "$RUNS/pseudolabels.csv.gz"
   done
 }
@@ -133,6 +148,7 @@ stage_report() {
 # The part of one fold: its starred stages in order, until one needs what other folds have not made yet.
 run_fold() {
   local stage
+  stage_weights
   for stage in "${STAGES[@]#\*}"; do
     is_per_fold "$stage" || continue
     if ! ready_for "$stage"; then
@@ -165,7 +181,7 @@ main() {
     has_competition_data "$DATA_ROOT" || [ "$DRY_RUN" = 1 ] || { how_to_begin "$DATA_ROOT" >&2; exit 2; }
   fi
   if [ -z "$STAGE" ] && { [ ${#BOOKS[@]} = 0 ] || [ "$DRY_RUN" = 1 ]; }; then print_plan; fi
-  [ "$DRY_RUN" = 1 ] || check_disk
+  [ "$DRY_RUN" = 1 ] || { check_disk && check_weights_files; }
   begin "$@"
   if [ -n "$STAGE" ]; then
     "stage_$STAGE"

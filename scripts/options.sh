@@ -2,7 +2,9 @@
 # Sourced by run-all.sh and level2.sh: their command line and the profiles.
 
 # The stages in their order; those marked with a star run once per fold, the others once.
-STAGES=(books check '*segment' merge '*classify' '*classify-second' pseudolabel '*pseudo-ft' '*pseudo' blend level2 report)
+STAGES=(
+  books check weights '*segment' merge '*classify' '*classify-second' pseudolabel '*pseudo-ft' '*pseudo' blend level2 report
+)
 
 usage() {
   local script plan=', and before them the hours and the disk they take'

@@ -76,6 +76,65 @@ def test_every_command_of_a_profile_is_understood(profile: str) -> None:
             module_of(module).parse_args(arguments)
 
 
+WEIGHTS = {name: f"/no where/{name}.pth" for name in ("SEGMENT_WEIGHTS", "FIRST_WEIGHTS", "SECOND_WEIGHTS")}
+
+
+@pytest.mark.parametrize("profile", ["kaggle", "modern", "demo"])
+def test_weights_from_files_reach_every_new_model(profile: str) -> None:
+    """Fine-tuning goes on from a model of ours: `--resume` with `--weights` is refused by the stage's own parser."""
+    given = {}
+    for line in bash("run-all.sh", profile, "--dry-run", **WEIGHTS).stdout.splitlines():
+        if line.startswith("python -m "):
+            _, _, module, *arguments = shlex.split(line)
+            config = module_of(module).parse_args(arguments)
+            if module.endswith(".main"):
+                kind = re.sub(r"fold\d", "", config.output_dir.name)
+                given.setdefault(kind, set()).add(config.weights)
+    second = next(kind.removesuffix("-pseudo-ft") for kind in given if kind.endswith("-pseudo-ft"))
+    assert given == {
+        "segment-": {WEIGHTS["SEGMENT_WEIGHTS"]}, "clf-": {WEIGHTS["FIRST_WEIGHTS"]},
+        second: {WEIGHTS["SECOND_WEIGHTS"]}, f"{second}-pseudo": {WEIGHTS["SECOND_WEIGHTS"]},
+        f"{second}-pseudo-ft": {None},
+    }  # fmt: skip
+
+
+PRETRAINED = "python -m kuzushiji.pretrained "
+
+
+def needed(*arguments: str, **environment: str) -> list[str]:
+    """The weights that a dry run would fetch or look into."""
+    out = bash("run-all.sh", *arguments, "--dry-run", **environment).stdout
+    return [word for line in out.splitlines() if line.startswith(PRETRAINED) for word in shlex.split(line)[3:]]
+
+
+def test_weights_are_looked_for_before_the_first_training(tmp_path: Path) -> None:
+    kaggle = ["fasterrcnn_resnet152_fpn", "resnet152", "resnext101_32x8d_wsl"]
+    assert needed("kaggle", RUNS=str(tmp_path)) == kaggle
+    assert needed("kaggle", "--fold", "3", RUNS=str(tmp_path)) == kaggle
+    assert needed("kaggle", "--stage", "weights", RUNS=str(tmp_path)) == kaggle
+    assert needed("kaggle", RUNS=str(tmp_path), FIRST_WEIGHTS="w.pth") == [kaggle[0], "resnet152=w.pth", kaggle[2]]
+    assert needed("demo", RUNS=str(tmp_path)) == needed("tiny", RUNS=str(tmp_path)) == []  # packaged, and none
+    assert needed("demo", RUNS=str(tmp_path), SECOND_WEIGHTS="w.pth") == ["resnet10t=w.pth"]
+    modules = modules_of(bash("run-all.sh", "kaggle", "--dry-run").stdout)
+    assert modules.index("pretrained") < modules.index("segment.main")
+
+
+def test_weights_of_models_that_are_trained_are_not_needed(tmp_path: Path) -> None:
+    for name in ("segment-fold0", "clf-fold0", "clf-fold0-wsl8d-mt256-frozen"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record-train.json").touch()
+    one_fold = ("kaggle", "--fold", "0")
+    assert needed(*one_fold, RUNS=str(tmp_path)) == ["resnext101_32x8d_wsl"]  # for the one with pseudolabels
+    assert len(needed(*one_fold, "--force", RUNS=str(tmp_path))) == len(needed("kaggle", RUNS=str(tmp_path))) == 3
+
+
+def test_a_missing_file_of_weights_is_named_before_anything_starts(tmp_path: Path) -> None:
+    data, runs = competition_data(tmp_path / "data"), tmp_path / "runs"
+    done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data), RUNS=str(runs), SECOND_WEIGHTS="wsl.pth", DISK_GB="0")
+    assert (done.returncode, done.stderr) == (2, "error: SECOND_WEIGHTS: expected a file of weights, got wsl.pth\n")
+    assert not runs.exists()
+
+
 def test_one_fold_goes_as_far_as_its_inputs_are_there(tmp_path: Path) -> None:
     out = bash("run-all.sh", "demo", "--dry-run", "--fold", "1", RUNS=str(tmp_path)).stdout
     assert re.findall(r"--fold (\d)", out) == ["1"]
@@ -226,7 +285,7 @@ def test_no_more_cores_than_the_quota_of_the_container(quota: str, at_most: int,
         (["run-all.sh", "demo", "--fold"], "--fold needs a value"),
         (["run-all.sh", "demo", "--fold", "3"], "--fold: expected 0 to 2 with this profile, got 3"),
         (["run-all.sh", "demo", "--fold", "x"], "--fold: expected 0 to 2 with this profile, got x"),
-        (["run-all.sh", "demo", "--stage", "nope"], "--stage: expected one of books check segment"),
+        (["run-all.sh", "demo", "--stage", "nope"], "--stage: expected one of books check weights segment"),
         (["run-all.sh", "demo", "--stage", "merge", "--fold", "1"], "--fold: merge is of all folds together"),
         (["run-all.sh", "demo", "--jobs", "0"], "--jobs: expected a number of at least 1, got 0"),
         (["run-all.sh", "demo", "--gpus-per-job", "0"], "--gpus-per-job: expected a number or all, got 0"),

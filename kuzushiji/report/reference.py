@@ -20,8 +20,9 @@ PAGES, CLASSES = 3_881, 4_212
 _COLUMNS = ("stage", "run", "fold", "best_epoch", "best_f1", "tp", "fp", "fn", "last_f1", "hours")
 _NOT_RECIPE = frozenset(
     {
-        # Where the inputs are, and what a repetition may have of its own.
-        "clf_gt", "pseudolabels", "resume", "fold", "detailed_postfix", "seed", "compile", "amp_backend",
+        # Where the inputs are, and what a repetition may have of its own. `weights` are a file in
+        # place of a download, as on a machine without a network; that it holds the published ones is not looked into.
+        "clf_gt", "pseudolabels", "resume", "weights", "fold", "detailed_postfix", "seed", "compile", "amp_backend",
     }
 )  # fmt: skip
 

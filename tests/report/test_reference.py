@@ -98,6 +98,12 @@ def test_a_run_repeats_the_reference_when_its_recipe_is_the_same() -> None:
     assert reference.model_of(run_with(same)) is reference.runs["clf", 2]
 
 
+def test_weights_from_a_file_in_place_of_a_download_are_the_same_recipe() -> None:
+    reference = read_reference(FOLDER)
+    offline = dict(reference.params["clf"]) | {"weights": "elsewhere/resnet152-394f9c45.pth"}
+    assert reference.other_parameters(run_with(offline)) == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "expected"),
     [

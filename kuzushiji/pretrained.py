@@ -1,0 +1,125 @@
+# PYTHON_ARGCOMPLETE_OK
+"""Weights that training starts from, before it does: published ones fetched into the cache, given files looked into.
+
+Networks are named as `--base` of classify and `--model` of segment name them, those with a file as NAME=FILE. Each is
+built and filled as its stage does it, so that a fault is known at once and not days later; and what was fetched here,
+where there is a network, is found where there is none. Every fault is told; exit code 1 if there is any.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from kuzushiji import cli
+from kuzushiji.errors import InputError
+from kuzushiji.options import add_options, config_from, option
+from kuzushiji.terminal import format_table, print_result
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What the command line asks for."""
+
+    networks: tuple[str, ...] = option(
+        dataclasses.MISSING,
+        "a network, or NETWORK=FILE with its weights",
+        positional=True,
+        nargs="+",
+        metavar="NETWORK",
+    )
+    json: bool = option(False, "print the result as one JSON object")
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = cli.ArgumentParser(prog="python -m kuzushiji.pretrained", description=__doc__)
+    add_options(parser, Config)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Return the config of a command line."""
+    return config_from(get_parser().parse_args(argv), Config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fill each network, say with what; return 1 if one could not be."""
+    config = parse_args(argv)
+    found: dict[str, str] = {}
+    faults, to_fetch = [], []
+    for network in dict.fromkeys(config.networks):
+        name, _, file = network.partition("=")
+        try:
+            fill(name, Path(file) if file else None)
+        except InputError as error:
+            faults.append(str(error))
+            logger.error("%s", error)
+            if not file and is_known(name):
+                to_fetch.append(published_file(name))
+        else:
+            found[name] = file or published_file(name)
+    if to_fetch:
+        files = ", ".join(dict.fromkeys(to_fetch))
+        logger.info("published as %s; run-all.sh takes files as SEGMENT_WEIGHTS, FIRST_WEIGHTS, SECOND_WEIGHTS", files)
+    if config.json:
+        print_result({"weights": found, "faults": faults}, as_json=True)
+    elif found:
+        print(format_table(("network", "weights"), found.items()))
+    return cli.EXIT_FAILED if faults else 0
+
+
+def fill(name: str, file: Path | None) -> None:
+    """Build a network of segment or classify with its weights, as the stage would.
+
+    Args:
+        name: A `--model` of segment, or a `--base` of classify.
+        file: The weights; None for the published ones of the name.
+
+    Raises:
+        InputError: there is no such network; the weights cannot be had, are damaged or another network's.
+    """
+    from kuzushiji.segment.config import MODELS
+
+    if file is not None and not file.is_file():
+        raise InputError(f"{file}: expected a file with weights of {name}, got none")
+    if name in MODELS:
+        from kuzushiji.segment.main import parse_args as segment_config
+        from kuzushiji.segment.model import build_model
+
+        weights = ["--weights", str(file)] if file else []
+        build_model(segment_config(["--output-dir", "none", "--model", name, *weights]))
+        return
+    from kuzushiji.classify.backbones import build_backbone
+
+    build_backbone(name, pretrained=file is None, weights=file)
+
+
+def is_known(name: str) -> bool:
+    """Return whether there is a network of that name."""
+    from kuzushiji.classify.backbones import backbone_info
+    from kuzushiji.segment.config import MODELS
+
+    try:
+        return name in MODELS or bool(backbone_info(name))
+    except InputError:
+        return False
+
+
+def published_file(name: str) -> str:
+    """Return the name of the published file of a network, as somebody would look for it: FILE, or REPOSITORY/FILE."""
+    from kuzushiji.classify.backbones import backbone_info
+    from kuzushiji.segment.config import MODELS
+
+    library, weights, *_ = backbone_info(MODELS.get(name, name)).weights.split()
+    if library == "timm":
+        return f"timm/{weights}/model.safetensors"
+    from torchvision.models import get_model_weights
+
+    return Path(str(get_model_weights(weights).IMAGENET1K_V1.url)).name
+
+
+if __name__ == "__main__":
+    cli.run(main)
