@@ -125,6 +125,19 @@ def test_blended_table(runs, tmp_path):
     assert not np.array_equal(blend.logits, single.logits)
 
 
+# Words behind the tables' names, and the class that the blend reads: A has 4 in one, B has 3 in the other.
+WEIGHTED = [(("", ""), "A"), (("=0.1", ""), "B"), (("", "=0.1"), "A"), (("=3", "=5"), "B")]
+
+
+@pytest.mark.parametrize(("weights", "read"), WEIGHTED)
+def test_weights_change_what_is_read(weights, read, tmp_path):
+    for name, best in (("a", [("A", 4.0), ("B", 0.0)]), ("b", [("B", 3.0), ("A", 0.0)])):
+        write_detailed(tmp_path / f"{name}.parquet", make_detailed([("p", 0, "A", best)]))
+    tables = [f"{tmp_path / name}.parquet{weight}" for name, weight in zip("ab", weights, strict=True)]
+    assert main([*tables, "--output-detailed", str(tmp_path / "blend.parquet")]) == 0
+    assert read_detailed(tmp_path / "blend.parquet").pred.tolist() == [read]
+
+
 def run(words):
     with pytest.raises(SystemExit) as stopped:
         cli.run(main, [str(word) for word in words])
