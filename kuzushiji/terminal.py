@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
 Item = TypeVar("Item")
@@ -47,17 +47,28 @@ def paint(text: str, *styles: str, stream: TextIO | None = None) -> str:
     return f"\033[{';'.join(_STYLES[style] for style in styles)}m{text}\033[0m"
 
 
-def format_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def format_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    to_left: Collection[str] | None = None,
+    rule: bool = False,
+) -> str:
     """Return a table of aligned columns: numbers to the right, all else to the left.
 
     Args:
         head: A title for each column.
         rows: A value for each column: floats get four digits after the point, whole numbers commas, None a dash.
+        to_left: Titles of the columns that stand to the left, where numbers come as text already.
+        rule: Whether a line is drawn below the titles.
     """
     values = [list(row) for row in rows]
     cells = [list(head), *([_cell(value) for value in row] for row in values)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    right = [bool(values) and all(_is_number(row[column]) for row in values) for column in range(len(head))]
+    if to_left is None:
+        right = [bool(values) and all(_is_number(row[column]) for row in values) for column in range(len(head))]
+    else:
+        right = [title not in to_left for title in head]
     lines = [
         "  ".join(
             text.rjust(width) if to_right else text.ljust(width)
@@ -65,7 +76,7 @@ def format_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         ).rstrip()
         for row in cells
     ]
-    return "\n".join([paint(lines[0], "bold"), *lines[1:]])
+    return "\n".join([paint(lines[0], "bold"), *(["-" * len(lines[0])] if rule else []), *lines[1:]])
 
 
 def print_result(facts: Mapping[str, Any], *, as_json: bool) -> None:

@@ -65,8 +65,19 @@ def test_tables_have_numbers_to_the_right():
     ]
 
 
+def test_tables_of_text_say_which_columns_are_words():
+    rows = [("first", "1.5*", ""), ("b", "-", "off")]
+    assert terminal.format_table(["name", "F1", ""], rows, to_left=("name", ""), rule=True).splitlines() == [
+        "name     F1",
+        "-----------",
+        "first  1.5*",
+        "b         -  off",
+    ]
+
+
 def test_an_empty_table_is_its_head():
     assert terminal.format_table(["name", "F1"], []) == "name  F1"
+    assert terminal.format_table(["name", "F1"], [], to_left=["name"], rule=True) == "name  F1\n--------"
 
 
 FACTS = {"f1": 0.5, "pages": 1234, "path": "a/b", "nothing": None}

@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from kuzushiji.report.compare import compare, format_comparison
     from kuzushiji.report.html import render
     from kuzushiji.report.source import find_root
-    from kuzushiji.report.table import format_table, stage_table
+    from kuzushiji.report.table import format_stages, stage_table
 
     root = find_root(config.data_root, config.runs)
     truth = _read_truth(config.solution, root)
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.json:
         print(json.dumps(_as_json(rows, comparison, collected.final, output), ensure_ascii=False))
         return 0
-    print(format_table(rows))
+    print(format_stages(rows))
     if comparison is not None:
         print(f"\n{format_comparison(comparison)}\n")
     if collected.final is not None:

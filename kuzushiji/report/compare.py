@@ -8,6 +8,7 @@ import numpy as np
 from kuzushiji.report.collect import Collected, Run
 from kuzushiji.report.reference import CLASSES, PAGES, Reference
 from kuzushiji.run_folder import SEGMENT
+from kuzushiji.terminal import format_table
 
 COLUMNS = (
     "model", "fold", "best", "reference", "difference", "last", "reference", "difference", "tolerance", "",
@@ -148,15 +149,11 @@ def compare(
 
 
 def format_comparison(comparison: Comparison) -> str:
-    """Return the comparison as text, columns aligned, with what it means below."""
-    cells = [COLUMNS, *(row.cells() for row in comparison.rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    lines = []
-    for line in cells:
-        numbers = [text.rjust(width) for text, width in zip(line[1:-1], widths[1:-1], strict=True)]
-        lines.append("  ".join([line[0].ljust(widths[0]), *numbers, line[-1]]).rstrip())
+    """Return the comparison as text, with what it means below."""
+    rows = (row.cells() for row in comparison.rows)
+    table = format_table(COLUMNS, rows, to_left=(COLUMNS[0], COLUMNS[-1]), rule=True)
     above = [comparison.other_pages] if comparison.other_pages else []
-    return "\n".join([*above, lines[0], "-" * len(lines[0]), *lines[1:], *comparison.remarks, *NOTES])
+    return "\n".join([*above, table, *comparison.remarks, *NOTES])
 
 
 def _compare_fold(kind: str, fold: int, run: Run | None, reference: Reference, spread: Spread) -> Compared:

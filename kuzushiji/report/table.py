@@ -9,6 +9,7 @@ from kuzushiji.metric import Counts, score_points
 from kuzushiji.report.collect import ALL_KINDS, Collected, Run
 from kuzushiji.run_folder import SEGMENT
 from kuzushiji.scoring import score_boxes
+from kuzushiji.terminal import format_table
 
 COLUMNS = (
     "stage",
@@ -104,16 +105,10 @@ def score_submission(path: Path, truth: PageLabels | None) -> Counts | None:
     return None if truth is None or not path.exists() else score_points(truth, read_page_points(path))
 
 
-def format_table(rows: Sequence[Row]) -> str:
-    """Return the table as text, columns aligned, with what the columns mean below."""
-    cells = [COLUMNS, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    lines = []
-    for line in cells:
-        left = [text.ljust(width) for text, width in zip(line[:3], widths[:3], strict=True)]
-        right = [text.rjust(width) for text, width in zip(line[3:], widths[3:], strict=True)]
-        lines.append("  ".join([*left, *right]).rstrip())
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *NOTES])
+def format_stages(rows: Sequence[Row]) -> str:
+    """Return the table as text, with what the columns mean below."""
+    table = format_table(COLUMNS, (row.cells() for row in rows), to_left=COLUMNS[:3], rule=True)
+    return "\n".join([table, *NOTES])
 
 
 Score = Callable[[Path, PageLabels | None], Counts | None]

@@ -6,12 +6,12 @@ import pytest
 from kuzushiji.data.labels import PagePoints, read_page_labels, write_page_points
 from kuzushiji.metric import Counts
 from kuzushiji.report.collect import collect
-from kuzushiji.report.table import COLUMNS, Row, format_table, stage_table
+from kuzushiji.report.table import COLUMNS, Row, format_stages, stage_table
 
 
 def test_without_runs_there_is_only_the_head(tmp_path: Path) -> None:
     assert stage_table(collect(tmp_path), None) == []
-    assert format_table([]).splitlines()[0].split() == " ".join(COLUMNS).split()
+    assert format_stages([]).splitlines()[0].split() == " ".join(COLUMNS).split()
 
 
 def test_every_stage_has_its_rows_in_order(runs: Path, tiny_root: Path) -> None:

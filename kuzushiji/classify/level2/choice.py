@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.boosting import Scores, probabilities
 from kuzushiji.classify.segments import best_of_group, group_sum, spread
+from kuzushiji.metric import Counts
 
 _ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
 _LEAST = tuple(round(0.05 * step, 2) for step in range(15))
@@ -106,12 +107,10 @@ def _f1(
     probability: Sequence[NDArray[np.float32]],
     true_classes: Sequence[NDArray[np.int32]],
 ) -> float:
-    right = wrong = missed = 0
+    total = Counts()
     for part, p, truth in zip(features, probability, true_classes, strict=True):
         seg_fp = part.vocabulary.seg_fp
         chosen = choose(part.candidates, part.offsets, p, decision).classes
         hit = int(((chosen == truth) & (truth != seg_fp)).sum())
-        right += hit
-        wrong += int((chosen != seg_fp).sum()) - hit
-        missed += int((truth != seg_fp).sum()) - hit
-    return 2 * right / max(2 * right + wrong + missed, 1)
+        total += Counts(hit, int((chosen != seg_fp).sum()) - hit, int((truth != seg_fp).sum()) - hit)
+    return total.f1

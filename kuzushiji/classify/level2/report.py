@@ -16,8 +16,9 @@ from kuzushiji.classify.level2.training import FoldResult
 from kuzushiji.classify.predictions import calibration_of
 from kuzushiji.classify.segments import best_of_group
 from kuzushiji.data.labels import PageLabels
-from kuzushiji.metric import Counts, score_pages
-from kuzushiji.scoring import points_of
+from kuzushiji.metric import Counts
+from kuzushiji.scoring import score_classes
+from kuzushiji.terminal import format_table
 
 BLEND, LEVEL2, LAST, BEST = "blend", "level 2", "last round", "best round"
 
@@ -77,8 +78,7 @@ def score_folds(
             pages = truth.of_pages(np.asarray(truth.image_ids, object)[fold_of_page == fold].tolist())
             codes = part.vocabulary.decode(choices[fold].classes[way])
             boxes = part.boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=codes)
-            table = score_pages(pages, points_of(PageLabels(pages.image_ids, boxes)))
-            scores[way][fold] = Counts(*(int(table[name].sum()) for name in ("tp", "fp", "fn")))
+            scores[way][fold] = score_classes(pages, PageLabels(pages.image_ids, boxes))
     return scores
 
 
@@ -99,19 +99,17 @@ def report_lines(
     ways = list(scores)
     kinds = list(results[0].courses)
     head = ["fold", "boxes", *ways, *(f"rounds {kind}" for kind in kinds)]
-    rows = []
+    rows: list[list[object]] = []
     for result in results:
         fold = result.model.fold
         rounds = [_rounds(result.model.rounds[kind], result.courses[kind]) for kind in kinds]
-        rows.append([str(fold), f"{len(features[fold]):,}", *(f"{scores[way][fold].f1:.4f}" for way in ways), *rounds])
+        rows.append([fold, len(features[fold]), *(scores[way][fold].f1 for way in ways), *rounds])
     together = [sum(scores[way].values(), Counts()).f1 for way in ways]
     n = sum(len(part) for part in features.values())
-    rows.append(["all", f"{n:,}", *(f"{f1:.4f}" for f1 in together), *([""] * len(kinds))])
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+    rows.append(["all", n, *together, *([""] * len(kinds))])
     return [
         "F1 over all characters of the pages, those without a box too; rounds are used/best/trained",
-        *lines,
+        *format_table(head, rows, to_left=()).splitlines(),
         f"honest out of fold: {', '.join(way for way in ways if way not in (LAST, BEST))}; "
         f"'{LAST}' and '{BEST}' stopped by a look at the fold itself",
     ]
