@@ -1,13 +1,14 @@
 # PYTHON_ARGCOMPLETE_OK
 """The second level: `python -m kuzushiji.classify.level2 DETAILED… FEATURES… [--save-model M | --load-model M]`."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 from kuzushiji import cli
 from kuzushiji.classify.level2.config import Config
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from
+from kuzushiji.options import add_options, config_from, given_options
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -23,7 +24,9 @@ def get_parser() -> cli.ArgumentParser:
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Return the checked config of a command line."""
-    return config_from(get_parser().parse_intermixed_args(argv), Config)
+    parser = get_parser()
+    words = sys.argv[1:] if argv is None else argv
+    return config_from(parser.parse_intermixed_args(words), Config, given=given_options(parser, words))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

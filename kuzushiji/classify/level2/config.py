@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji import cli
-from kuzushiji.classify.level2.names import EXTENDED, FEATURE_SETS, OBJECTIVES, SOFTMAX
+from kuzushiji.classify.level2.names import EXTENDED, FEATURE_SETS, LIGHTGBM, OBJECTIVES, SOFTMAX, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import option
 from kuzushiji.run_folder import PARAMS
@@ -18,6 +18,17 @@ REFERENCE_FOLDS = 5
 
 AUTO = math.inf
 """Value of `seg_fp_adjust` and `min_probability` that asks for the best one on out-of-fold pages."""
+
+
+LIBRARY_OF_OPTION = {"use_lgb": LIGHTGBM, "use_xgb": XGBOOST}
+
+OF_DECISION = ("seg_fp_adjust", "min_probability")
+"""Options that say when a box is no character."""
+
+OF_SUBMISSION = frozenset(
+    {"load_model", "output", *LIBRARY_OF_OPTION, *OF_DECISION, "json", "force", "data_root", "threads"}
+)
+"""Options that count where a trained model is applied; `threads` says nothing of what is computed."""
 
 
 def number_or_auto(text: str) -> float:
@@ -35,7 +46,11 @@ def number_or_auto(text: str) -> float:
 
 @dataclass(frozen=True)
 class Config:
-    """What the command line asks for."""
+    """What the command line asks for.
+
+    Attributes:
+        given: Names of the options that the command line set itself: a trained model decides about the others.
+    """
 
     tables: tuple[Path, ...] = option(
         dataclasses.MISSING,
@@ -97,6 +112,7 @@ class Config:
         None, "folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
         changes_result=False,
     )  # fmt: skip
+    given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check what one option alone cannot.
@@ -108,7 +124,15 @@ class Config:
             raise InputError("expected --load-model M and --output SUBMISSION together, got one of them")
         if self.load_model and self.save_model:
             raise InputError("expected --save-model or --load-model, got both")
-        if not (self.use_lgb or self.use_xgb):
+        for name in OF_DECISION:
+            if self.load_model and getattr(self, name) == AUTO:
+                raise InputError(f"expected a number for --{name.replace('_', '-')} with --load-model, got auto")
+        if not self.libraries:
             raise InputError("expected at least one of --use-lgb and --use-xgb, got neither")
         if self.n_folds is not None and self.n_folds < 2:
             raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")
+
+    @property
+    def libraries(self) -> list[str]:
+        """Names of the libraries that are used."""
+        return [library for name, library in LIBRARY_OF_OPTION.items() if getattr(self, name)]

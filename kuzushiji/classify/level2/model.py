@@ -4,8 +4,8 @@
 `fold{k}.xgb.json` in the libraries' own formats, `language.parquet` (counts of n-grams by fold).
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,15 @@ class Level2Model:
     vocabulary: Vocabulary
     language: NGrams | None
     decision: Decision
+
+    @property
+    def libraries(self) -> list[str]:
+        """Names of the libraries whose trees the model has."""
+        return sorted({kind for fold in self.folds for kind in fold.trees})
+
+    def of_libraries(self, wanted: Collection[str]) -> "Level2Model":
+        """Return the model with the trees of those libraries only."""
+        return replace(self, folds=tuple(fold.of_libraries(wanted) for fold in self.folds))
 
     def check(self, features: Features, name: str) -> None:
         """Check that features are of the kind the models were trained on.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuzushiji.classify.level2.config import AUTO, REFERENCE_FOLDS, STAGE, Config
+from kuzushiji.classify.level2.config import AUTO, OF_DECISION, REFERENCE_FOLDS, STAGE, Config
 from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
@@ -46,7 +46,7 @@ def train(config: Config, root: "DataRoot") -> None:
     record = None
     if config.save_model:
         language = config.features != REFERENCE
-        files = model_files(config.save_model, n_folds, kinds_of(config), language=language)
+        files = model_files(config.save_model, n_folds, config.libraries, language=language)
         outputs = [*files, config.save_model / LEVEL2_OOF]
         inputs = [*table_inputs(config.tables, root), root.train_csv]
         given = {**parameters(config), "n_folds": n_folds}
@@ -55,11 +55,6 @@ def train(config: Config, root: "DataRoot") -> None:
             logger.info("%s: already done, skipped", config.save_model)
             return
     train_anew(config, n_folds, root, record)
-
-
-def kinds_of(config: Config) -> list[str]:
-    """Return the libraries that are used."""
-    return [kind for kind, used in ((LIGHTGBM, config.use_lgb), (XGBOOST, config.use_xgb)) if used]
 
 
 def training_of(config: Config) -> "Training":
@@ -75,7 +70,7 @@ def training_of(config: Config) -> "Training":
         kind: Recipe(
             config.objective, config.num_boost_round, config.early_stop, rates[kind], positive_weight.get(kind, 1.0)
         )
-        for kind in kinds_of(config)
+        for kind in config.libraries
     }
     readings = N_READINGS if config.features == EXTENDED and config.objective != BINARY else 0
     return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
@@ -174,7 +169,7 @@ def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> 
     """
     from kuzushiji.classify.level2.choice import Decision, mean_probability, tuned
 
-    given = {"seg_fp_adjust": config.seg_fp_adjust, "min_probability": config.min_probability}
+    given = {name: getattr(config, name) for name in OF_DECISION}
     fixed = Decision(**{name: value for name, value in given.items() if value != AUTO})
     probability = {
         result.model.fold: mean_probability(

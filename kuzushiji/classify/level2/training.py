@@ -45,6 +45,11 @@ class FoldModel:
     trees: dict[str, Trees]
     rounds: dict[str, int]
 
+    def of_libraries(self, wanted: Collection[str]) -> "FoldModel":
+        """Return the model with the trees of those libraries only."""
+        trees = {kind: trees for kind, trees in self.trees.items() if kind in wanted}
+        return replace(self, trees=trees, rounds={kind: self.rounds[kind] for kind in trees})
+
 
 @dataclass(frozen=True)
 class FoldResult:

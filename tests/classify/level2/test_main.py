@@ -91,6 +91,8 @@ def test_bad_input_of_training(wrong, tables, runs, tiny_root, capsys, fast):
         ([*tables, "--load-model", "m"], 2, "expected --load-model M and --output SUBMISSION together"),
         ([*tables, "--load-model", "m", "--output", "s", "--save-model", "m"], 2, "got both"),
         ([*tables, "--use-lgb", "0", "--use-xgb", "0"], 2, "at least one of --use-lgb and --use-xgb"),
+        ([*tables, "--load-model", "m", "--output", "s", "--min-probability", "auto"], 2, "a number for --min-prob"),
+        ([*tables, "--load-model", "m", "--output", "s", "--seg-fp-adjust", "auto"], 2, "--load-model, got auto"),
         ([*tables, "--n-folds", "1"], 2, "expected --n-folds of at least 2, got 1"),
         ([*tables, "--seg-fp-adjust", "much"], 2, "expected a number or auto, got 'much'"),
         ([*tables, "--featurs", "reference"], 2, "did you mean --features?"),
@@ -121,8 +123,12 @@ def test_bad_input_of_training(wrong, tables, runs, tiny_root, capsys, fast):
         assert len(error.strip().splitlines()) == 1, error
 
 
-def test_bad_input_of_submission(wrong, trained, test_tables, runs, tiny_root, tmp_path, capsys):
+def test_bad_input_of_submission(wrong, trained, tables, test_tables, runs, tiny_root, tmp_path, capsys, fast):
     root = ["--output", tmp_path / "s.csv", "--data-root", tiny_root]
+    lightgbm = tmp_path / "lightgbm"
+    words = [*tables, "--save-model", str(lightgbm), "--use-xgb", "0", "--data-root", str(tiny_root), *fast]
+    assert main(words) == 0
+    capsys.readouterr()
     (tmp_path / "mine.csv").write_text("notes")
     # Words of the command line, exit code, part of the one line on standard error.
     table = [
@@ -137,6 +143,12 @@ def test_bad_input_of_submission(wrong, trained, test_tables, runs, tiny_root, t
             1,
             "the number of groups of",
         ),
+        (
+            [*test_tables, "--load-model", lightgbm, "--use-lgb", "0", *root],
+            1,
+            "trees of xgboost, got those of",
+        ),
+        ([*test_tables, "--load-model", lightgbm, "--use-xgb", "1", *root], 1, "trees of lightgbm and xgboost, got"),
         (
             [runs / "fold0-a.parquet", runs / "features0.parquet", "--load-model", trained, *root],
             1,

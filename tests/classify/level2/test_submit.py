@@ -9,6 +9,7 @@ from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.level2.__main__ import main
 from kuzushiji.data.labels import read_page_points
+from kuzushiji.files import read_json
 
 
 def test_submission(trained, test_tables, tiny_root, tmp_path):
@@ -56,3 +57,37 @@ def test_pages_without_boxes_end_as_empty_rows(trained, runs, tiny_root, tmp_pat
         points = read_page_points(output)
         assert len(points.image_ids) == 3
         assert set(points.points["image_id"]) <= ({detailed.pages[0]} if name == "some" else set())
+
+
+def submitted(words, output):
+    """The characters of a submission and what its record says it was asked for."""
+    assert main([*words, "--output", str(output)]) == 0
+    asked = read_json(output.with_name(f"{output.name}.record.json"))["parameters"]
+    return read_characters(output.with_name(f"{output.stem}_detailed.parquet")).rows, asked
+
+
+def test_options_of_training_that_are_given_again(trained, test_tables, tiny_root, tmp_path, caplog):
+    """Which libraries, and when a box is no character, count; what trained the model does not, and that is said."""
+    words = [*test_tables, "--load-model", str(trained), "--data-root", str(tiny_root)]
+    rows, asked = submitted(words, tmp_path / "s.csv")
+    assert asked == {"submission": True}
+    of_library = {}
+    for name in ("xgb", "lgb"):
+        of_library[name], asked = submitted([*words, f"--use-{name}", "0"], tmp_path / f"{name}.csv")
+        assert asked == {"submission": True, f"use_{name}": False}
+    every = [part["probability"].tolist() for part in (rows, *of_library.values())]
+    assert every[0] != every[1] != every[2] != every[0]
+    probability = sorted(rows["probability"])
+    cut = int(np.argmax(np.diff(probability))) + 1
+    least = float(probability[cut - 1] + probability[cut]) / 2
+    surer, asked = submitted([*words, "--min-probability", str(least)], tmp_path / "surer.csv")
+    assert asked == {"submission": True, "min_probability": least}
+    assert sorted(surer["probability"]) == probability[cut:]
+    fewer, _ = submitted([*words, "--seg-fp-adjust", "20"], tmp_path / "fewer.csv")
+    assert len(fewer) < len(rows)
+    assert not caplog.records
+    same, asked = submitted([*words, "--lr=0.5", "--n-folds", "2", "--threads", "1"], tmp_path / "same.csv")
+    assert same.equals(rows) and asked == {"submission": True}
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{trained} is trained: --lr, --n-folds of training count no more"
+    ]
