@@ -33,9 +33,15 @@ class ApexPrecision(Precision):
         self._optimizer: torch.optim.Optimizer | None = None
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Hand both to apex; to be called before anything wraps the model."""
+        """Hand both to apex; to be called before anything wraps the model.
+
+        From O2 on apex puts a method of its own in front of the model's `forward`, which casts all numbers that come
+        in to float16, positions of boxes among them: above 512 pixels it counts in halves. The networks here cast
+        their pictures and activations themselves, so it is taken away again.
+        """
         model, self._optimizer = self._amp.initialize(model, optimizer, opt_level=self.level, verbosity=0)
         assert self._optimizer is not None
+        model.__dict__.pop("forward", None)
         return model, self._optimizer
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -43,7 +43,7 @@ class WeightUpdate:
             weight: Number of targets, may be 0.
         """
         if not self.is_open:
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()  # sets them to None; apex has a method here that takes no arguments
             # Weights are relative to the first batch: gradients keep the size that float16 was scaled for.
             self._unit, self._total, self._is_open = _first_weight(weight, loss.device), 0.0, True
         share = weight / self._unit

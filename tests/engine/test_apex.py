@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from detection.faster_rcnn import DetectorConfig, build_detector
+from kuzushiji.classify import models
 from kuzushiji.classify.models import ModelConfig, build_model
 from kuzushiji.engine.apex import ApexPrecision
 from kuzushiji.engine.assembly import assemble
@@ -33,9 +34,12 @@ class Recorder(types.ModuleType):
         self.calls.append(("initialize", opt_level))
         if opt_level in ("O2", "O3"):
             for module in model.modules():
-                if not isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    for parameter in module.parameters(recurse=False):
-                        parameter.data = parameter.data.half()
+                if opt_level == "O3" or not isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                        tensor.data = to_half(tensor.data)
+            forward, zero_grad = model.forward, optimizer.zero_grad
+            model.forward = lambda *arguments: forward(*(cast(argument, to_half) for argument in arguments))
+            optimizer.zero_grad = lambda: zero_grad()  # master weights have one that takes no arguments
         return model, optimizer
 
     @contextmanager
@@ -55,6 +59,19 @@ class Recorder(types.ModuleType):
 
     def load_state_dict(self, state):
         self.scale = state["loss_scaler0"]["loss_scale"]
+
+
+def to_half(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def cast(value, function):
+    """As `applier` of apex does: through lists and dicts."""
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {key: cast(each, function) for key, each in value.items()}
+    return [cast(each, function) for each in value] if isinstance(value, list) else value
 
 
 @pytest.fixture
@@ -106,6 +123,39 @@ def test_models_whose_weights_are_float16(amp, level):
     targets = [{"boxes": torch.tensor([[8.0, 8, 30, 30]]), "labels": torch.ones(1, dtype=torch.int64)}]
     losses = detector([torch.zeros(3, 64, 64, dtype=torch.uint8)], targets)
     assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
+
+
+@pytest.mark.parametrize("level", ["O2", "O3"])
+def test_an_update_of_weights_that_are_float16(amp, level):
+    model = nn.Linear(2, 1)
+    precision = ApexPrecision(level, CPU)
+    model, optimizer = assemble(model, build_optimizer(model.parameters(), "sgd", 0.1), precision)
+    before = model.weight.detach().clone()
+    update = WeightUpdate(optimizer, precision)
+    for _ in range(2):
+        update.add(model(torch.ones(1, 2, dtype=torch.float16)).float().sum(), 1)
+        update.finish()
+    assert model.weight.dtype == torch.float16 and not torch.equal(model.weight, before)
+
+
+@pytest.mark.parametrize("level", ["O2", "O3"])
+def test_boxes_are_not_cast_with_the_pictures(amp, level, monkeypatch):
+    """In float16 1000.3 is 1000.5."""
+    precision, seen = ApexPrecision(level, CPU), []
+    classifier = build_model(ModelConfig("resnet18", head_size=8), 5, pretrained=False)
+    classifier, _ = precision.prepare(classifier, build_optimizer(classifier.parameters(), "sgd", 0.1))
+    align = models.roi_align
+    monkeypatch.setattr(models, "roi_align", lambda maps, rois, **how: seen.append(rois) or align(maps, rois, **how))
+    rois = torch.tensor([[0.0, 5, 1000.3, 40, 1020.1], [0.0, 20, 20.7, 60, 60]])
+    classifier(torch.zeros(1, 1024, 64, 3, dtype=torch.uint8), rois)
+    detector = build_detector(DetectorConfig("resnet18", fpn_channels=8, box_head_size=8, norm="batch"))
+    detector, _ = precision.prepare(detector, build_optimizer(detector.parameters(), "sgd", 0.1))
+    detector.roi_heads.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[3][0]["boxes"]))
+    boxes = torch.tensor([[8.0, 1000.3, 30, 1020.1]])
+    targets = [{"boxes": boxes, "labels": torch.ones(1, dtype=torch.int64)}]
+    detector([torch.zeros(3, 1024, 64, dtype=torch.uint8)], targets)
+    assert len(seen) == 3
+    assert all(torch.equal(each, expected) for each, expected in zip(seen, (rois, rois, boxes), strict=True))
 
 
 def unrelated_package() -> types.ModuleType:
