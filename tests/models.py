@@ -13,8 +13,9 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.files import atomic_write_json
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.model import STAGE, checkpoint_meta
+from kuzushiji.segment.folder import STAGE
 from kuzushiji.segment.model import build_model as build_detector
+from kuzushiji.segment.model import checkpoint_meta
 from tests.tables import N_FOLDS, write_runs
 
 KINDS = ("clf", "clf-b")

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kuzushiji.artifacts.head_features import HeadFeatures, write_head_features
+from kuzushiji.classify.apply import load
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import Page, Split, pages_of
 from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor
-from kuzushiji.classify.stages import load
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.run_folder import HEAD_FEATURES

@@ -13,6 +13,7 @@ from kuzushiji.classify.classifier import Classifier, build_classifier, inputs_c
 from kuzushiji.classify.collate import Batch, Collate
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.dataset import CropDataset
+from kuzushiji.classify.folder import STAGE
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
@@ -37,8 +38,6 @@ from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters
 from kuzushiji.record import package_versions
 from kuzushiji.run_folder import CHECKPOINT, METRICS, PARAMS, VOCABULARY
-
-STAGE = "classify.train"
 
 
 def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ from kuzushiji.segment.config import INFERENCE, SegmentConfig
 
 logger = logging.getLogger(__name__)
 
+STAGE = "segment.train"
+"""Name of the training, in its record and in its checkpoints."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -87,7 +90,7 @@ def train_record(config: SegmentConfig, data: DataRoot) -> StageRecord:
     start = [path for path in (config.weights_file, config.resume) if path is not None]
     return StageRecord(
         path=config.output_dir / TRAIN_RECORD,
-        stage="segment.train",
+        stage=STAGE,
         parameters=parameters(config),
         inputs=(data.train_csv, data.train_images, *start),
         outputs=(folder.params, folder.metrics, folder.model_best),

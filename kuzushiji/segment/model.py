@@ -15,8 +15,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.options import all_parameters
 from kuzushiji.packaged import BOOKS, LACKING
 from kuzushiji.segment.config import INFERENCE, SegmentConfig
-
-STAGE = "segment.train"
+from kuzushiji.segment.folder import STAGE
 
 
 def detector_config(config: SegmentConfig) -> DetectorConfig:

@@ -25,8 +25,8 @@ from kuzushiji.options import all_parameters, parameters
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
-from kuzushiji.segment.folder import RunFolder
-from kuzushiji.segment.model import STAGE, build_model, checkpoint_meta, read_model
+from kuzushiji.segment.folder import STAGE, RunFolder
+from kuzushiji.segment.model import build_model, checkpoint_meta, read_model
 from kuzushiji.segment.pages import FoldPages
 from kuzushiji.segment.predict import page_loader, predict_pages
 from kuzushiji.segment.transforms import CropSpec

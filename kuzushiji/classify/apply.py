@@ -1,4 +1,4 @@
-"""A trained classifier applied to the held-out pages and to the test pages of the data root."""
+"""Applies a trained classifier to the boxes of pages, and writes what later stages read."""
 
 import dataclasses
 import time
