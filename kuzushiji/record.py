@@ -1,6 +1,7 @@
 """What a stage was given and what it wrote: the reason to skip it, and the trail of every output."""
 
 import logging
+import math
 import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -238,8 +239,13 @@ def _as_json(value: Any) -> Any:
 
 
 def _different(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the names whose values differ, or that only one of the two has."""
-    return sorted(name for name in {*then, *now} if name not in then or name not in now or then[name] != now[name])
+    """Return the names whose values differ, or that only one of the two has.
+
+    Infinity, which is no JSON, stood for `auto` in records of the second level: what has it is done.
+    """
+    before = {name: "auto" if value == math.inf else value for name, value in then.items()}
+    absent = object()
+    return sorted(name for name in {*before, *now} if before.get(name, absent) != now.get(name, absent))
 
 
 def _check_origin(path: Path, digest: str) -> None:

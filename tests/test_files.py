@@ -1,10 +1,12 @@
 """A file is there whole or not at all."""
 
 import errno
+import math
 import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kuzushiji import files
@@ -82,6 +84,12 @@ def test_json_round_trip(tmp_path):
     files.atomic_write_json(tmp_path / "x.json", value)
     assert files.read_json(tmp_path / "x.json") == value | {"path": "a/b"}
     assert "あ" in (tmp_path / "x.json").read_text(encoding="utf-8")
+
+
+def test_numbers_that_json_does_not_have(tmp_path):
+    value = {"nan": float("nan"), "of": [(math.inf, -math.inf), {"numpy": np.float64("nan")}], "text": "nan"}
+    files.atomic_write_json(tmp_path / "x.json", value)
+    assert files.read_json(tmp_path / "x.json") == {"nan": None, "of": [[None, None], {"numpy": None}], "text": "nan"}
 
 
 @pytest.mark.parametrize(

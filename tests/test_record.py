@@ -111,6 +111,17 @@ def test_changed_parameters(folder, now, expected):
     assert make(folder, parameters=now).changed_parameters() == expected
 
 
+def test_infinity_stood_for_auto(folder):
+    """In records of the second level; JSON does not have it, but Python reads it."""
+    text = json.dumps({"lr": 0.1, "least": "auto"})
+    (folder / "out.csv").write_text("out")
+    make(folder, parameters=json.loads(text)).finish()
+    path = folder / "record-train.json"
+    path.write_text(path.read_text().replace('"auto"', "Infinity"))
+    assert not make(folder, parameters=json.loads(text)).needs_run()
+    assert make(folder, parameters={"lr": 0.1, "least": 0.5}).needs_run()
+
+
 # Outputs at places that the user names
 
 

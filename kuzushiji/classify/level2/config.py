@@ -16,7 +16,7 @@ STAGE = "classify.level2"
 REFERENCE_FOLDS = 5
 """Of the reference, whose text tables have nothing beside them that says how many there are."""
 
-AUTO = math.inf
+AUTO = "auto"
 """Value of `seg_fp_adjust` and `min_probability` that asks for the best one on out-of-fold pages."""
 
 
@@ -31,9 +31,9 @@ OF_SUBMISSION = frozenset(
 """Options that count where a trained model is applied; `threads` says nothing of what is computed."""
 
 
-def number_or_auto(text: str) -> float:
+def number_or_auto(text: str) -> float | str:
     """Parse a number, or `auto`."""
-    if text == "auto":
+    if text == AUTO:
         return AUTO
     try:
         value = float(text)
@@ -80,11 +80,11 @@ class Config:
         None, "folds, by book, each with boxes in the tables. Without it those of the classifiers that wrote the "
         f"tables; {REFERENCE_FOLDS} where no {PARAMS} beside these has it", type=cli.positive_int, group="training",
     )  # fmt: skip
-    seg_fp_adjust: float = option(
+    seg_fp_adjust: float | str = option(
         0.0, "added to the log-odds of seg_fp; auto finds the best on out-of-fold pages", type=number_or_auto,
         group="training",
     )  # fmt: skip
-    min_probability: float = option(
+    min_probability: float | str = option(
         0.0, "characters less probable than that are left out; auto finds the best on out-of-fold pages",
         type=number_or_auto, group="training",
     )  # fmt: skip

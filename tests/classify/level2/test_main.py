@@ -1,5 +1,6 @@
 """The command of the second level: what it takes, what it refuses, what is done already."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_variants_reach_a_submission(words, tables, test_tables, tiny_root, tmp_
     assert main([*tables, "--save-model", str(tmp_path / "m"), *root, *fast, *words]) == 0
     assert main([*test_tables, "--load-model", str(tmp_path / "m"), "--output", str(tmp_path / "s.csv"), *root]) == 0
     assert len(read_page_points(tmp_path / "s.csv").points) > 10
+    record = json.loads((tmp_path / "m" / "record-level2.json").read_text(), parse_constant=pytest.fail)
+    assert record["parameters"]["min_probability"] == ("auto" if "--min-probability" in words else 0)
 
 
 def run(words):
