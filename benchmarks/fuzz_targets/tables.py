@@ -97,7 +97,7 @@ def _features_target(path: Path, table: Detailed) -> Target:
 
 
 def _detections_target(path: Path) -> Target:
-    from kuzushiji.segment.detections import Detections, read_detections, write_detections
+    from kuzushiji.artifacts.detections import Detections, read_detections, write_detections
 
     boxes_xyxy = np.array([[1, 2, 30, 40], [5, 6, 70, 80], [1, 1, 2, 2]], np.float64)
     write_detections(path, Detections(PAGES, np.array([0, 0, 2]), boxes_xyxy, np.array([0.9, 0.8, 0.7])))

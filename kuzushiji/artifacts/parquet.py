@@ -33,12 +33,36 @@ def write_table(
 ) -> None:
     """Write an Arrow table with `meta` as JSON in its metadata; zstd, floats in `split` by bytes of equal weight."""
     text = json.dumps({"format": FORMAT, "kind": kind, **meta}, ensure_ascii=False, separators=(",", ":")).encode()
-    table = table.replace_schema_metadata({_METADATA: text, _SUM: hashlib.sha256(text).hexdigest()})
     encoding = dict.fromkeys(split, "BYTE_STREAM_SPLIT")
     pq.write_table(
-        table, path, compression="zstd", use_dictionary=use_dictionary, column_encoding=encoding or None,
+        with_facts(table, text),
+        path,
+        compression="zstd",
+        use_dictionary=use_dictionary,
+        column_encoding=encoding or None,
         write_page_checksum=True,
-    )  # fmt: skip
+    )
+
+
+def with_facts(table: pa.Table, text: bytes) -> pa.Table:
+    """Return the table with this text, and the sum over it, as its only metadata."""
+    return table.replace_schema_metadata({_METADATA: text, _SUM: hashlib.sha256(text).hexdigest()})
+
+
+def sum_holds(schema: pa.Schema) -> bool:
+    """Return whether the sum over the facts is right; files of before have none."""
+    facts = schema.metadata or {}
+    digest = facts.get(_SUM)
+    return digest is None or digest == hashlib.sha256(facts.get(_METADATA, b"")).hexdigest().encode()
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """Return the file, whose pages are checked as they are read.
+
+    Raises:
+        OSError, ValueError, RuntimeError, pa.ArrowException: `UNREADABLE`, here and where it is read.
+    """
+    return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def read_table(path: Path, kind: str) -> tuple[pa.Table, dict[str, Any]]:
@@ -48,7 +72,7 @@ def read_table(path: Path, kind: str) -> tuple[pa.Table, dict[str, Any]]:
         InputError: not Parquet, no table of this kind and format, or damaged.
     """
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             table = file.read()
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
@@ -74,7 +98,7 @@ def read_wide_table(
         ValueError: a list has another length, or holds something else.
     """
     try:
-        file = _opened(path)
+        file = opened(path)
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
     with file:
@@ -172,15 +196,10 @@ def _of_rows(n: int, k: int, lists: Mapping[str, type[np.generic]]) -> dict[str,
         raise ValueError(f"{n} rows of {k} values do not fit into memory") from error
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True)
-
-
 def _summed(path: Path, schema: pa.Schema, kind: str) -> dict[str, Any]:
     """Return the metadata of a table whose sum is right."""
     meta = _checked(path, metadata_of(schema), kind)
-    text, digest = schema.metadata[_METADATA], schema.metadata.get(_SUM)
-    if digest is not None and digest != hashlib.sha256(text).hexdigest().encode():
+    if not sum_holds(schema):
         raise InputError(f"{path}: expected a table of kind {kind}, got a damaged one: the sum of its facts is another")
     return meta
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
 from kuzushiji.artifacts import Detailed
+from kuzushiji.artifacts.detections import Detections
 from kuzushiji.bundle.models import Bundle, Classifier
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import best_probability
@@ -20,7 +21,6 @@ from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.reading import N_CANDIDATES, Candidates, Reading, make_reading
 from kuzushiji.segment.dataset import WholePage, whole_page
-from kuzushiji.segment.detections import Detections
 from kuzushiji.segment.fusing import fuse_pages
 from kuzushiji.segment.predict import find_boxes
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels, write_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.engine.device import peak_memory
@@ -14,11 +15,11 @@ from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.detections import Detections, label_with_truth, write_detections
 from kuzushiji.segment.folder import RunFolder
 from kuzushiji.segment.model import StoredModel, read_model
 from kuzushiji.segment.pages import FoldPages, Images
 from kuzushiji.segment.predict import page_loader, predict_pages
+from kuzushiji.segment.truth import label_with_truth
 
 
 def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> dict[str, Any]:

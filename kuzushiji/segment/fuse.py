@@ -88,8 +88,8 @@ def fuse(config: FuseConfig) -> int:
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
+    from kuzushiji.artifacts.detections import read_detections
     from kuzushiji.data.labels import write_page_labels
-    from kuzushiji.segment.detections import read_detections
     from kuzushiji.segment.fusing import check_same_pages, fuse_pages
 
     detections = [read_detections(path) for path in config.paths]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detection.fusion import fuse_boxes
+from kuzushiji.artifacts.detections import Detections
 from kuzushiji.errors import InputError
-from kuzushiji.segment.detections import Detections
 
 
 def fuse_pages(

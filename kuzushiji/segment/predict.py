@@ -12,11 +12,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from detection.fusion import fuse_boxes
+from kuzushiji.artifacts.detections import Detections
 from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.dataset import WholePage, WholePages
-from kuzushiji.segment.detections import Detections
 from kuzushiji.terminal import progress
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels
-from kuzushiji.segment.detections import Detections, write_detections
 from kuzushiji.segment.fuse import main
 from kuzushiji.segment.fusing import fuse_pages
 

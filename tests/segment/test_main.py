@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from kuzushiji.artifacts.detections import read_detections
 from kuzushiji.data.folds import split_pages
 from kuzushiji.data.labels import SEG_FP, read_page_labels
 from kuzushiji.data.pages import read_page
@@ -19,7 +20,6 @@ from kuzushiji.imaging import store as store_module
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment import main as main_module
 from kuzushiji.segment import train as train_module
-from kuzushiji.segment.detections import read_detections
 from kuzushiji.segment.main import main
 
 Failure = Callable[..., tuple[Any, str]]

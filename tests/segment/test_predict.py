@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from detection.fusion import fuse_boxes
+from kuzushiji.artifacts.detections import Detections
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.precision import Precision
@@ -15,9 +16,9 @@ from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import WholePage, whole_page
-from kuzushiji.segment.detections import Detections, label_with_truth
 from kuzushiji.segment.main import parse_args
 from kuzushiji.segment.predict import find_boxes, page_loader, predict_pages
+from kuzushiji.segment.truth import label_with_truth
 
 CPU = Precision(torch.device("cpu"))
 PAGE = np.full((200, 100, 3), 255, np.uint8)
