@@ -7,6 +7,7 @@ columns by itself, with the neighbours as a linear model reads them; here they c
 
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.terminal import format_table, print_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +51,7 @@ class Config:
     )  # fmt: skip
     name: str = option("lm", "what the columns' names begin with")
     force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
     data_root: Path | None = option(
         None, "folder with train.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR", changes_result=False
     )
@@ -105,7 +108,7 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     from kuzushiji.artifacts.extra import Extra, write_extra
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.classify.language import columns_of
-    from kuzushiji.classify.ngrams import ORDER, count_all, perplexities, texts_of_folds
+    from kuzushiji.classify.ngrams import count_all, perplexities, texts_of_folds
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
 
@@ -114,16 +117,33 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     folds = fold_of_pages(truth.image_ids, n_folds)
     texts = texts_of_folds(truth, folds, n_folds, features.vocabulary)
     language = count_all(texts, len(features.vocabulary))
-    told = [perplexities(language, text, {fold}) for fold, text in enumerate(texts)]
-    print(f"perplexity of a fold's text given the others', by characters counted together (1 to {ORDER})")
-    for fold, values in enumerate(told):
-        print(f"fold {fold}  " + "  ".join(f"{value:8.1f}" for value in values))
+    told = [_known(perplexities(language, text, {fold})) for fold, text in enumerate(texts)]
     fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))
     columns = columns_of(features, classes_read(config, features, root), language, fold_of_page)
     with record.output_path(config.output, force=config.force) as temporary:
         write_extra(temporary, Extra.of(config.features, config.name, columns))
-    record.finish(perplexity=[list(values) for values in told])
+    record.finish(perplexity=told)
+    print_perplexities(told, as_json=config.json)
     return 0
+
+
+def print_perplexities(told: Sequence[Sequence[float | None]], *, as_json: bool) -> None:
+    """Print the perplexity of each fold's text given the others', by the number of characters counted together."""
+    if as_json:
+        print_result({"perplexity": told}, as_json=True)
+        return
+    print("perplexity of a fold's text given the others', by the number of characters counted together")
+    head = ["fold", *(str(n) for n in range(1, len(told[0]) + 1))]
+    rows = (
+        [str(fold), *(None if value is None else f"{value:.1f}" for value in values)]
+        for fold, values in enumerate(told)
+    )
+    print(format_table(head, rows, to_left=["fold"]))
+
+
+def _known(values: Sequence[float]) -> list[float | None]:
+    """Return the numbers, None for one that is none: JSON has no NaN."""
+    return [None if math.isnan(value) else value for value in values]
 
 
 def n_folds_of_run(config: Config) -> int:

@@ -115,7 +115,12 @@ def test_columns_of_the_second_level(runs, tiny_root, tmp_path, capsys, caplog):
         differ.append(not np.array_equal(plain.columns["lm_before"], again.columns["lm_before"], equal_nan=True))
     assert any(differ)
     assert caplog.text.count("already done, skipped") == 3
-    assert "perplexity of a fold's text" in capsys.readouterr().out
+    first, head, *rows = capsys.readouterr().out.split("perplexity ")[-1].splitlines()
+    assert first == "of a fold's text given the others', by the number of characters counted together"
+    assert head.split() == ["fold", "1", "2", "3", "4"] and [row.split()[0] for row in rows] == ["0", "1", "2"]
+    assert main([*words, "--read-as", str(tmp_path / "first/oof.parquet"), "--force", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["perplexity"]
+    assert [[f"{value:.1f}" for value in values] for values in told] == [row.split()[1:] for row in rows]
     assert level2.main([*train, *extra, "--save-model", str(tmp_path / "m"), *fast]) == 0
     test = [str(runs / "test-fold0-a.parquet"), str(runs / "test0.parquet")]
     words = ["--load-model", str(tmp_path / "m"), "--output", str(tmp_path / "s.csv"), "--data-root", str(tiny_root)]

@@ -13,6 +13,7 @@ from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 from kuzushiji.options import add_options, config_from, option
+from kuzushiji.terminal import print_result
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class ExtractConfig:
     licence: str | None = option(
         None, "licence of the weights, for the file's metadata: it follows from the pages and weights trained on"
     )
+
+    json: bool = option(False, "print the result as one JSON object")
 
     def __post_init__(self) -> None:
         """Check the name of the file.
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         facts["licence"] = config.licence
     with atomic_path(config.output) as temporary:
         save_file(state, temporary, metadata=facts)
-    print(f"{config.output}: {len(state)} tensors of {classifier.config.base}")
+    print_result({"backbone": classifier.config.base, "tensors": len(state)}, as_json=config.json)
     return 0
 
 

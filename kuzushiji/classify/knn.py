@@ -16,6 +16,7 @@ from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,7 @@ class Config:
     name: str = option("knn", "what the columns' names begin with; another for each model")
     block: int = option(1024, "boxes at a time", type=cli.positive_int, changes_result=False)
     force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -87,8 +89,6 @@ def make_columns(config: Config) -> int:
     if not record.needs_run(force=config.force):
         logger.info("%s: already done, skipped", config.output)
         return 0
-    import numpy as np
-
     from kuzushiji.artifacts.extra import Extra, write_extra
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.artifacts.head_features import read_head_features
@@ -103,10 +103,11 @@ def make_columns(config: Config) -> int:
         write_extra(temporary, Extra.of(config.features, config.name, columns))
     truth = features.vocabulary.encode(features.boxes["true"], str(config.features))
     of_characters = truth != features.vocabulary.seg_fp
-    right = float((nearest == truth)[of_characters].mean()) if of_characters.any() else float("nan")
-    told = f", the nearest is right for {right:.2%} of the characters" if np.isfinite(right) else ""
-    print(f"{len(features):,} boxes beside {len(gallery):,} characters{told}")
-    record.finish(boxes=len(features), gallery=len(gallery), **({"nearest_right": right} if told else {}))
+    facts: dict[str, float] = {"boxes": len(features), "gallery": len(gallery)}
+    if of_characters.any():
+        facts["nearest_right"] = float((nearest == truth)[of_characters].mean())
+    record.finish(**facts)
+    print_result(facts, as_json=config.json)
     return 0
 
 
@@ -122,13 +123,11 @@ def check_fit(
     import numpy as np
 
     from kuzushiji.artifacts import rows_in_order_of
+    from kuzushiji.artifacts.detailed import vocabulary_difference
 
-    for what, ours, theirs in (
-        ("codes of the vocabulary", features.vocabulary.codes, queries.vocabulary.codes),
-        ("codes of the vocabulary", features.vocabulary.codes, gallery.vocabulary.codes),
-    ):
-        if ours != theirs:
-            raise InputError(f"{config.features}: expected the {what} of the head features, got others")
+    for path, seen in ((config.queries, queries), (config.gallery, gallery)):
+        if seen.vocabulary != features.vocabulary:
+            raise InputError(vocabulary_difference(str(path), features.vocabulary, seen.vocabulary))
     if queries.vectors.shape[1] != gallery.vectors.shape[1]:
         raise InputError(
             f"{config.gallery}: expected {queries.vectors.shape[1]} features a box as in {config.queries}, "

@@ -8,7 +8,6 @@ import dataclasses
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
+from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Config:
         os.cpu_count() or 1, "number of processes", type=cli.positive_int, changes_result=False
     )  # fmt: skip
     force: bool = option(False, "write again, also where other demo books are", changes_result=False)
+    json: bool = option(False, "print the result as one JSON object", changes_result=False)
 
     def __post_init__(self) -> None:
         if self.pages < self.books:
@@ -105,9 +106,7 @@ def write_books(config: Config) -> int:
 
     counts = write_root(config.out, _size(config), config.workers)
     record.finish(**counts)
-    sys.stdout.write(
-        f"{config.out}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()) + "\n"
-    )
+    print_result(counts, as_json=config.json)
     return 0
 
 

@@ -1,7 +1,6 @@
 # PYTHON_ARGCOMPLETE_OK
 """Reads new pages: `python -m kuzushiji.predict PAGES… --models RUNS --output OUT`."""
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -109,12 +108,12 @@ def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> Non
 
 def _print(summary: "Summary", *, as_json: bool) -> None:
     """Print the result on standard output, and the pages that failed on standard error."""
-    from kuzushiji.terminal import format_table
+    from kuzushiji.terminal import format_table, print_result
 
     for failure in summary.failures:
         print(f"failed: {failure.message}", file=sys.stderr)
     if as_json:
-        print(json.dumps(summary.as_dict(), ensure_ascii=False))
+        print_result(summary.as_dict(), as_json=True)
         return
     if summary.read:
         rows = [(stage, seconds, seconds / summary.read) for stage, seconds in summary.seconds.items()]

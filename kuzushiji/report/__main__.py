@@ -2,7 +2,6 @@
 """What a run brought: `python -m kuzushiji.report RUNS` prints the table and writes `report.html`."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.options import add_options, config_from, option
+from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     from kuzushiji.data.labels import PageLabels
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in report.missing:
         logger.info("%s", line)
     if config.json:
-        print(json.dumps(_as_json(rows, comparison, collected.final, output), ensure_ascii=False))
+        print_result(_as_json(rows, comparison, collected.final, output), as_json=True)
         return 0
     print(format_stages(rows))
     if comparison is not None:

@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from detection.faster_rcnn import DetectorConfig, build_detector
 from kuzushiji import cli
@@ -24,10 +26,13 @@ def save_classifier(folder: Path, base: str) -> tuple[Path, torch.nn.Module]:
 
 
 @pytest.mark.parametrize("base", ["resnet18", "resnet10t"])  # of torchvision, of timm
-def test_a_classifier_starts_from_what_was_taken_out(base: str, tmp_path: Path) -> None:
+def test_a_classifier_starts_from_what_was_taken_out(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkpoint, trained = save_classifier(tmp_path, base)
     out = tmp_path / "backbone.safetensors"
-    assert main([str(checkpoint), str(out)]) == 0
+    assert main([str(checkpoint), str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"backbone": base, "tensors": len(load_file(out))}
     torch.manual_seed(1)
     started = build_model(ModelConfig(base=base, head_size=8), 3, pretrained=False, weights=out)
     expected = {name: value for name, value in trained.state_dict().items() if name.startswith("backbone.")}

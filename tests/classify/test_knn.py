@@ -1,5 +1,6 @@
 """Nearest neighbours: by hand, against the literal rule, from saved features to level 2, and what is refused."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -96,12 +97,23 @@ def words(folder, **other):
 def test_columns_are_written(folder, capsys, caplog):
     caplog.set_level("INFO")
     assert main(words(folder)) == 0
-    assert "2 boxes beside 3 characters, the nearest is right for 100.00%" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == ["boxes          2", "gallery        3", "nearest_right  1.0000"]
     extra = read_extra(folder / "knn.parquet")
     assert list(extra.columns) == ["knn_similarity", "knn_lead", "knn_votes"]
     assert extra.columns["knn_similarity"][0] == pytest.approx(1 / np.hypot(1, 0.1), rel=1e-3)
     assert main(words(folder)) == 0
     assert "already done, skipped" in caplog.text
+    assert main([*words(folder), "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"boxes": 2, "gallery": 3, "nearest_right": 1.0}
+
+
+def test_where_the_truth_is_not_known_the_nearest_is_neither_right_nor_wrong(folder, capsys):
+    table = make_detailed([("p", i, "seg_fp", [("A", 2.0), ("B", 1.0)]) for i in range(2)])
+    write_features(folder / "test.parquet", build_features([table], [["a"]], {}, 2))
+    queries = HeadFeatures(table.boxes, np.eye(2, dtype=np.float16), table.vocabulary)
+    write_head_features(folder / "test-q.parquet", queries)
+    assert main(words(folder, features="test", queries="test-q")) == 0
+    assert capsys.readouterr().out.splitlines() == ["boxes    2", "gallery  3"]
 
 
 def test_queries_in_another_order(folder):
@@ -135,7 +147,7 @@ def test_bad_input(folder, capsys):
         (words(folder, gallery="nan"), 1, "expected finite features"),
         (words(folder, gallery="none"), 1, "expected characters to compare with, got none"),
         (words(folder, gallery="q"), 1, "expected other pages than those to read, got page p"),
-        (words(folder, gallery="other"), 1, "expected the codes of the vocabulary of the head features, got others"),
+        (words(folder, gallery="other"), 1, "other.parquet: expected the vocabulary of 6 codes, got another of 7"),
         (words(folder, queries="fewer"), 1, "expected a box as in the other tables"),
         (words(folder, queries="detailed"), 1, "expected a table of kind head_features"),
         (words(folder, features="q"), 1, "expected a table of kind level2_features"),

@@ -64,6 +64,15 @@ def test_another_seed_gives_other_books(books: Path, tmp_path: Path) -> None:
     )
 
 
+def test_what_was_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(demo(tmp_path / "a")) == 0
+    lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert main(demo(tmp_path / "b", "--json")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(lines) == list(told) == ["train_pages", "test_pages", "characters", "classes"]
+    assert [number.replace(",", "") for number in lines.values()] == [str(number) for number in told.values()]
+
+
 def test_a_second_call_is_skipped_and_says_so(books: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = {path: path.stat().st_mtime_ns for path in books.rglob("*")}
     with caplog.at_level("INFO"):
