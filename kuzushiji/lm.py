@@ -6,7 +6,6 @@ columns by itself, with the neighbours as a linear model reads them; here they c
 """
 
 import dataclasses
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts.features import Features
     from kuzushiji.data.paths import DataRoot
-
-logger = logging.getLogger(__name__)
 
 STAGE = "lm"
 
@@ -103,7 +100,6 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     inputs = [config.features, root.train_csv, *([config.read_as] if config.read_as else [])]
     record = StageRecord.of_file(config.output, STAGE, {**parameters(config), "n_folds": n_folds}, inputs)
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.artifacts.extra import Extra, write_extra
     from kuzushiji.artifacts.features import read_features

@@ -78,7 +78,7 @@ class StageRecord:
         return cls(path_of(output), stage, parameters, inputs, [output, *outputs])
 
     def needs_run(self, *, force: bool = False) -> bool:
-        """Return whether the stage has to run, and say why it does where it ran before.
+        """Return whether the stage has to run; say that it is skipped, or why it runs where it ran before.
 
         For whoever holds the lock of the outputs' place: what a killed process left of its temporary files is removed.
 
@@ -93,6 +93,7 @@ class StageRecord:
             _check_origin(Path(name), digest)
         reason = "" if force else self._why_not_done()
         if reason is None:
+            logger.info("%s: already done, skipped: %s", self.stage, next(iter(self.outputs), self.path))
             return False
         if reason:
             logger.info("%s runs again: %s", self.stage, reason)

@@ -69,7 +69,7 @@ def test_an_interrupted_chain_says_so_by_its_exit_code(interrupted: tuple[int, s
 
 
 def test_what_was_done_before_the_interruption_is_not_done_again(output: str) -> None:
-    assert "demo books already there, skipped" in output
+    assert "demo: already done, skipped" in output
 
 
 def test_the_submission_holds_every_page_of_the_sample_and_scores(runs: Path, output: str) -> None:

@@ -2,7 +2,6 @@
 """Blend the tables of several models: `python -m kuzushiji.classify.blend DETAILED[=weight]… (--output | --score)`."""
 
 import dataclasses
-import logging
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from kuzushiji.artifacts import Detailed
     from kuzushiji.data.paths import DataRoot
     from kuzushiji.record import StageRecord
-
-logger = logging.getLogger(__name__)
 
 STAGE = "classify.blend"
 
@@ -127,7 +124,6 @@ def run(config: Config) -> int:
     inputs += [root.sample_submission_csv] if root and config.output else []
     record = StageRecord.of_file(outputs[0], STAGE, parameters(config), inputs, outputs[1:])
     if not record.needs_run(force=config.force or config.score):
-        logger.info("%s: already done, skipped", outputs[0])
         return 0
     blend = read_and_blend(config, root)
     write(config, record, blend, root)

@@ -6,7 +6,6 @@ Similarity is the cosine between what the head's last layer sees of two boxes (`
 """
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts.features import Features
     from kuzushiji.artifacts.head_features import HeadFeatures
-
-logger = logging.getLogger(__name__)
 
 STAGE = "classify.knn"
 
@@ -87,7 +84,6 @@ def make_columns(config: Config) -> int:
     inputs = [config.features, config.queries, config.gallery]
     record = StageRecord.of_file(config.output, STAGE, parameters(config), inputs)
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.artifacts.extra import Extra, write_extra
     from kuzushiji.artifacts.features import read_features

@@ -4,7 +4,6 @@
 import argparse
 import dataclasses
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from kuzushiji import cli
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 STAGE = "classify.level2_features"
 
@@ -89,7 +86,6 @@ def make_features(config: Config) -> int:
     root = data_root_of(config.paths, config.data_root)
     record = StageRecord.of_file(config.output, STAGE, parameters(config), table_inputs(config.paths, root))
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.artifacts import Detailed
     from kuzushiji.artifacts.detailed import is_text

@@ -5,7 +5,6 @@ Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `-
 checkpoint. What is already done is skipped, what was interrupted goes on.
 """
 
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,8 +22,6 @@ from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.record import StageRecord
 from kuzushiji.run_folder import MODEL_BEST
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 Facts = dict[str, Any]
 """What a part of the stage found out, by name."""
@@ -99,7 +96,6 @@ def run_parts(config: ClassifyConfig, root: DataRoot) -> dict[str, Facts]:
 def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], Facts]) -> Facts | None:
     """Run a stage, unless its record says that its outputs are those of the same parameters and inputs."""
     if not on_main(lambda: record.needs_run(force=config.force)):
-        logger.info("%s: already done, skipped: %s", record.stage, record.path.parent)
         return None
     return run(record)
 

@@ -2,7 +2,6 @@
 """Choose confident predictions on test pages as extra training pages: `python -m kuzushiji.classify.pseudolabel`."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts import Detailed
-
-logger = logging.getLogger(__name__)
 
 STAGE = "classify.pseudolabel"
 
@@ -95,7 +92,6 @@ def choose_confident(config: Config) -> int:
     root = data_root_of(config.detailed, config.data_root)
     record = StageRecord.of_file(config.output, STAGE, parameters(config), table_inputs(config.detailed, root))
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.classify.blending import blend_tables
     from kuzushiji.classify.predictions import read_tables

@@ -5,7 +5,6 @@ The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed a
 """
 
 import dataclasses
-import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -19,8 +18,6 @@ from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 _FORMAT = 5  # raised when the same parameters give other pages than before
 _SMALLEST_PAGE = 120
@@ -97,8 +94,7 @@ def write_books(config: Config) -> int:
         config.out / "record-demo.json", "demo", described, inputs=(), outputs=[config.out / name for name in _TABLES]
     )
     _check_folder(config, described)
-    if not record.needs_run(force=config.force) and _images_are_there(config):
-        logger.info("%s: demo books already there, skipped", config.out)
+    if not record.needs_run(force=config.force or not _images_are_there(config)):
         return 0
     _clear(config.out)
     atomic_write_json(config.out / _PARAMETERS, described)

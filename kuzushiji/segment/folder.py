@@ -93,7 +93,7 @@ def train_record(config: SegmentConfig, data: DataRoot) -> StageRecord:
         stage=STAGE,
         parameters=parameters(config),
         inputs=(data.train_csv, data.train_images, *start),
-        outputs=(folder.params, folder.metrics, folder.model_best),
+        outputs=(folder.model_best, folder.metrics, folder.params),
     )
 
 

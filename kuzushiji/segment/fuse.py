@@ -2,7 +2,6 @@
 """Makes one set of test boxes out of several folds' detectors: `python -m kuzushiji.segment.fuse FOLD... OUT.csv`."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.run_folder import TEST_DETECTIONS
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +83,6 @@ def fuse(config: FuseConfig) -> int:
     """Write the table, unless that is done; return the exit code."""
     record = StageRecord.of_file(config.output, "segment.fuse", parameters(config), config.paths)
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.artifacts.detections import read_detections
     from kuzushiji.data.labels import write_page_labels

@@ -1,7 +1,6 @@
 # PYTHON_ARGCOMPLETE_OK
 """Stage 1, where the characters are: `python -m kuzushiji.segment.main --output-dir DIR --fold K`."""
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +23,6 @@ from kuzushiji.segment.folder import (
     train_record,
 )
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 Facts = dict[str, Any]
 """What a part of the stage found out, by name."""
@@ -93,7 +90,6 @@ def run_training(config: SegmentConfig, data: DataRoot) -> Facts | None:
     folder = RunFolder(config.output_dir)
     record = train_record(config, data)
     if not on_main(lambda: record.needs_run(force=config.force)):
-        logger.info("%s: already done, skipped", folder.model_best)
         return None
     if config.resume is not None and config.resume.resolve().is_relative_to(folder.folder.resolve()):
         raise InputError(
@@ -117,10 +113,8 @@ def run_training(config: SegmentConfig, data: DataRoot) -> Facts | None:
 
 def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts | None:
     """Find the boxes of the held-out pages, unless that is done; return their score."""
-    folder = RunFolder(config.output_dir)
     record = held_out_record(config, data, weights)
     if not on_main(lambda: record.needs_run(force=config.force)):
-        logger.info("%s: already done, skipped", folder.clf_gt)
         return None
     from kuzushiji.segment.pages import read_fold
 
@@ -134,10 +128,8 @@ def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts 
 
 def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts | None:
     """Find the boxes of the test pages, unless that is done; return how many."""
-    folder = RunFolder(config.output_dir)
     record = test_record(config, data, weights)
     if not on_main(lambda: record.needs_run(force=config.force)):
-        logger.info("%s: already done, skipped", folder.test_predictions)
         return None
     from kuzushiji.segment.pages import read_test_images
 

@@ -2,7 +2,6 @@
 """Joins the out-of-fold boxes of all folds to one table: `python -m kuzushiji.segment.merge CLF_GT... OUT`."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,6 @@ def merge(config: MergeConfig, data: DataRoot) -> int:
     """Write the table, unless that is done; return the exit code."""
     record = StageRecord.of_file(config.output, "segment.merge", parameters(config), [*config.tables, data.train_csv])
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", config.output)
         return 0
     from kuzushiji.data.labels import read_page_labels, write_page_labels
     from kuzushiji.segment.merging import in_order_of, merge_tables

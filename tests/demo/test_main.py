@@ -77,7 +77,7 @@ def test_a_second_call_is_skipped_and_says_so(books: Path, caplog: pytest.LogCap
     before = {path: path.stat().st_mtime_ns for path in books.rglob("*")}
     with caplog.at_level("INFO"):
         assert main(demo(books)) == 0
-    assert "already there, skipped" in caplog.text
+    assert "demo: already done, skipped" in caplog.text
     assert before == {path: path.stat().st_mtime_ns for path in books.rglob("*")}
 
 

@@ -32,7 +32,6 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None
     _, beside = submission_outputs(output)
     record = StageRecord.of_file(output, STAGE, {"submission": True, **asked}, inputs, [beside])
     if not record.needs_run(force=config.force):
-        logger.info("%s: already done, skipped", output)
         return
     from kuzushiji.classify.level2.model import apply_model, load_model
     from kuzushiji.classify.level2.tables import read_input

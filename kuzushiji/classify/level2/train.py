@@ -1,6 +1,5 @@
 """What the command of the second level does with training pages: train across the folds, report, write the models."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from kuzushiji.metric import Counts
     from kuzushiji.record import StageRecord
 
-logger = logging.getLogger(__name__)
-
 EVERY_FOLD = -1
 _IMPORTANT = 15
 
@@ -52,7 +49,6 @@ def train(config: Config, root: "DataRoot") -> None:
         given = {**parameters(config), "n_folds": n_folds}
         record = StageRecord(config.save_model / LEVEL2_RECORD, STAGE, given, dict.fromkeys(inputs), outputs)
         if not record.needs_run(force=config.force):
-            logger.info("%s: already done, skipped", config.save_model)
             return
     train_anew(config, n_folds, root, record)
 
