@@ -31,7 +31,12 @@ CLASSIFY = """--base resnet10t --pretrained 0 --head-size 16 --head-dropout 0 --
 
 def torchrun(module: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a module in two processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", module]
+    return in_two_processes("-m", module, *words)
+
+
+def in_two_processes(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a module or a script in two processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, check=False)
 
@@ -110,6 +115,39 @@ def test_one_process_goes_on_where_two_were(classified: Path, tiny_root: Path, t
     words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
     assert classify([*words, "--output-dir", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "model_best.pth").read_bytes() == (classified / "two" / "model_best.pth").read_bytes()
+
+
+LOSSES = """
+import math, sys
+import torch
+from kuzushiji import cli
+from kuzushiji.engine.losses import Losses
+from kuzushiji.engine.processes import processes, rank
+from kuzushiji.engine.progress import Progress
+from kuzushiji.engine.training import StepOutput
+
+def main(argv):
+    with processes("cpu"):
+        losses = Losses("toy", Progress())
+        for step in range(4):
+            bad = step > 1 or (step == 1 and rank() == 1)
+            losses.add(StepOutput(torch.tensor(math.nan if bad else 0.5), 2, {}, [f"page_{rank()}_{step}"]), step, 0.1)
+        losses.read()
+    return 0
+
+cli.run(main, sys.argv[1:])
+"""
+
+
+def test_the_first_loss_that_is_not_finite_is_named_once_by_all_processes(tmp_path: Path) -> None:
+    """Gradients without a value reach the other process, whose own losses are no numbers a step later."""
+    (tmp_path / "losses.py").write_text(LOSSES)
+    done = in_two_processes(str(tmp_path / "losses.py"))
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if "finite loss" in line]
+    assert len(lines) == 1, done.stderr
+    assert "toy: expected a finite loss, got nan in epoch 1, step 2 (process 1, learning rate 0.1, samples " in lines[0]
+    assert "samples page_1_1)" in lines[0]
 
 
 @pytest.mark.parametrize("main", [segment, classify])

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from kuzushiji import cli
-from kuzushiji.classify import stages
+from kuzushiji.classify import apply as classify_apply
 from kuzushiji.classify import train as classify_train
 from kuzushiji.classify.main import main as classify
 from kuzushiji.engine.training import StepOutput
-from kuzushiji.segment import apply
+from kuzushiji.segment import apply as segment_apply
 from kuzushiji.segment import train as segment_train
 from kuzushiji.segment.main import main as segment
 from tests.published import write_published
@@ -101,7 +101,7 @@ def test_a_loss_that_is_not_finite(
 
     change_steps(monkeypatch, change)
     line = failure()
-    assert f"{stage.name}: expected a finite loss, got nan in epoch 2, step {len(steps_of_an_epoch)} (" in line
+    assert f"{stage.name}: expected a finite loss, got nan in epoch 2, step {len(steps_of_an_epoch) + 1} (" in line
     assert "samples " in line and ("hnsd" in line or "umgy" in line or "brsk" in line or "10000000" in line)
     assert "the best weights so far are intact" in line
     assert (tmp_path / "run" / "model_best.pth").read_bytes() == best[0]
@@ -150,8 +150,8 @@ def test_too_little_memory_for_whole_pages(
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(stages, "predict_detailed", full)
-    monkeypatch.setattr(apply, "predict_pages", full)
+    monkeypatch.setattr(classify_apply, "predict_detailed", full)
+    monkeypatch.setattr(segment_apply, "predict_pages", full)
     line = failure()
     assert "held-out pages: the memory of the device does not suffice: lower --test-" in line
     assert "--opt-level O1" in line

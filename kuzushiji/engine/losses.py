@@ -8,7 +8,7 @@ import ignite.distributed as idist
 import torch
 from torch import Tensor
 
-from kuzushiji.engine.processes import world_size
+from kuzushiji.engine.processes import gathered, is_main, rank, world_size
 from kuzushiji.engine.progress import Progress
 from kuzushiji.engine.training import StepOutput
 from kuzushiji.errors import InputError
@@ -54,16 +54,11 @@ class Losses:
         """Look at the losses of this process without counting them.
 
         Raises:
-            InputError: one is not finite; names the first such step, its rate and its pages.
+            InputError: one is not finite; names the first such step, from 1, its rate and its pages.
         """
-        for batch, loss in zip(self._waiting, self.values(), strict=True):
-            if not math.isfinite(loss):
-                samples = f", samples {', '.join(batch.samples)}" if batch.samples else ""
-                raise InputError(
-                    f"{self.stage}: expected a finite loss, got {loss} in epoch {self.progress.epoch + 1}, "
-                    f"step {batch.update} (learning rate {batch.rate:g}{samples}): lower --lr or use "
-                    "--opt-level O0; the best weights so far are intact"
-                )
+        bad = self._first_bad()
+        if bad is not None:
+            raise InputError(bad[1])
 
     def read(self, stop: bool = False) -> bool:
         """Wait for the device, and count the batches that were added since the last time.
@@ -77,24 +72,46 @@ class Losses:
             Whether any process was.
 
         Raises:
-            InputError: as `check`.
+            InputError: as `check`, in the main process; the others end without a word, so that there is one message.
         """
-        self.check()
+        if world_size() == 1:
+            self.check()
         rows, weights = self._rows(), torch.tensor([batch.weight for batch in self._waiting], dtype=torch.float64)
         if world_size() > 1:
             rows, weights, stop = _of_all_processes(rows, weights, stop)
             if not torch.isfinite(rows[:, 0]).all():
-                raise InputError(f"{self.stage}: expected a finite loss, it is not in another process")
+                raise _of_the_first(gathered(self._first_bad()))
         for batch, values, weight in zip(self._waiting, rows.tolist(), weights.tolist(), strict=True):
             self.progress.count(dict(zip(batch.names, values, strict=True)), weight)
         self._waiting = []
         return stop
+
+    def _first_bad(self) -> tuple[int, str] | None:
+        """Return the number, from 0, of this process's first batch whose loss is not finite, and what to say of it.
+
+        The others learn from its gradients: what they have a step later says nothing of their pages.
+        """
+        for number, (batch, loss) in enumerate(zip(self._waiting, self.values(), strict=True)):
+            if not math.isfinite(loss):
+                where = f"process {rank()}, " if world_size() > 1 else ""
+                samples = f", samples {', '.join(batch.samples)}" if batch.samples else ""
+                return number, (
+                    f"{self.stage}: expected a finite loss, got {loss} in epoch {self.progress.epoch + 1}, "
+                    f"step {batch.update + 1} ({where}learning rate {batch.rate:g}{samples}): lower --lr or use "
+                    "--opt-level O0; the best weights so far are intact"
+                )
+        return None
 
     def _rows(self) -> Tensor:
         """Return (batches, values) on the CPU; each batch has as many values."""
         if not self._waiting:
             return torch.zeros(0, 1, dtype=torch.float64)
         return torch.stack([batch.values for batch in self._waiting]).cpu().double()
+
+
+def _of_the_first(bad: Sequence[tuple[int, str] | None]) -> BaseException:
+    """Return what this process raises, from what `_first_bad` returned in all of them."""
+    return InputError(min(each for each in bad if each is not None)[1]) if is_main() else SystemExit(1)
 
 
 def _of_all_processes(rows: Tensor, weights: Tensor, stop: bool) -> tuple[Tensor, Tensor, bool]:

@@ -339,7 +339,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_best_weights(tmp_path):
     best = (tmp_path / MODEL_BEST).read_bytes()
     training = make_training(tmp_path, parameters={"lr": 0.1, "epochs": 1}, epochs=2)
     nan = StepOutput(torch.tensor(math.nan, requires_grad=True), samples=["page_7", "page_9"])
-    with pytest.raises(InputError, match=r"finite loss, got nan in epoch 2, step 2 .* samples page_7, page_9.*--lr"):
+    with pytest.raises(InputError, match=r"finite loss, got nan in epoch 2, step 3 .* samples page_7, page_9.*--lr"):
         fit(dataclasses.replace(training, step=lambda _: nan))
     assert (tmp_path / MODEL_BEST).read_bytes() == best
 
@@ -348,7 +348,7 @@ def test_a_loss_that_is_not_finite_is_found_before_anything_is_written(tmp_path)
     """Losses are looked at every 50 updates here, and at the end of an epoch: before its evaluation."""
     training = make_training(tmp_path, log_every=50)
     bad = dataclasses.replace(training, step=nan_at(training.step, 3))
-    with pytest.raises(InputError, match=r"finite loss, got nan in epoch 1, step 0 .* samples page_3\)"):
+    with pytest.raises(InputError, match=r"finite loss, got nan in epoch 1, step 1 .* samples page_3\)"):
         fit(bad)
     assert not (tmp_path / MODEL_BEST).exists() and not (tmp_path / CHECKPOINT).exists()
 

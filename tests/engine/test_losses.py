@@ -44,7 +44,7 @@ def test_the_first_loss_that_is_not_finite_is_named(bad):
     losses = Losses("toy", Progress(epoch=2))
     for number, loss in enumerate([0.1, bad, math.nan]):
         losses.add(output(loss), 40 + number, 0.01)
-    expected = rf"toy: expected a finite loss, got {bad} in epoch 3, step 41 \(learning rate 0.01, samples page_{bad}\)"
+    expected = rf"toy: expected a finite loss, got {bad} in epoch 3, step 42 \(learning rate 0.01, samples page_{bad}\)"
     with pytest.raises(InputError, match=expected):
         losses.read()
 
