@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji import cli, locks
+from kuzushiji.classify import blend
 from kuzushiji.errors import InputError
 
 HOLDER = """
@@ -247,3 +248,12 @@ def test_sigterm_is_as_before_when_the_command_is_over():
     with pytest.raises(SystemExit):
         cli.run(lambda _: 0, [])
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("output", ["blend.csv", "blend.parquet"])
+def test_a_stage_holds_each_place_that_it_writes(tmp_path, output):
+    """A blend writes two where both are asked for, and another process may be at either."""
+    words = ["a.parquet", "--output", str(tmp_path / "blend.csv"), "--output-detailed", str(tmp_path / "blend.parquet")]
+    with locks.hold(tmp_path / output), pytest.raises(InputError, match=f"{output}: process {os.getpid()} on "):
+        blend.main(words)
+    assert os.listdir(tmp_path) == []

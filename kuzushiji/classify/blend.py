@@ -4,7 +4,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,8 +102,9 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Blend tables; write a submission, a table, or print a score."""
     config = parse_args(argv)
-    place = config.output or config.output_detailed
-    with hold(place) if place else nullcontext():
+    with ExitStack() as held:
+        for place in filter(None, (config.output, config.output_detailed)):
+            held.enter_context(hold(place))
         return run(config)
 
 
