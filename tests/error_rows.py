@@ -74,6 +74,23 @@ def damage(path: str | Path) -> Change:
     return change
 
 
+def table_of(path: str, boxes: int | None = None, top_k: int | None = None) -> Change:
+    """Return a change that writes some boxes and best classes of `test.parquet`; without any box no page either."""
+
+    def change() -> None:
+        from dataclasses import replace
+
+        import numpy as np
+
+        from kuzushiji.artifacts import read_detailed, write_detailed
+
+        table = read_detailed(Path("test.parquet"), top_k=top_k)
+        table = table if boxes is None else table.take(np.arange(boxes))
+        write_detailed(Path(path), table if boxes is None else replace(table, pages=tuple({*table.boxes["image_id"]})))
+
+    return change
+
+
 def damaged_merge() -> None:
     """Merge three tables, and damage what comes out."""
     from kuzushiji.segment.merge import main
@@ -198,6 +215,8 @@ ROWS = [
     Row("classify.blend data/train.csv --score", "a table of another kind"),
     Row("classify.blend fold0.parquet --score", "a table cut off", cut("fold0.parquet", 900)),
     Row("classify.blend fold0.parquet --score", "a damaged table", damage("fold0.parquet")),
+    Row("classify.blend fold0.parquet t.parquet --score", "a table of nothing", table_of("t.parquet", boxes=0)),
+    Row("classify.blend fold0.parquet t.parquet --score", "fewer classes a box", table_of("t.parquet", top_k=1)),
     Row("classify.blend test.parquet --score", "test pages have no truth"),
     Row("classify.blend fold0.parquet --output s.csv", "training pages are no submission"),
     Row(
@@ -206,6 +225,7 @@ ROWS = [
         write("data/x.csv", ""),
     ),
     Row("classify.pseudolabel features0.parquet out.csv", "a table of another kind"),
+    Row("classify.pseudolabel t.parquet out.csv", "no second class", table_of("t.parquet", top_k=1)),
     Row("""classify.level2_features '[["fold0.parquet"]]' out.csv""", "a name for another format"),
     Row("""classify.level2_features '[["none.parquet"]]' out.parquet""", "no such table"),
     Row("classify.level2 fold0.parquet fold1.parquet --n-folds 3", "no features"),

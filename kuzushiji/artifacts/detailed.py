@@ -125,14 +125,16 @@ def read_detailed(
 
 
 def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detailed:
-    """Return one table of the boxes of several tables of different pages, such as the folds; `k` is the smallest.
+    """Return one table of the boxes of several tables of different pages, such as the folds.
 
     Raises:
-        InputError: no tables, a page in two of them, or different vocabularies.
+        InputError: no tables, a page in two of them, different vocabularies, or boxes with more classes in one table
+            than in another: those that are missing would look like classes that nobody thinks of.
     """
     if not tables:
         raise InputError("expected at least one detailed table, got none")
     first = tables[0]
+    full, its_name = next(((table, name) for table, name in zip(tables, names, strict=True) if len(table)), (first, ""))
     seen: dict[str, str] = {}
     for table, name in zip(tables, names, strict=True):
         if table.vocabulary.codes != first.vocabulary.codes:
@@ -142,11 +144,14 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
             where = f"{name}, page {shown(doubled)}"
             raise InputError(f"{where}: expected pages of its own, got a page that {seen[doubled]} has")
         seen.update(dict.fromkeys(table.pages, name))
-    k = min(table.classes.shape[1] for table in tables)
+        k, got = full.classes.shape[1], table.classes.shape[1]
+        if len(table) and got != k:
+            raise InputError(f"{name}: expected {k} classes a box as in {its_name}, got {got}")
+    with_boxes = [table for table in tables if len(table)] or [first]
     return Detailed(
         boxes=pd.concat([table.boxes for table in tables], ignore_index=True),
-        classes=np.concatenate([table.classes[:, :k] for table in tables]),
-        logits=np.concatenate([table.logits[:, :k] for table in tables]),
+        classes=np.concatenate([table.classes for table in with_boxes]),
+        logits=np.concatenate([table.logits for table in with_boxes]),
         vocabulary=first.vocabulary,
         pages=tuple(seen),
     )

@@ -32,8 +32,9 @@ def blend_tables(
         top_k: Classes to keep, by default as many as the longest table has, and never more.
 
     Raises:
-        InputError: different vocabularies; tables that share pages and have other boxes, coordinates or truth; pages
-            that are in fewer tables than others.
+        InputError: a table with neither boxes nor pages; different vocabularies; tables that share pages and have
+            other boxes, coordinates or truth; pages that are in fewer tables than others; more classes a box on some
+            pages than on others, where `top_k` does not make them equal.
     """
     weights = [1.0] * len(tables) if weights is None else weights
     if not tables:
@@ -41,6 +42,8 @@ def blend_tables(
     for table, name in zip(tables, names, strict=True):
         if table.vocabulary.codes != tables[0].vocabulary.codes:
             raise InputError(vocabulary_difference(name, tables[0].vocabulary, table.vocabulary))
+        if not table.pages:
+            raise InputError(f"{name}: expected boxes, or pages that were looked at, got a table without both")
     groups = _group_by_pages(tables, names)
     blended = [
         _blend_same_boxes([tables[i] for i in group], [names[i] for i in group], [weights[i] for i in group], top_k)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
+from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.terminal import print_result
@@ -97,7 +98,9 @@ def choose_confident(config: Config) -> int:
     from kuzushiji.classify.predictions import read_tables
     from kuzushiji.data.labels import write_page_labels
 
-    blend = blend_tables(read_tables(config.detailed, root), list(map(str, config.detailed)), top_k=2)
+    tables = read_tables(config.detailed, root)
+    check_second_class(tables, config.detailed)
+    blend = blend_tables(tables, list(map(str, config.detailed)), top_k=2)
     keep = confident(blend, config.min_gap, config.max_second_score, drop_seg_fp=config.drop_seg_fp)
     kept = blend.take(keep)
     pages = tuple(dict.fromkeys(kept.boxes["image_id"]))
@@ -107,6 +110,17 @@ def choose_confident(config: Config) -> int:
     print_result(facts, as_json=config.json)
     record.finish(**facts)
     return 0
+
+
+def check_second_class(tables: "Sequence[Detailed]", paths: Sequence[Path]) -> None:
+    """Check that the boxes have a second class, where there is one, by which the best could lead.
+
+    Raises:
+        InputError: a table has only the best.
+    """
+    for table, path in zip(tables, paths, strict=True):
+        if len(table) and table.classes.shape[1] < min(2, len(table.vocabulary)):
+            raise InputError(f"{path}: expected at least 2 classes a box, got {table.classes.shape[1]}")
 
 
 def summary(blend: "Detailed", kept: "Detailed", n_pages: int) -> dict[str, float]:

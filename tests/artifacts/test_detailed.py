@@ -255,10 +255,16 @@ def test_rows_in_order_of_another_table(detailed):
 
 def test_concat_of_folds(detailed):
     p, q = (detailed.take((detailed.boxes["image_id"] == page).to_numpy()) for page in ("p_1", "q_1"))
-    p, q = replace(p, pages=("p_1", "empty_1")), replace(q, pages=("q_1",)).top(1)
+    p, q = replace(p, pages=("p_1", "empty_1")), replace(q, pages=("q_1",))
     joined = concat_detailed([p, q], ["p", "q"])
     assert joined.pages == ("p_1", "empty_1", "q_1")
-    assert joined.classes.tolist() == [[0], [1], [2]]
+    assert joined.classes.tolist() == [[0, 1], [1, 2], [2, 0]]
+    none = make_detailed([], pages=("r_1",), codes="AB")  # how many classes none has says nothing
+    for order in ([none, p, q], [p, none, q]):
+        assert concat_detailed(order, ["a", "b", "c"]).classes.tolist() == joined.classes.tolist()
+    assert concat_detailed([none], ["none"]).pages == ("r_1",)
+    with pytest.raises(InputError, match="q: expected 2 classes a box as in p, got 1"):
+        concat_detailed([none, p, q.top(1)], ["none", "p", "q"])
     with pytest.raises(InputError, match="q, page p_1: expected pages of its own, got a page that p has"):
         concat_detailed([p, replace(q, pages=("q_1", "p_1"))], ["p", "q"])
     with pytest.raises(InputError, match="expected at least one"):

@@ -48,6 +48,10 @@ def with_class(table):
     return replace(table, classes=classes)
 
 
+def empty(table):
+    return replace(table.take(np.zeros(0, np.int64)), pages=())
+
+
 def of_other_vocabulary(table):
     return replace(table, vocabulary=Vocabulary.from_codes([*table.vocabulary.codes[:-1], "U+9999"]))
 
@@ -59,6 +63,7 @@ BROKEN = {
     "doubled box": (doubled, ("expected each box once, got it twice",)),
     "unknown code": (with_code, ("expected a true code of the vocabulary, got another",)),
     "unknown class": (with_class, ("expected classes from 0 to",)),
+    "nothing in it": (empty, ("expected boxes, or pages that were looked at, got a table without both",)),
 }
 
 

@@ -1,6 +1,7 @@
 """The command line of blend: scores with every missed character, submissions with every page."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +150,8 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
     (tmp_path / "mine.csv").write_text("notes")
     other = read_detailed(good)
     write_detailed(tmp_path / "fewer.parquet", other.take(np.arange(1, len(other))))
+    write_detailed(tmp_path / "best.parquet", read_detailed(runs / "fold1-a.parquet", top_k=1))
+    write_detailed(tmp_path / "empty.parquet", replace(other.take(np.zeros(0, int)), pages=()))
     root = ["--data-root", tiny_root]
     # Words of the command line, exit code, part of the one line on standard error.
     table = [
@@ -158,6 +161,9 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         ([tmp_path / "none.parquet", "--score", *root], 1, "expected a detailed table, got no file"),
         ([f"{good}=x", "--score", *root], 2, "expected a weight above 0"),
         ([good, tmp_path / "fewer.parquet", "--score", *root], 1, "fewer.parquet, page"),
+        ([good, tmp_path / "best.parquet", "--score", *root], 1, f"classes a box as in {good}, got 1"),
+        ([tmp_path / "empty.parquet", good, "--score", *root], 1, "empty.parquet: expected boxes, or pages that were"),
+        ([good, tmp_path / "empty.parquet", "--output-detailed", tmp_path / "d.parquet"], 1, "empty.parquet: expected"),
         ([test, "--score", *root], 1, "expected the training pages of the tables, page test_"),
         ([good, "--output", tmp_path / "s.csv", *root], 1, "pages of the sample, got page"),
         ([test, "--output", tmp_path / "mine.csv", *root], 1, "was not written by classify.blend; --force"),

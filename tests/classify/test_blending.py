@@ -138,6 +138,26 @@ def test_pages_in_fewer_tables_than_others():
         blend_tables([p, p, q], ["a", "b", "c"])
 
 
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_table_without_boxes_and_pages_is_refused(position):
+    """As a group of its own it would cut the boxes of all others to as many classes as it has."""
+    tables, names = [make_detailed(ROWS), make_detailed(ROWS)], ["a", "b"]
+    tables.insert(position, make_detailed([]))
+    names.insert(position, "empty")
+    with pytest.raises(InputError, match="empty: expected boxes, or pages that were looked at, got a table without"):
+        blend_tables(tables, names)
+
+
+def test_folds_with_fewer_classes_are_refused():
+    p, q = (make_detailed([(page, 0, "A", [("A", 4), ("B", 3), ("C", 2)])]) for page in "pq")
+    with pytest.raises(InputError, match="q: expected 3 classes a box as in p, got 1"):
+        blend_tables([p, q.top(1)], ["p", "q"])
+    with pytest.raises(InputError, match="q: expected 2 classes a box as in p, got 1"):
+        blend_tables([p, q.top(1)], ["p", "q"], top_k=2)
+    assert blend_tables([p, q.top(1)], ["p", "q"], top_k=1).classes.tolist() == [[0], [0]]
+    assert blend_tables([p, q.top(2)], ["p", "q"], top_k=2).classes.tolist() == [[0, 1], [0, 1]]
+
+
 def test_no_tables():
     with pytest.raises(InputError, match="expected at least one"):
         blend_tables([], [])

@@ -1,12 +1,13 @@
 """Pseudolabels: which boxes are kept, and that nothing is overwritten."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.artifacts import write_detailed
+from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.pseudolabel import confident, main
 from kuzushiji.data.labels import read_page_labels
@@ -38,6 +39,11 @@ def test_seg_fp_may_be_kept():
 def test_the_only_class_leads_one_that_nobody_names():
     table = make_detailed([("p", 0, "A", [("A", 6.0)]), ("p", 1, "A", [("A", 4.0)])])
     assert confident(table, 5, 10, drop_seg_fp=True).tolist() == [True, False]
+
+
+def test_a_vocabulary_of_seg_fp_alone_has_no_second_class(tmp_path):
+    write_detailed(tmp_path / "a.parquet", make_detailed([("p", 0, "seg_fp", [("seg_fp", 6.0)])], codes=""))
+    assert main([str(tmp_path / "a.parquet"), str(tmp_path / "o.csv"), "--drop-seg-fp", "0"]) == 0
 
 
 def test_fault_8_seg_fp_is_dropped_by_the_blends_class():
@@ -106,13 +112,19 @@ def run(words):
 
 def test_bad_input(tables, tmp_path, capsys):
     (tmp_path / "mine.csv").write_text("notes")
-    write_detailed(tmp_path / "other.parquet", make_detailed([("p", 0, "A", [("A", 1.0)])]))
+    write_detailed(tmp_path / "other.parquet", make_detailed([("p", 0, "A", [("A", 1.0), ("B", 0.0)])]))
+    write_detailed(tmp_path / "best.parquet", read_detailed(Path(tables[0]), top_k=1))
+    write_detailed(tmp_path / "empty.parquet", make_detailed([], codes=["U+3042", "U+3044", "U+3046"]))
     # Words of the command line, exit code, part of the one line on standard error.
     table = [
         ([tables[0]], 2, "the following arguments are required: OUT"),
         ([*tables, tmp_path / "o.csv", "--min-gap", "-1"], 2, "expected a number of at least 0"),
         ([tmp_path / "none.parquet", tmp_path / "o.csv"], 1, "expected an input file, got none"),
         ([tables[0], tmp_path / "other.parquet", tmp_path / "o.csv"], 1, "expected the vocabulary of 4 codes"),
+        ([tmp_path / "empty.parquet", *tables, tmp_path / "o.csv"], 1, "empty.parquet: expected boxes, or pages that"),
+        ([*tables, tmp_path / "empty.parquet", tmp_path / "o.csv"], 1, "empty.parquet: expected boxes, or pages that"),
+        ([tmp_path / "best.parquet", tmp_path / "o.csv"], 1, "best.parquet: expected at least 2 classes a box, got 1"),
+        ([tables[0], tmp_path / "best.parquet", tmp_path / "o.csv"], 1, "best.parquet: expected at least 2 classes"),
         ([*tables, tmp_path / "mine.csv"], 1, "was not written by classify.pseudolabel; --force replaces it"),
     ]
     for words, code, message in table:
