@@ -1,5 +1,6 @@
 """Boosting on candidates: both libraries, their files, and the loss that is watched."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -188,3 +189,30 @@ def test_probabilities():
     offsets = np.array([0, 2])
     np.testing.assert_allclose(probabilities(np.array([0.0, 0.0]), offsets, SOFTMAX), [0.5, 0.5])
     np.testing.assert_allclose(probabilities(np.array([0.0, np.log(3)]), offsets, BINARY), [0.5, 0.75])
+
+
+# What the reference gave its boosters (section 5 of the specification; `Recipe` has the learning rates).
+PARAMETERS = [
+    (
+        LIGHTGBM,
+        {"num_leaves": 41, "bagging_fraction": 0.8, "bagging_freq": 5, "feature_fraction": 0.9, "lambda_l2": 1.0}
+        | {"min_data_in_leaf": 20, "learning_rate": 0.3},
+    ),
+    (XGBOOST, {"max_depth": 8, "gamma": 0.01, "eta": 0.3}),
+]
+
+
+@pytest.mark.parametrize(("kind", "expected"), PARAMETERS, ids=KINDS)
+def test_parameters_are_the_references(kind, expected, monkeypatch):
+    """They are caught on their way to the library: XGBoost does not keep them in its file."""
+    library = importlib.import_module(kind)
+    given = {}
+
+    class Caught(library.Booster):
+        def __init__(self, params=None, *words, **named):
+            given.update(params or {})
+            super().__init__(params, *words, **named)
+
+    monkeypatch.setattr(library, "Booster", Caught)
+    TRAINERS[kind](make_rows(20), make_rows(20), recipe(rounds=1), 0)
+    assert {name: given.get(name) for name in expected} == expected

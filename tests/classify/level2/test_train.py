@@ -3,13 +3,20 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed
 from kuzushiji.classify import level2_features
+from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2.__main__ import main, parse_args
+from kuzushiji.classify.level2.tables import true_classes
+from kuzushiji.classify.level2.train import EVERY_FOLD, Boxes, decisions
+from kuzushiji.classify.level2.training import FoldModel, FoldResult
+from kuzushiji.data.labels import PageLabels
 from kuzushiji.files import atomic_write_json, read_json
+from tests.tables import make_detailed
 
 
 def test_report_says_which_numbers_are_honest(tables, tiny_root, capsys, fast):
@@ -55,6 +62,29 @@ def test_seg_fp_is_tuned_on_other_folds_and_off_by_default(tables, tiny_root, ca
     for start in ("added to the log-odds of seg_fp: ", "least probability of a character: "):
         line = next(line for line in lines if line.startswith(start))
         assert all(f"on fold {fold}" in line for fold in range(3)) and line.endswith("on test pages")
+
+
+@pytest.mark.parametrize("name", ["seg_fp_adjust", "min_probability"])
+def test_decision_of_a_fold_is_not_tuned_on_it(name):
+    """A is right where it is sure. Where it is hardly ahead it is right on the first fold, and on the others it is not.
+
+    The first fold has the most boxes: a look at it would change the decision.
+    """
+    sure, doubtful = [0.7, 0.2, 0.1], [0.42, 0.3, 0.28]
+    features, results = {}, []
+    for fold, doubted in enumerate(["A", "seg_fp", "seg_fp"]):
+        boxes = 20 if fold == 0 else 5
+        rows = [(f"p{fold}", i, "A" if i < boxes else doubted, [("A", 4.0), ("B", 3.0)]) for i in range(2 * boxes)]
+        features[fold] = build_features([make_detailed(rows, codes="AB")], [["a"]], {}, 2)
+        scores = np.log(np.array(boxes * sure + boxes * doubtful, np.float32))
+        results.append(FoldResult(FoldModel(fold, (), None, {}, {}), {}, {"xgboost": scores}))
+    classes = {fold: true_classes(part) for fold, part in features.items()}
+    truth = PageLabels((), features[0].boxes[:0].assign(code=""))
+    boxes = Boxes(features, {}, classes, {}, truth, np.arange(3, dtype=np.int32), None)
+    found = decisions(parse_args(["tables", f"--{name.replace('_', '-')}", "auto"]), boxes, results)
+    values = {fold: getattr(decision, name) for fold, decision in found.items()}
+    assert values[0] > 0
+    assert values[1] == values[2] == values[EVERY_FOLD] == 0
 
 
 def test_one_kind_of_model_and_two_folds(tiny_root, tmp_path, runs, capsys, fast):

@@ -1,17 +1,25 @@
 """Training across the folds: no box is scored by a model that has seen its truth."""
 
-import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from kuzushiji.artifacts import read_detailed, write_detailed
-from kuzushiji.classify import level2_features
+from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2 import training
 from kuzushiji.classify.level2.__main__ import main
+from kuzushiji.classify.level2.boosting import Recipe
+from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.model import load_model
-from kuzushiji.classify.level2.training import rounds_without, target_rows
+from kuzushiji.classify.level2.names import EXTENDED, SOFTMAX
+from kuzushiji.classify.level2.tables import true_classes
+from kuzushiji.classify.level2.training import Training, rounds_without, target_rows, train_across_folds
+from kuzushiji.classify.ngrams import count_ngrams
+from kuzushiji.data.folds import assign_folds
 from kuzushiji.files import read_json
 from tests.tables import make_detailed
 
@@ -42,30 +50,80 @@ def test_a_fold_that_stopped_too_early_is_trained_longer(tables, tiny_root, tmp_
             np.testing.assert_allclose(few["split_conditions"], many["split_conditions"], rtol=1e-4)
 
 
-def test_fault_9_rounds_of_a_fold_do_not_depend_on_its_truth(tables, runs, tiny_root, tmp_path):
-    """With another truth on fold 0, the rounds used for fold 0 may not change: its models never saw it."""
-    shuffled = read_detailed(runs / "fold0-a.parquet")
-    truth = np.roll(shuffled.boxes["true"].to_numpy(object), 1)
-    changed = replace(shuffled, boxes=shuffled.boxes.assign(true=truth.astype(str)))
-    write_detailed(tmp_path / "fold0.parquet", changed)
-    level2_features.main(
-        [json.dumps([[str(tmp_path / "fold0.parquet")]]), str(tmp_path / "f0.parquet"), "--top-k", "2"]
-    )
-    # One kind of models, so that the features of the changed table match those of the others.
-    others = []
+@pytest.fixture
+def other_truth(tables, runs, tiny_root, tmp_path):
+    """The tables and the data root with every character of fold 0 another one; boxes and predictions are the same."""
+    root = shutil.copytree(tiny_root, tmp_path / "root")
+    detailed, features = read_detailed(runs / "fold0-a.parquet"), read_features(runs / "features0.parquet")
+    codes = detailed.vocabulary.codes[: detailed.vocabulary.seg_fp]
+    other = dict(zip(codes, np.roll(codes, 1), strict=True))
+
+    def changed(boxes):
+        return boxes.assign(true=boxes["true"].map(lambda code: other.get(code, code)))
+
+    write_detailed(tmp_path / "fold0.parquet", replace(detailed, boxes=changed(detailed.boxes)))
+    write_features(tmp_path / "features0.parquet", replace(features, boxes=changed(features.boxes)))
+    truth = pd.read_csv(root / "train.csv", keep_default_na=False)
+    rows = truth["image_id"].isin(detailed.pages)
+    words = truth.loc[rows, "labels"].str.split()
+    truth.loc[rows, "labels"] = words.map(lambda page: " ".join(other.get(word, word) for word in page))
+    truth.to_csv(root / "train.csv", index=False)
+    return [str(tmp_path / "fold0.parquet"), *tables[1:3], str(tmp_path / "features0.parquet"), *tables[4:]], root
+
+
+def test_fault_9_nothing_said_of_a_fold_depends_on_its_truth(tables, other_truth, tiny_root, tmp_path, monkeypatch):
+    """With another truth of fold 0, in the tables and in train.csv, its models are the same and say the same of it.
+
+    The number of rounds is given: it comes from the models of the other folds, which were trained on fold 0.
+    """
+    monkeypatch.setattr(training, "rounds_without", lambda best, left_out: 6)  # more than were trained at first
+    folders = tmp_path / "plain", tmp_path / "changed"
+    for folder, (words, root) in zip(folders, ((tables, tiny_root), other_truth), strict=True):
+        words = [*words, "--save-model", str(folder), "--data-root", str(root), "--n-folds", "3"]
+        assert main([*words, "--num-boost-round", "4"]) == 0
+    models, read = list(map(load_model, folders)), [read_detailed(folder / "oof.parquet") for folder in folders]
+    fold_of = read[0].boxes["image_id"].map(assign_folds(read[0].pages, 3))
+    linear, trees, said = [], [], []
     for fold in range(3):
-        others.append(str(runs / f"fold{fold}-a.parquet"))
-        level2_features.main([json.dumps([others[-1:]]), str(tmp_path / f"g{fold}.parquet"), "--top-k", "2"])
-    plain = [*others, *(str(tmp_path / f"g{fold}.parquet") for fold in range(3))]
-    changed = [str(tmp_path / "fold0.parquet"), *plain[1:3], str(tmp_path / "f0.parquet"), *plain[4:]]
-    start = []
-    for name, words in (("plain", plain), ("changed", changed)):
-        main([*words, "--save-model", str(tmp_path / name), "--data-root", str(tiny_root), "--n-folds", "3",
-              "--num-boost-round", "1"])  # fmt: skip
-        start.append(load_model(tmp_path / name))
-    # The model of fold 0 is the same, those of the others are not.
-    same = [
-        np.array_equal(a.start.weights, b.start.weights) for a, b in zip(start[0].folds, start[1].folds, strict=True)
-    ]
+        before, after = (model.folds[fold] for model in models)
+        starts = [[linear.weights.tolist() for linear in (*one.readers, one.start)] for one in (before, after)]
+        files = [[path.read_bytes() for path in sorted(folder.glob(f"fold{fold}.*"))] for folder in folders]
+        rows = np.flatnonzero(fold_of == fold)
+        logits = [table.logits[rows] for table in read]
+        classes = [table.classes[rows] for table in read]
+        linear.append(starts[0] == starts[1])
+        trees.append(files[0] == files[1])
+        said.append(np.array_equal(*logits) and np.array_equal(*classes))
+    # The other folds' models were trained on fold 0.
+    assert linear == trees == said == [True, False, False]
+
+
+def rows_of_text(page, text):
+    """Rows of `make_detailed` for a page with these characters, of which the models know little."""
+    rng = np.random.default_rng(sum(map(ord, page)))
+    rows = []
+    for box, true in enumerate(text):
+        logits = rng.normal(0, 1, 5) + 0.5 * (np.array([*"ABCDE"]) == true)
+        rows.append((page, box, true, sorted(zip("ABCDE", logits, strict=True), key=lambda item: -item[1])))
+    return rows
+
+
+def test_language_of_a_fold_says_nothing_of_it(monkeypatch):
+    """Everywhere E follows D, D follows C and so on, but on most pages of fold 0 it may be the other way round."""
+    monkeypatch.setattr(training, "rounds_without", lambda best, left_out: 2)
+    how = Training({"xgboost": Recipe(SOFTMAX, 2, 0, 0.3)}, readings=2, max_rows=10**6, seed=0, threads=1)
+    tables = [make_detailed(rows_of_text(f"{fold}", "ABCDE" * 10)) for fold in range(3)]
+    features = [build_features([table], [["a"]], {}, 5) for table in tables]
+    targets = {fold: target_rows(part, true_classes(part)) for fold, part in enumerate(features)}
+    outcomes = []
+    for text in ("ABCDE" * 10, "EDCBA" * 10):
+        pages = [rows_of_text(f"{fold}", "ABCDE" * 10) for fold in range(3)]
+        pages += [rows_of_text(f"0-{number}", text) for number in range(4)]
+        truth = make_detailed([row for page in pages for row in page])
+        labels = truth.labels(truth.boxes["true"].to_numpy(object))
+        folds = np.array([int(page[0]) for page in labels.image_ids], np.int32)
+        language = count_ngrams(labels, folds, 3, truth.vocabulary)
+        sources = {fold: source_of(part, EXTENDED, language) for fold, part in enumerate(features)}
+        outcomes.append(train_across_folds(sources, targets, how))
+    same = [np.array_equal(a.scores["xgboost"], b.scores["xgboost"]) for a, b in zip(*outcomes, strict=True)]
     assert same == [True, False, False]
-    assert (tmp_path / "plain/fold0.lgb.txt").read_text() == (tmp_path / "changed/fold0.lgb.txt").read_text()
