@@ -13,18 +13,15 @@ from kuzushiji.bundle.files import ModelFiles, digest_of
 from kuzushiji.bundle.models import (
     Bundle,
     Classifier,
-    ClassifierSpec,
     Detector,
-    DetectorSpec,
-    Stored,
+    StoredClassifier,
+    StoredDetector,
     check_level2,
-    check_same_vocabulary,
 )
-from kuzushiji.bundle.stored import read_classifier, read_detector
+from kuzushiji.bundle.stored import read_classifiers, read_detector
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.model import load_model
 from kuzushiji.classify.models import build_model
-from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
 
@@ -51,26 +48,21 @@ def load_bundle(
             does not fit the classifiers.
     """
     detectors = [ready_detector(read_detector(files, path), device, opt_level) for path in files.detectors]
-    classifiers: list[Classifier] = []
-    vocabulary: Vocabulary | None = None
-    for item in files.classifiers:
-        stored = read_classifier(files, item)
-        assert stored.vocabulary is not None
-        vocabulary = vocabulary or stored.vocabulary
-        check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
+    classifiers = []
+    for stored in read_classifiers(files):
+        vocabulary = stored.vocabulary  # the same of all, and there is at least one
         classifiers.append(ready_classifier(stored, device, opt_level, n_tta))
-    assert vocabulary is not None
     bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, digest_of(files.paths()))
     if not (level2 and files.level2):
         return bundle
     model = load_model(files.level2)
     check_level2(model, bundle, files.level2)
-    return Bundle(bundle.detectors, bundle.fusion, bundle.classifiers, vocabulary, model, bundle.digest)
+    return replace(bundle, level2=model)
 
 
-def ready_detector(stored: Stored, device: torch.device, opt_level: str | None = None) -> Detector:
+def ready_detector(stored: StoredDetector, device: torch.device, opt_level: str | None = None) -> Detector:
     """Return a detector on its device, in evaluation mode; `opt_level` as in `load_bundle`."""
-    spec: DetectorSpec = stored.spec
+    spec = stored.spec
     with _Unfilled():
         model: nn.Module = build_detector(spec.config)
     _fill(model, stored)
@@ -78,13 +70,12 @@ def ready_detector(stored: Stored, device: torch.device, opt_level: str | None =
 
 
 def ready_classifier(
-    stored: Stored, device: torch.device, opt_level: str | None = None, n_tta: int | None = None
+    stored: StoredClassifier, device: torch.device, opt_level: str | None = None, n_tta: int | None = None
 ) -> Classifier:
     """Return a classifier on its device, in evaluation mode; `opt_level` and `n_tta` as in `load_bundle`."""
-    spec: ClassifierSpec = stored.spec
+    spec = stored.spec
     if n_tta is not None:
         spec = replace(spec, heights=heights_of(spec.test_height, n_tta))
-    assert stored.vocabulary is not None
     with _Unfilled():
         model = build_model(spec.config, len(stored.vocabulary), pretrained=False)
     _fill(model, stored)
@@ -110,7 +101,7 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **named)
 
 
-def _fill(model: nn.Module, stored: Stored) -> None:
+def _fill(model: nn.Module, stored: StoredDetector | StoredClassifier) -> None:
     try:
         model.load_state_dict(stored.state)
     except RuntimeError as error:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -63,11 +62,20 @@ class ClassifierSpec:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A model's description, vocabulary (of classifiers) and weights, as they lie in a file."""
+class StoredDetector:
+    """A detector's description and weights, as they lie in a file."""
 
-    spec: Any
-    vocabulary: Vocabulary | None
+    spec: DetectorSpec
+    state: Mapping[str, Tensor]
+    path: Path
+
+
+@dataclass(frozen=True)
+class StoredClassifier:
+    """A classifier's description, classes and weights, as they lie in a file."""
+
+    spec: ClassifierSpec
+    vocabulary: Vocabulary
     state: Mapping[str, Tensor]
     path: Path
 

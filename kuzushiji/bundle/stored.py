@@ -11,8 +11,15 @@ import torch
 from torch import Tensor
 
 from detection.faster_rcnn import DetectorConfig
+from kuzushiji.artifacts import N_BEST
 from kuzushiji.bundle.files import FORMAT, ClassifierFile, ModelFiles, params_of
-from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec, Stored, check_same_vocabulary
+from kuzushiji.bundle.models import (
+    ClassifierSpec,
+    DetectorSpec,
+    StoredClassifier,
+    StoredDetector,
+    check_same_vocabulary,
+)
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.model import load_model
@@ -28,7 +35,7 @@ from kuzushiji.segment.model import detector_config, read_model
 _ENDING = ".safetensors"
 
 
-def read_detector(files: ModelFiles, path: Path) -> Stored:
+def read_detector(files: ModelFiles, path: Path) -> StoredDetector:
     """Read a detector of a run or of an exported folder.
 
     Raises:
@@ -47,7 +54,7 @@ def read_detector(files: ModelFiles, path: Path) -> Stored:
                 opt_level=facts["opt_level"],
                 f1=facts["f1"],
             )
-        return Stored(spec, None, read_state(path), path)
+        return StoredDetector(spec, read_state(path), path)
     stored = read_model(path)
     adopted = stored.adopt_for_inference(SegmentConfig(output_dir=path.parent))
     spec = DetectorSpec(
@@ -57,10 +64,24 @@ def read_detector(files: ModelFiles, path: Path) -> Stored:
         opt_level=adopted.opt_level,
         f1=_f1_of(path.parent),
     )
-    return Stored(spec, None, stored.state, path)
+    return StoredDetector(spec, stored.state, path)
 
 
-def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
+def read_classifiers(files: ModelFiles) -> Iterator[StoredClassifier]:
+    """Yield the classifiers of a folder, one after the other: their weights need not lie in memory together.
+
+    Raises:
+        InputError: as `read_classifier`; one has other classes than the first.
+    """
+    vocabulary = None
+    for item in files.classifiers:
+        stored = read_classifier(files, item)
+        vocabulary = vocabulary or stored.vocabulary
+        check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
+        yield stored
+
+
+def read_classifier(files: ModelFiles, item: ClassifierFile) -> StoredClassifier:
     """Read a classifier of a run or of an exported folder.
 
     Raises:
@@ -71,7 +92,8 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
         with _described(item.path):
             values = {**facts, "config": ModelConfig(**facts["config"]), "heights": tuple(facts["heights"])}
             spec = ClassifierSpec(**{field.name: values[field.name] for field in dataclasses.fields(ClassifierSpec)})
-        return Stored(spec, read_vocabulary(files.folder / VOCABULARY), read_state(item.path), item.path)
+        vocabulary = read_vocabulary(files.folder / VOCABULARY)
+        return StoredClassifier(spec, vocabulary, read_state(item.path), item.path)
     config, vocabulary, test_height, state = read_classifier_state(item.path)
     params = params_of(item.path.parent)
     n_tta, heights = int(params.get("n_tta", 1)), tuple(params.get("tta_heights", ()))
@@ -82,11 +104,11 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> Stored:
         config=config,
         test_height=test_height,
         heights=heights or heights_of(test_height, n_tta),
-        top_k=int(params.get("top_k", 50)),
+        top_k=int(params.get("top_k", N_BEST)),
         opt_level=str(params.get("opt_level", "O0")),
         f1=_f1_of(item.path.parent),
     )
-    return Stored(spec, vocabulary, state, item.path)
+    return StoredClassifier(spec, vocabulary, state, item.path)
 
 
 def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,14 +127,10 @@ def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[
         InputError: as `read_detector`; classifiers of different vocabularies; the folder cannot be written to.
     """
     detectors = [_write_model(read_detector(files, path), folder, half) for path in files.detectors]
-    classifiers, vocabulary = [], None
-    for item in files.classifiers:
-        stored = read_classifier(files, item)
-        assert stored.vocabulary is not None
-        vocabulary = vocabulary or stored.vocabulary
-        check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
+    classifiers = []
+    for stored in read_classifiers(files):
+        vocabulary = stored.vocabulary  # the same of all, and there is at least one
         classifiers.append(_write_model(stored, folder, half))
-    assert vocabulary is not None
     write_vocabulary(folder / VOCABULARY, vocabulary)
     if files.level2 is not None:
         copy_level2(files.level2, folder / LEVEL2)
@@ -143,7 +161,7 @@ def copy_level2(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, temporary)
 
 
-def _write_model(stored: Stored, folder: Path, half: bool) -> dict[str, Any]:
+def _write_model(stored: StoredDetector | StoredClassifier, folder: Path, half: bool) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     path = folder / f"{stored.spec.name}{_ENDING}"
