@@ -8,29 +8,12 @@ from typing import Any
 
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
+from kuzushiji.record import ENDING, path_of
 from kuzushiji.run_folder import BUNDLE_FILE, FUSED, LEVEL2, LEVEL2_FILE, MODEL_BEST, PARAMS, SEGMENT, ModelName
+from kuzushiji.segment.fusion import Fusion
 
 FORMAT = "kuzushiji-bundle-1"
-_FEATURES = "level2_features*fold*.record.json"
-
-
-@dataclass(frozen=True)
-class Fusion:
-    """How the boxes of several detectors become one set, as of `kuzushiji.segment.fuse`.
-
-    Attributes:
-        min_votes: Detectors that must have found a box; 0: more than half of them.
-        iou_threshold: Boxes with a greater IoU are the same.
-        score_threshold: Least mean score.
-    """
-
-    min_votes: int = 0
-    iou_threshold: float = 0.55
-    score_threshold: float = 0.0
-
-    def votes(self, n_detectors: int) -> int:
-        """Return the least number of detectors."""
-        return min(self.min_votes or n_detectors // 2 + 1, n_detectors)
+_FEATURES = f"level2_features*fold*{ENDING}"
 
 
 @dataclass(frozen=True)
@@ -181,6 +164,6 @@ def _kinds_of_level2(folder: Path) -> list[str]:
 
 
 def _fusion_of(folder: Path) -> Fusion:
-    record = folder / f"{FUSED}.record.json"
+    record = path_of(folder / FUSED)
     found = read_json(record).get("parameters", {}) if record.is_file() else {}
     return Fusion(**{name: value for name, value in found.items() if name in Fusion.__dataclass_fields__})

@@ -7,12 +7,13 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from detection.faster_rcnn import DetectorConfig
-from kuzushiji.bundle.files import ClassifierFile, Fusion
+from kuzushiji.bundle.files import ClassifierFile
 from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.models import ModelConfig, RoIClassifier
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision
 from kuzushiji.errors import InputError
+from kuzushiji.segment.fusion import Fusion
 
 
 @dataclass(frozen=True)

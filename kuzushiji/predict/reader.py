@@ -98,11 +98,7 @@ class Reader:
             sizes = [scaled[long_side] for long_side in spec.long_sides]
             boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, spec.config.score_threshold)
             found.append(Detections.from_pages({_PAGE: _as_stored(boxes_xyxy, scores)}))
-        fusion = self._bundle.fusion
-        fused = fuse_pages(
-            found, min_votes=fusion.votes(len(found)), iou_threshold=fusion.iou_threshold,
-            score_threshold=fusion.score_threshold,
-        )  # fmt: skip
+        fused = fuse_pages(found, self._bundle.fusion)
         return whole_pixels(xyxy_to_xywh(fused.boxes_xyxy)), fused.scores.astype(np.float32)
 
     def _classify(self, image: Image, boxes_xywh: NDArray[np.int64]) -> list[tuple[Classifier, Detailed]]:

@@ -11,6 +11,7 @@ from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.run_folder import TEST_DETECTIONS
+from kuzushiji.segment.fusion import Fusion
 from kuzushiji.terminal import print_result
 
 
@@ -26,11 +27,15 @@ class FuseConfig:
         dataclasses.MISSING, "table that is written", positional=True, metavar="OUT", changes_result=False
     )
     min_votes: int = option(
-        0, "detectors that must have found a box; 0: more than half of them", type=cli.non_negative_int
+        Fusion.min_votes, "detectors that must have found a box; 0: more than half of them", type=cli.non_negative_int
     )
-    iou_threshold: float = option(0.55, "boxes with a greater IoU are the same, from 0.5 to 1", type=cli.fraction)
+    iou_threshold: float = option(
+        Fusion.iou_threshold, "boxes with a greater IoU are the same, from 0.5 to 1", type=cli.fraction
+    )
     score_threshold: float = option(
-        0.0, "least mean score of a box over all detectors, those that lack it counted as 0", type=cli.fraction
+        Fusion.score_threshold,
+        "least mean score of a box over all detectors, those that lack it counted as 0",
+        type=cli.fraction,
     )
     json: bool = option(False, "print the result as one JSON object", changes_result=False)
     force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
@@ -52,9 +57,9 @@ class FuseConfig:
         return tuple(path / TEST_DETECTIONS if path.is_dir() else path for path in self.detections)
 
     @property
-    def votes(self) -> int:
-        """The least number of detectors."""
-        return self.min_votes or len(self.detections) // 2 + 1
+    def fusion(self) -> Fusion:
+        """The rule."""
+        return Fusion(self.min_votes, self.iou_threshold, self.score_threshold)
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -90,12 +95,7 @@ def fuse(config: FuseConfig) -> int:
 
     detections = [read_detections(path) for path in config.paths]
     check_same_pages(detections, config.paths)
-    fused = fuse_pages(
-        detections,
-        min_votes=config.votes,
-        iou_threshold=config.iou_threshold,
-        score_threshold=config.score_threshold,
-    )
+    fused = fuse_pages(detections, config.fusion)
     with record.output_path(config.output, force=config.force) as temporary:
         write_page_labels(temporary, fused.to_labels())
     counts = [len(each.scores) for each in detections]

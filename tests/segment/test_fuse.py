@@ -11,6 +11,7 @@ from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels
 from kuzushiji.segment.fuse import main
 from kuzushiji.segment.fusing import fuse_pages
+from kuzushiji.segment.fusion import Fusion
 
 Failure = Callable[..., tuple[Any, str]]
 
@@ -51,11 +52,12 @@ def test_the_majority_decides(folders: list[Path], tmp_path: Path) -> None:
         ({"min_votes": 1}, 4),  # whatever anyone saw: three on p, one on q
         ({"min_votes": 2}, 2),
         ({"min_votes": 3}, 0),
+        ({"min_votes": 4}, 0),  # of an exported folder with fewer detectors: all of them
         ({"min_votes": 1, "score_threshold": 0.5}, 2),  # 0.8 * 2/3 and 0.9 * 2/3 are left
     ],
 )
 def test_votes_and_scores(options: dict[str, Any], boxes: int) -> None:
-    fused = fuse_pages([ONE, TWO, THREE], **options)
+    fused = fuse_pages([ONE, TWO, THREE], Fusion(**options))
     assert fused.image_ids == ("p", "empty", "q")
     assert len(fused.scores) == boxes
 
