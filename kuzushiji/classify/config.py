@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji import cli
+from kuzushiji.artifacts import N_BEST
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.options import option, parameters
@@ -177,7 +178,7 @@ class ClassifyConfig:
     tta_heights: tuple[int, ...] = option(
         (), "page heights in place of those, pixels", type=cli.positive_int, nargs="+", group=INFERENCE
     )
-    top_k: int = option(50, "best classes of a box that are written", type=cli.positive_int, group=INFERENCE)
+    top_k: int = option(N_BEST, "best classes of a box that are written", type=cli.positive_int, group=INFERENCE)
     detailed_postfix: str = option(
         "", "put before the endings of detailed.parquet, test_detailed.parquet and submission.csv", group=INFERENCE
     )

@@ -200,11 +200,6 @@ def parse_labels(text: str, where: str) -> tuple[NDArray[np.object_], NDArray[np
     return codes.to_numpy(object), boxes_xywh
 
 
-def format_labels(codes: Iterable[str], boxes_xywh: NDArray[np.floating]) -> str:
-    """Return one page's label string of codes (n,) and boxes (n, 4), rounded as by `write_page_labels`."""
-    return " ".join(label_text.format_items(codes, whole_pixels(boxes_xywh).T.tolist()))
-
-
 def whole_pixels(boxes_xywh: NDArray[np.floating]) -> NDArray[np.int64]:
     """Round the edges of boxes (n, 4; x y w h) to whole pixels; width and height come out at least 1."""
     start = np.rint(boxes_xywh[:, :2])

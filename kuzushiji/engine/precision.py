@@ -124,7 +124,7 @@ def _mixed_format(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if capability >= _BFLOAT16_SINCE else torch.float16
 
 
-def place(model: nn.Module, device: torch.device, *, channels_last: bool = True) -> nn.Module:
+def place(model: nn.Module, device: torch.device) -> nn.Module:
     """Move `model` to the device and lay its convolutions out with the channels last, and return it.
 
     Channels last is the layout that the fast kernels of today work in: on the CPU it is what makes bfloat16 pay.
@@ -133,5 +133,4 @@ def place(model: nn.Module, device: torch.device, *, channels_last: bool = True)
         InputError: the memory of the device does not suffice.
     """
     with enough_memory(f"the network on {device}", SMALLER_NETWORK):
-        model = model.to(device)
-        return model.to(memory_format=torch.channels_last) if channels_last else model
+        return model.to(device).to(memory_format=torch.channels_last)

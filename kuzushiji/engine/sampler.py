@@ -31,17 +31,14 @@ class EpochSampler(Sampler[SampleKey]):
         n: Number of samples.
         seed: Of the run.
         repeat: Passes over the samples in an epoch.
-        shuffle: Without it the samples come in order.
         rank: Number of this process.
         world: Number of processes.
     """
 
-    def __init__(
-        self, n: int, seed: int, *, repeat: int = 1, shuffle: bool = True, rank: int = 0, world: int = 1
-    ) -> None:
+    def __init__(self, n: int, seed: int, *, repeat: int = 1, rank: int = 0, world: int = 1) -> None:
         if not 0 <= rank < world:
             raise ValueError(f"expected a rank from 0 to {world - 1}, got {rank}")
-        self.n, self.seed, self.repeat, self.shuffle, self.rank, self.world = n, seed, repeat, shuffle, rank, world
+        self.n, self.seed, self.repeat, self.rank, self.world = n, seed, repeat, rank, world
         self._epoch = 0
         self._skip = 0
 
@@ -59,8 +56,6 @@ class EpochSampler(Sampler[SampleKey]):
             yield SampleKey(self._epoch, position // self.n, int(order[position]))
 
     def _order(self, draw: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        if not self.shuffle:
-            return np.arange(self.n)
         return np.random.default_rng((self.seed, self._epoch, draw)).permutation(self.n)
 
 

@@ -32,11 +32,6 @@ class Timed:
     detections: Detections
     seconds: float
 
-    @property
-    def pages_per_second(self) -> float:
-        """Throughput; 0 without pages."""
-        return len(self.detections.image_ids) / max(self.seconds, 1e-9)
-
 
 def page_loader(
     paths: Sequence[Path], store: PageStore, long_sides: Sequence[int], workers: int

@@ -76,4 +76,3 @@ def test_place_lays_convolutions_out_with_the_channels_last():
     model = place(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(2, 2)), CPU)
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert model[1].weight.is_contiguous()
-    assert place(nn.Conv2d(3, 4, 3), CPU, channels_last=False).weight.is_contiguous()

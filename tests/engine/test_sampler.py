@@ -34,10 +34,6 @@ def test_passes_epochs_and_seeds_have_orders_of_their_own():
     assert orders[0] == [key.sample for key in keys(EpochSampler(50, 1, repeat=2), 0)]
 
 
-def test_without_shuffling():
-    assert [key.sample for key in keys(EpochSampler(3, 1, repeat=2, shuffle=False))] == [0, 1, 2, 0, 1, 2]
-
-
 @pytest.mark.parametrize("skip", [0, 1, 5, 14])
 def test_fault_5_what_is_done_is_skipped_and_nothing_else(skip):
     sampler = EpochSampler(7, 1, repeat=2)
