@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.main import parse_args, training_inputs
+from kuzushiji.classify.folder import training_inputs
+from kuzushiji.classify.main import parse_args
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 
