@@ -127,8 +127,8 @@ def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Voc
     xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
     classes = vocabulary.encode(labels.boxes["code"], where).astype(np.int64)
     order = np.argsort(labels.page, kind="stable")
-    ends = np.cumsum(np.bincount(labels.page, minlength=len(labels.image_ids)))[:-1]
-    rows = np.split(order, ends)
+    ends = np.cumsum(np.bincount(labels.page, minlength=len(labels.image_ids)))
+    rows = np.split(order, ends)[:-1]  # after the last page nothing is left; of no pages there is none
     return [
         Page(image_id, path_of(image_id), xyxy[chosen], classes[chosen])
         for image_id, chosen in zip(labels.image_ids, rows, strict=True)

@@ -53,6 +53,17 @@ def test_a_fold_has_the_truth_of_all_its_pages(root: DataRoot, tmp_path: Path) -
         assert split.vocabulary.codes[-1] == SEG_FP and len(split.vocabulary) == 6
 
 
+@pytest.mark.parametrize("pages", [0, 1, 2])
+def test_pages_of_any_number(root: DataRoot, pages: int) -> None:
+    """None, where there are more processes than pages."""
+    labels = read_page_labels(root.train_csv)
+    vocabulary = Vocabulary.from_train_csv(root.train_csv)
+    own = labels.of_pages(labels.image_ids[:pages])
+    found = pages_of(own, root.train_image, vocabulary, "train.csv")
+    assert [page.image_id for page in found] == list(own.image_ids)
+    assert sum(len(page.classes) for page in found) == len(own.boxes)
+
+
 def test_a_book_alone_is_held_out(root: DataRoot, tmp_path: Path) -> None:
     split = read_split(config(table(root, tmp_path / "clf_gt.csv"), test_book="umgy"), root)
     assert split.valid.image_ids == ("umgy001-001", "umgy001-002")
