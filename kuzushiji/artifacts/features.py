@@ -264,19 +264,45 @@ def _short(value: Any) -> Any:
 
 
 def _check_candidates(features: Features) -> None:
-    """Check what the second level relies on; ValueError where it does not hold."""
-    counts = np.diff(features.offsets)
-    if (counts < 1).any():
-        raise ValueError(f"row {int(np.argmax(counts < 1))} has no candidate")
+    """Check what the second level relies on; ValueError, with the page and the box, where it does not hold."""
+    size, candidates, last = len(features.vocabulary), features.candidates, features.offsets[1:] - 1
+    xywh = features.boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
+    _refuse(features, ~np.isfinite(xywh) | (xywh < [-np.inf, -np.inf, 0, 0]), "a corner or size is no finite number")
+    _refuse(features, features.boxes.duplicated(["image_id", "box"]).to_numpy(), "it comes twice")
+    _refuse(features, np.diff(features.offsets) < 1, "it has no candidate")
+    _refuse_candidates(features, (candidates < 0) | (candidates >= size), f"a candidate is no class up to {size - 1}")
+    _refuse(features, candidates[last] != size - 1, "it lacks the candidate seg_fp")
+    descending = np.zeros(len(candidates), np.bool_)
+    np.less_equal(candidates[1:], candidates[:-1], out=descending[1:])
+    descending[features.offsets[:-1]] = False
+    _refuse_candidates(features, descending, "its candidates are not in ascending order")
+    for name in ("top_logits", "log_sum", "overlap"):
+        _refuse(features, ~np.isfinite(getattr(features, name)), f"a number in {name} is NaN or infinite")
+    _refuse_candidates(features, np.isinf(features.candidate_logits), "a candidate's logit is infinite")
+    _refuse(features, _missing_best(features), "a best class of a group is no candidate, or has another logit as one")
+
+
+def _missing_best(features: Features) -> NDArray[np.bool_]:
+    """Return which best classes (n, g, k) are not among the candidates with the logit that they have in their group."""
     size = len(features.vocabulary)
-    if len(features) and not 0 <= features.candidates.min() <= features.candidates.max() < size:
-        raise ValueError(f"a candidate is no class from 0 to {size - 1}")
-    if (features.candidates[features.offsets[1:] - 1] != size - 1).any():
-        raise ValueError("a box lacks the candidate seg_fp")
-    for values in (features.top_logits, features.log_sum, features.overlap):
-        if not np.isfinite(values).all():
-            raise ValueError("a logit, log_sum or overlap is NaN or infinite")
-    if np.isinf(features.candidate_logits).any():
-        raise ValueError("a candidate's logit is infinite")
-    if features.boxes.duplicated(["image_id", "box"]).any():
-        raise ValueError("a box comes twice")
+    keys = features.box_of_candidate * size + features.candidates
+    missing = np.ones(features.top_classes.shape, np.bool_)
+    for g in range(features.n_groups):
+        wanted = np.arange(len(features))[:, None] * size + features.top_classes[:, g]
+        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+        same = features.candidate_logits[place, g] == features.top_logits[:, g]
+        missing[:, g] = (keys[place] != wanted) | ~same  # NaN equals nothing
+    return missing
+
+
+def _refuse_candidates(features: Features, broken: NDArray[np.bool_], message: str) -> None:
+    """Raise a ValueError with the page and the box of the first candidate (m,) or (m, g) that is broken."""
+    _refuse(features, np.logical_or.reduceat(broken, features.offsets[:-1]) if broken.any() else broken, message)
+
+
+def _refuse(features: Features, broken: NDArray[np.bool_], message: str) -> None:
+    """Raise a ValueError with the page and the number of the first box (n,) or (n, …) that is broken."""
+    if broken.any():
+        row = int(np.argmax(broken.reshape(len(broken), -1).any(axis=1)))
+        page, number = features.boxes["image_id"].iloc[row], features.boxes["box"].iloc[row]
+        raise ValueError(f"page {shown(page)}, box {number}: {message}")

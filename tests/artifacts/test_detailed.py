@@ -253,6 +253,14 @@ def test_rows_in_order_of_another_table(detailed):
     assert rows_in_order_of(detailed.boxes, detailed.boxes, "b") is None
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_place_that_is_no_number_is_another_place(detailed, value):
+    moved = detailed.boxes.assign(x=[10.0, value, 10.0])
+    for reference, other in ((detailed.boxes, moved), (moved, detailed.boxes)):
+        with pytest.raises(InputError, match="b, page p_1, box 1: expected x y w h"):
+            rows_in_order_of(reference, other, "b")
+
+
 def test_concat_of_folds(detailed):
     p, q = (detailed.take((detailed.boxes["image_id"] == page).to_numpy()) for page in ("p_1", "q_1"))
     p, q = replace(p, pages=("p_1", "empty_1")), replace(q, pages=("q_1",))

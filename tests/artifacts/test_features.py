@@ -79,21 +79,49 @@ def test_concat():
         concat_features([], [])
 
 
+FIRST, AT = "page book0_0, box 0", "page book0_0, box 4"
+NOT_THERE = "a best class of a group is no candidate, or has another logit as one"
+
+
+def at(values, value):
+    """The same numbers with another one in box 4, of the second group where there are groups."""
+    changed = values.copy()
+    changed[(4, 1, 0)[: values.ndim]] = value
+    return changed
+
+
+def with_box(features, **columns):
+    boxes = features.boxes.copy()
+    for name, value in columns.items():
+        boxes.loc[4, name] = value
+    return replace(features, boxes=boxes)
+
+
 # What is damaged, and what the message says.
 DAMAGED = [
-    (lambda f: replace(f, candidates=f.candidates + 1), "a candidate is no class"),
-    (lambda f: replace(f, candidates=np.minimum(f.candidates, 8)), "a box lacks the candidate seg_fp"),
-    (lambda f: replace(f, overlap=f.overlap * np.nan), "is NaN or infinite"),
-    (lambda f: replace(f, top_logits=f.top_logits + np.inf), "is NaN or infinite"),
-    (lambda f: replace(f, candidate_logits=f.candidate_logits + np.inf), "a candidate's logit is infinite"),
-    (lambda f: replace(f, boxes=f.boxes.assign(image_id="p", box=0)), "a box comes twice"),
+    (lambda f: replace(f, candidates=f.candidates + 1), f"{FIRST}: a candidate is no class up to 9"),
+    (lambda f: replace(f, candidates=f.candidates - 1), "page book0_0, box 3: a candidate is no class up to 9"),
+    (lambda f: replace(f, candidates=np.minimum(f.candidates, 8)), f"{FIRST}: it lacks the candidate seg_fp"),
+    (lambda f: replace(f, candidates=np.maximum(f.candidates, 9)), f"{FIRST}: its candidates are not in ascending"),
+    (lambda f: replace(f, overlap=at(f.overlap, np.nan)), f"{AT}: a number in overlap is NaN or infinite"),
+    (lambda f: replace(f, log_sum=at(f.log_sum, np.nan)), f"{AT}: a number in log_sum is NaN or infinite"),
+    (lambda f: replace(f, top_logits=at(f.top_logits, np.inf)), f"{AT}: a number in top_logits is NaN or infinite"),
+    (lambda f: replace(f, candidate_logits=f.candidate_logits + np.inf), f"{FIRST}: a candidate's logit is infinite"),
+    (lambda f: replace(f, candidate_logits=f.candidate_logits * np.nan), f"{FIRST}: {NOT_THERE}"),
+    (lambda f: replace(f, top_logits=at(f.top_logits, 99)), f"{AT}: {NOT_THERE}"),
+    (lambda f: replace(f, top_classes=at(f.top_classes, 99)), f"{AT}: {NOT_THERE}"),
+    (lambda f: replace(f, top_classes=at(f.top_classes, f.top_classes[4, 1, 1])), f"{AT}: {NOT_THERE}"),
+    (lambda f: with_box(f, image_id="book0_0", box=1), "page book0_0, box 1: it comes twice"),
+    (lambda f: with_box(f, x=np.nan), f"{AT}: a corner or size is no finite number"),
+    (lambda f: with_box(f, y=-np.inf), f"{AT}: a corner or size is no finite number"),
+    (lambda f: with_box(f, h=-1.0), f"{AT}: a corner or size is no finite number"),
 ]
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGED)
 def test_damaged_features_are_refused(tmp_path, damage, message):
     write_features(tmp_path / "f.parquet", damage(make()))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"f.parquet: expected a table of level2_features, .*: {message}"):
         read_features(tmp_path / "f.parquet")
 
 

@@ -126,6 +126,33 @@ def test_another_vocabulary(runs, tiny_root, tmp_path, capsys):
         assert "expected the vocabulary of" in refused(main, given, capsys)
 
 
+def at_row_3(values, value):
+    changed = np.array(values, float)
+    changed[3] = value
+    return changed
+
+
+# What is wrong with features, and part of the one line.
+BROKEN_FEATURES = [
+    (
+        lambda f: replace(f, boxes=f.boxes.assign(x=at_row_3(f.boxes["x"], np.nan))),
+        "a corner or size is no finite number",
+    ),
+    (lambda f: replace(f, candidate_logits=f.candidate_logits * np.nan), "a best class of a group is no candidate"),
+    (lambda f: replace(f, overlap=at_row_3(f.overlap, np.nan)), "a number in overlap is NaN or infinite"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN_FEATURES)
+def test_broken_features_are_named_with_page_and_box(change, message, runs, tiny_root, tmp_path, capsys):
+    write_features(tmp_path / "bad.parquet", change(read_features(runs / "features0.parquet")))
+    tables = [str(runs / f"fold{fold}-a.parquet") for fold in range(3)]
+    features = [str(runs / f"features{fold}.parquet") for fold in (1, 2)]
+    words = [*tables, str(tmp_path / "bad.parquet"), *features, "--data-root", str(tiny_root)]
+    error = refused(level2.main, words, capsys)
+    assert re.search(rf"bad.parquet: expected a table of level2_features, .*: page \S+, box [03]: {message}", error)
+
+
 def test_other_boxes(runs, tiny_root, tmp_path, capsys):
     """Of the same pages, one box fewer; of other pages, none in common."""
     table = read_detailed(runs / "fold0-a.parquet")
