@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.classify.main import main as classify
+from kuzushiji.run_folder import HEAD_FEATURES
 from kuzushiji.segment.main import main as segment
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,7 @@ SEGMENT = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm group --long-
     --test-long-side 120 --epochs 1 --repeat-train-step 1 --batch-size 2 --accumulation-steps 2 --warmup-steps 0
     --lr 0.001 --ema 0.9 --with-test 1"""
 CLASSIFY = """--base resnet10t --pretrained 0 --head-size 16 --head-dropout 0 --test-height 120 --crop-width 64
-    --crop-height 64 --batch-size 4 --repeat-train 2 --epochs 1 --lr 0.001 --n-tta 1 --with-test 1
+    --crop-height 64 --batch-size 4 --repeat-train 2 --epochs 1 --lr 0.001 --n-tta 1 --with-test 1 --save-features 1
     --test-boxes {root}/solution.csv"""
 
 
@@ -100,11 +101,11 @@ def test_segment_predicts_what_one_process_predicts(segmented: Path, tiny_root: 
 
 
 def test_classify_predicts_what_one_process_predicts(classified: Path, tiny_root: Path) -> None:
-    words = [str(tiny_root / "train.csv"), *shlex.split(HERE.format(root=tiny_root)), "--n-tta", "1"]
+    words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} --n-tta 1 --save-features 1".format(root=tiny_root))]
     words += ["--test-boxes", str(tiny_root / "solution.csv"), "--resume", str(classified / "two" / "model_best.pth")]
     for mode in ("--test-only", "--submission"):
         classify([*words, mode, "--output-dir", str(classified / "again")])
-    for name in ("detailed.parquet", "test_detailed.parquet", "submission.csv"):
+    for name in ("detailed.parquet", "test_detailed.parquet", "submission.csv", *HEAD_FEATURES):
         assert (classified / "again" / name).read_bytes() == (classified / "two" / name).read_bytes(), name
 
 
@@ -115,6 +116,14 @@ def test_one_process_goes_on_where_two_were(classified: Path, tiny_root: Path, t
     words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
     assert classify([*words, "--output-dir", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "model_best.pth").read_bytes() == (classified / "two" / "model_best.pth").read_bytes()
+
+
+def test_classify_with_fewer_pages_than_processes(tiny_root: Path, tmp_path: Path) -> None:
+    words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
+    words += ["--test-limit", "1", "--train-limit", "4", "--n-tta", "2", "--output-dir", str(tmp_path)]
+    done = torchrun("kuzushiji.classify.main", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "metrics-oof.json").read_text())["pages"] == 1
 
 
 LOSSES = """

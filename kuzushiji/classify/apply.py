@@ -27,6 +27,9 @@ from kuzushiji.run_folder import DETAILED, METRICS_OOF, SUBMISSION, TEST_DETAILE
 from kuzushiji.scoring import score_classes
 from kuzushiji.submission import write_submission
 
+LESS_MEMORY = "lower --test-height or --n-tta, or use --opt-level O1"
+"""What to do where a page does not fit."""
+
 
 def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, split: Split) -> dict[str, Any]:
     """Write the detailed table of the held-out pages and `metrics-oof.json`; return the metrics.
@@ -101,9 +104,9 @@ def _predict(
     title: str,
 ) -> Detailed:
     """Return the best classes of all boxes of a table; several processes divide its pages."""
-    own = labels.of_pages([labels.image_ids[number] for number in own_share(len(labels.image_ids))])
+    own = own_pages(labels)
     pages = pages_of(own, path_of, classifier.vocabulary, str(table))
-    with enough_memory(title, "lower --test-height or --n-tta, or use --opt-level O1"):
+    with enough_memory(title, LESS_MEMORY):
         found = predict_detailed(
             predictor, classifier.model, pages, own, classifier.vocabulary,
             heights=config.heights, top_k=config.top_k, title=title,
@@ -113,9 +116,7 @@ def _predict(
 
 def _joined(parts: Sequence[Detailed], labels: PageLabels) -> Detailed:
     """Return one table of tables of distinct pages, boxes and pages in the order of `labels`."""
-    keys = ["image_id", "box"]
     boxes = pd.concat([part.boxes for part in parts])
-    rows = pd.MultiIndex.from_frame(boxes[keys]).get_indexer(pd.MultiIndex.from_frame(labels.boxes[keys]))
     whole = dataclasses.replace(
         parts[0],
         boxes=boxes,
@@ -123,7 +124,20 @@ def _joined(parts: Sequence[Detailed], labels: PageLabels) -> Detailed:
         logits=np.concatenate([part.logits for part in parts]),
         pages=labels.image_ids,
     )
-    return whole.take(rows)
+    return whole.take(rows_of(labels, boxes))
+
+
+def own_pages(labels: PageLabels) -> PageLabels:
+    """Return the pages of a table that this process works on; it may have none."""
+    return labels.of_pages([labels.image_ids[number] for number in own_share(len(labels.image_ids))])
+
+
+def rows_of(labels: PageLabels, boxes: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    """Return (n,) the rows of `boxes`, which came from several processes, in the order of the boxes of `labels`."""
+    keys = ["image_id", "box"]
+    wanted = pd.MultiIndex.from_frame(labels.boxes[keys])
+    rows: np.ndarray[tuple[int], np.dtype[np.intp]] = pd.MultiIndex.from_frame(boxes[keys]).get_indexer(wanted)
+    return rows
 
 
 def load(config: ClassifyConfig, weights: Path) -> tuple[ClassifyConfig, Predictor, Classifier]:

@@ -134,14 +134,14 @@ def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: Stag
 
 
 def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
-    """Save what the head's last layer sees; several processes leave it to the first. Return the boxes by file."""
+    """Save what the head's last layer sees. Return the boxes by file."""
     split = read_split(config, root)
     boxes = None
     if config.submission or config.with_test:
         boxes, _ = read_test_boxes(config, root)
     from kuzushiji.classify.head_vectors import save_head_features
 
-    facts: Facts = on_main(lambda: save_head_features(config, root, weights, split, boxes))
+    facts: Facts = {**save_head_features(config, root, weights, split, boxes)}
     on_main(lambda: record.finish(boxes=facts))
     return facts
 

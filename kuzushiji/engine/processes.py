@@ -8,11 +8,14 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from kuzushiji.errors import InputError
 
 Result = TypeVar("Result")
+
+_IS_ALONE: ContextVar[bool] = ContextVar("is_alone", default=False)
 
 
 def world_size() -> int:
@@ -91,9 +94,13 @@ def on_main(function: Callable[[], Result]) -> Result:
     """Call `function` in the main process alone, and return its result in all: files have one reader or writer.
 
     All processes meet here. Where `function` raises, the others end without a word, so that there is one message.
+
+    Raises:
+        RuntimeError: it is called within `function`, by the main process alone: nobody would meet it there.
     """
     if world_size() == 1:
-        return function()
+        with _alone():
+            return function()
     from torch import distributed
 
     answer: list[Any] = [False, None]
@@ -104,14 +111,36 @@ def on_main(function: Callable[[], Result]) -> Result:
         result: Result = answer[1]
         return result
     try:
-        answer = [True, function()]
+        with _alone():
+            answer = [True, function()]
     finally:
         distributed.broadcast_object_list(answer, src=0)
     return answer[1]  # type: ignore[no-any-return]
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Note that what is done in the block is done by the main process alone."""
+    _check_together()
+    token = _IS_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _IS_ALONE.reset(token)
+
+
+def _check_together() -> None:
+    if _IS_ALONE.get():
+        raise RuntimeError("expected all processes to meet here, got the main one alone: it is within `on_main`")
+
+
 def gathered(value: Result) -> list[Result]:
-    """Return the values of all processes, by rank, in all of them."""
+    """Return the values of all processes, by rank, in all of them.
+
+    Raises:
+        RuntimeError: as `on_main`.
+    """
+    _check_together()
     if world_size() == 1:
         return [value]
     from torch import distributed

@@ -34,6 +34,14 @@ def test_one_process():
         pass
 
 
+@pytest.mark.parametrize("meet", [lambda: processes.on_main(lambda: 1), lambda: processes.gathered(1)])
+def test_who_is_alone_meets_nobody(meet):
+    """With several processes the others would take the answer of the inner call for that of the outer."""
+    with pytest.raises(RuntimeError, match="got the main one alone"):
+        processes.on_main(meet)
+    assert processes.on_main(lambda: 5) == 5
+
+
 def test_one_of_several(torchrun):
     assert (processes.world_size(), processes.rank(), processes.local_rank(), processes.local_world_size()) == (
         8,
