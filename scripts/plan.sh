@@ -80,13 +80,21 @@ print_reference_hours() {
 check_disk() {
   local free used needed
   free=$(free_kib)
-  used=$(du -sk "$RUNS" 2>/dev/null | cut -f1 || true)
+  used=$(used_kib)
   needed=$(awk "BEGIN { printf \"%.0f\", $DISK_GB * 1.1 * 1048576 }")
-  if [ $((free + ${used:-0})) -lt "$needed" ]; then
+  if [ $((free + used)) -lt "$needed" ]; then
     echo "error: too little disk: about $DISK_GB GB are needed below $RUNS/, $((free / 1024)) MiB are free there" \
       "(RUNS=FOLDER puts the run elsewhere; DISK_GB=0 starts all the same)" >&2
     exit 1
   fi
+}
+
+# Prints how much this run has written, in KiB: its folders and files, not those of other profiles that lie in its folder.
+used_kib() {
+  [ -d "$RUNS" ] || { echo 0; return; }
+  find "$RUNS" -mindepth 1 -maxdepth 1 \( -type f -o -name 'segment-fold*' -o -name 'clf-fold*' -o -name strips \
+    -o -name books -o -name level2_models -o -name logs \) -exec du -sk {} + |
+    awk '{ kib += $1 } END { print kib + 0 }'
 }
 
 # Prints how much is free where the run's folder is or will be, in KiB.

@@ -214,6 +214,18 @@ def test_too_little_disk_is_said_before_anything_starts(arguments: list[str], tm
     assert done.stderr.count("\n") == 1 and not runs.exists()
 
 
+def test_the_disk_that_other_profiles_use_is_not_this_runs(tmp_path: Path) -> None:
+    """The folder of `kaggle` is `_runs`, in which those of the others lie."""
+    mib = {"segment-fold0": 1, "clf-fold1-wsl": 2, "strips": 4, "demo": 64, "modern": 64, "reference": 64}
+    for name, size in mib.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"x" * (size << 20))
+    (tmp_path / "segment_clf_gt.csv").write_bytes(b"x" * (8 << 20))
+    used = bash("-c", f"source scripts/plan.sh; RUNS={tmp_path} used_kib")
+    assert 15 << 10 <= int(used.stdout) < 16 << 10
+    assert bash("-c", f"source scripts/plan.sh; RUNS={tmp_path}/none used_kib").stdout == "0\n"
+
+
 def competition_data(folder: Path, without: str = "") -> Path:
     """Empty files and folders with the names of the competition's data."""
     folder.mkdir()
