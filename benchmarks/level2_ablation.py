@@ -22,7 +22,7 @@ import numpy as np
 from level2_variants import VARIANTS, Machine, Run, Variant, narrowed, read_run, train
 from measure import machine
 
-from kuzushiji.classify.level2.choice import Choice, Decision
+from kuzushiji.classify.level2.choice import Choice
 from kuzushiji.classify.level2.model import apply_model
 from kuzushiji.classify.level2.names import LIGHTGBM, XGBOOST
 from kuzushiji.classify.level2.report import BLEND, LEVEL2, fold_choices, score_folds
@@ -51,7 +51,8 @@ def evaluate(run: Run, variant: Variant, trainer: Machine) -> dict[str, float]:
     run = run if variant.extra is None else variant.extra(run)
     results, model = train(run, variant, trainer)
     choices = {
-        r.model.fold: fold_choices(run.features[r.model.fold], r, variant.objective, Decision()) for r in results
+        result.model.fold: fold_choices(run.features[result.model.fold], result, variant.objective)
+        for result in results
     }
     scores = score_folds(run.truth, run.fold_of_page, run.features, choices)
     losses = []

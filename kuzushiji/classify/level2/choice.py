@@ -11,6 +11,9 @@ from kuzushiji.classify.level2.boosting import Scores, probabilities
 from kuzushiji.classify.segments import best_of_group, group_sum, spread
 from kuzushiji.metric import Counts
 
+EVERY_FOLD = -1
+"""Stands where the number of a fold does: for test pages, which the models of all folds read."""
+
 _ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
 _LEAST = tuple(round(0.05 * step, 2) for step in range(15))
 

@@ -1,7 +1,7 @@
 """What the second level reached, fold by fold, and which of the numbers are honest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.calibration import Calibration
 from kuzushiji.classify.context import blended_logits
-from kuzushiji.classify.level2.boosting import Course
-from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
+from kuzushiji.classify.level2.choice import EVERY_FOLD, Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.training import FoldResult
 from kuzushiji.classify.predictions import calibration_of
 from kuzushiji.classify.segments import best_of_group
@@ -21,6 +20,11 @@ from kuzushiji.scoring import score_classes
 from kuzushiji.terminal import format_table
 
 BLEND, LEVEL2, LAST, BEST = "blend", "level 2", "last round", "best round"
+UNDECIDED = "without the decision"
+"""Level 2 where the best candidate is taken in any case."""
+
+_TOLD = {"seg_fp_adjust": "added to the log-odds of seg_fp", "min_probability": "least probability of a character"}
+_IMPORTANT = 15
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,33 @@ class FoldChoices:
     candidates: NDArray[np.float32]
 
 
-def fold_choices(features: Features, result: FoldResult, objective: str, decision: Decision) -> FoldChoices:
-    """Return what the blend, each library and all together read; and all together after the last and best rounds."""
+def fold_choices(
+    features: Features, result: FoldResult, objective: str, decision: Decision | None = None
+) -> FoldChoices:
+    """Return what the blend, each library and all together read; and all together after the last and best rounds.
 
-    def read(scores: Sequence[NDArray[np.float32]], when: Decision | None = None) -> tuple[Choice, NDArray[np.float32]]:
-        probability = mean_probability(scores, features.offsets, objective)
-        return choose(features.candidates, features.offsets, probability, when or Decision()), probability
-
-    best = best_of_group(blended_logits(features), features.offsets)
-    classes = {BLEND: features.candidates[best]}
-    if len(result.scores) > 1:
-        classes |= {kind: read([scores])[0].classes for kind, scores in result.scores.items()}
-    choice, candidates = read(list(result.scores.values()), decision)
-    classes[LEVEL2] = choice.classes
+    Args:
+        features: Of the fold's boxes.
+        result: Of the fold.
+        objective: Of boosting.
+        decision: When a box is no character, for all of them but the blend; what is read without it is then told too.
+    """
     courses = result.courses.values()
-    classes[LAST] = read([course.last for course in courses])[0].classes
-    classes[BEST] = read([course.best for course in courses])[0].classes
-    return FoldChoices(classes, choice.probability, candidates)
+    scores = {LEVEL2: list(result.scores.values())}
+    if len(result.scores) > 1:
+        scores = {kind: [of_kind] for kind, of_kind in result.scores.items()} | scores
+    scores |= {LAST: [course.last for course in courses], BEST: [course.best for course in courses]}
+    probability = {way: mean_probability(of_way, features.offsets, objective) for way, of_way in scores.items()}
+
+    def read(way: str, when: Decision) -> Choice:
+        return choose(features.candidates, features.offsets, probability[way], when)
+
+    choices = {way: read(way, decision or Decision()) for way in scores}
+    best = best_of_group(blended_logits(features), features.offsets)
+    classes = {BLEND: features.candidates[best], **{way: choice.classes for way, choice in choices.items()}}
+    if decision is not None:
+        classes[UNDECIDED] = read(LEVEL2, Decision()).classes
+    return FoldChoices(classes, choices[LEVEL2].probability, probability[LEVEL2])
 
 
 def score_folds(
@@ -92,52 +106,109 @@ def calibration_of_folds(features: Mapping[int, Features], choices: Mapping[int,
     return calibration_of(np.concatenate(predicted), np.concatenate(truth), np.concatenate(probability))
 
 
-def report_lines(
-    scores: Mapping[str, Mapping[int, Counts]], results: Sequence[FoldResult], features: Mapping[int, Features]
-) -> list[str]:
-    """Return the table of F1 by fold and way of choosing, with the rounds of each library."""
-    ways = list(scores)
-    kinds = list(results[0].courses)
-    head = ["fold", "boxes", *ways, *(f"rounds {kind}" for kind in kinds)]
-    rows: list[list[object]] = []
+@dataclass(frozen=True)
+class Report:
+    """What a training came to.
+
+    Attributes:
+        scores: Counts of each way of choosing, of each fold, as of `score_folds`.
+        fit: How well the probabilities of level 2 fit.
+        results: Of each fold.
+        boxes: How many boxes each fold has.
+        decisions: When a box is no character, on each fold, and on test pages (`EVERY_FOLD`).
+        tuned: Which fields of the decisions were found on other folds.
+    """
+
+    scores: Mapping[str, Mapping[int, Counts]]
+    fit: Calibration
+    results: Sequence[FoldResult]
+    boxes: Mapping[int, int]
+    decisions: Mapping[int, Decision]
+    tuned: Sequence[str]
+
+    @property
+    def honest(self) -> list[str]:
+        """The ways of choosing that have not looked at the fold of which they are told."""
+        return [way for way in self.scores if way not in (LAST, BEST)]
+
+    @property
+    def f1(self) -> dict[str, float]:
+        """F1 of each way of choosing over the pages of all folds."""
+        return {way: sum(by_fold.values(), Counts()).f1 for way, by_fold in self.scores.items()}
+
+    def lines(self) -> list[str]:
+        """Return the report as text."""
+        return [
+            "F1 over all characters of the pages, those without a box too; rounds are used/best/trained",
+            *self._table(),
+            f"honest out of fold: {', '.join(self.honest)}; '{LAST}' and '{BEST}' stopped by a look at the fold itself",
+            *([f"the same decision in all columns but {BLEND} and '{UNDECIDED}'"] if UNDECIDED in self.scores else []),
+            f"expected calibration error of level 2, out of fold: {self.fit.error:.4f}",
+            *self._decision_lines(),
+            *self._importance_lines(),
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the report as JSON values, for the record."""
+        places = {fold: "test" if fold == EVERY_FOLD else str(fold) for fold in self.decisions}
+        return {
+            "f1": self.f1,
+            "f1_by_fold": {way: {str(fold): c.f1 for fold, c in of_way.items()} for way, of_way in self.scores.items()},
+            "honest": self.honest,
+            "rounds": {
+                kind: {str(result.model.fold): _rounds(result, kind) for result in self.results}
+                for kind in self.results[0].courses
+            },
+            "decision": {places[fold]: asdict(decision) for fold, decision in self.decisions.items()},
+            "tuned": list(self.tuned),
+            "importance": {kind: _importance(self.results, kind) for kind in self.results[0].courses},
+            "calibration": self.fit.as_dict(),
+        }
+
+    def _table(self) -> list[str]:
+        """Return the table of F1 by fold and way of choosing, with the rounds of each library."""
+        kinds = list(self.results[0].courses)
+        head = ["fold", "boxes", *self.scores, *(f"rounds {kind}" for kind in kinds)]
+        rows: list[list[object]] = []
+        for fold, result in ((result.model.fold, result) for result in self.results):
+            rounds = ["/".join(map(str, _rounds(result, kind).values())) for kind in kinds]
+            rows.append([fold, self.boxes[fold], *(of_way[fold].f1 for of_way in self.scores.values()), *rounds])
+        rows.append(["all", sum(self.boxes.values()), *self.f1.values(), *([""] * len(kinds))])
+        return format_table(head, rows, to_left=()).splitlines()
+
+    def _decision_lines(self) -> list[str]:
+        """Return what was tuned, fold by fold."""
+        lines = []
+        for name in self.tuned:
+            values = {fold: getattr(decision, name) for fold, decision in self.decisions.items()}
+            of_folds = ", ".join(f"{value:g} on fold {fold}" for fold, value in values.items() if fold != EVERY_FOLD)
+            lines.append(f"{_TOLD[name]}: {of_folds} (best on the others); {values[EVERY_FOLD]:g} on test pages")
+        return lines
+
+    def _importance_lines(self) -> list[str]:
+        """Return the columns with the largest share of the gain, by library."""
+        lines = []
+        for kind in self.results[0].courses:
+            best = list(_importance(self.results, kind).items())[:_IMPORTANT]
+            lines.append(f"gain in {kind}: " + ", ".join(f"{name} {share:.3f}" for name, share in best))
+        return lines
+
+
+def _importance(results: Sequence[FoldResult], kind: str) -> dict[str, float]:
+    """Return each column's share of the gain in a library's models, the largest first; the mean over the folds."""
+    total: dict[str, float] = {}
     for result in results:
-        fold = result.model.fold
-        rounds = [_rounds(result.model.rounds[kind], result.courses[kind]) for kind in kinds]
-        rows.append([fold, len(features[fold]), *(scores[way][fold].f1 for way in ways), *rounds])
-    together = [sum(scores[way].values(), Counts()).f1 for way in ways]
-    n = sum(len(part) for part in features.values())
-    rows.append(["all", n, *together, *([""] * len(kinds))])
-    return [
-        "F1 over all characters of the pages, those without a box too; rounds are used/best/trained",
-        *format_table(head, rows, to_left=()).splitlines(),
-        f"honest out of fold: {', '.join(way for way in ways if way not in (LAST, BEST))}; "
-        f"'{LAST}' and '{BEST}' stopped by a look at the fold itself",
-    ]
+        gains = result.model.trees[kind].gains()
+        scale = sum(gains.values()) or 1.0
+        for name, gain in gains.items():
+            total[name] = total.get(name, 0.0) + gain / scale / len(results)
+    return dict(sorted(total.items(), key=lambda item: -item[1]))
 
 
-def importance_lines(results: Sequence[FoldResult], n: int) -> list[str]:
-    """Return the `n` columns with the largest share of the gain, by library."""
-    lines = []
-    for kind in results[0].courses:
-        total: dict[str, float] = {}
-        for result in results:
-            gains = result.model.trees[kind].gains()
-            scale = sum(gains.values()) or 1.0
-            for name, gain in gains.items():
-                total[name] = total.get(name, 0.0) + gain / scale / len(results)
-        best = sorted(total.items(), key=lambda item: -item[1])[:n]
-        lines.append(f"gain in {kind}: " + ", ".join(f"{name} {share:.3f}" for name, share in best))
-    return lines
+def _rounds(result: FoldResult, kind: str) -> dict[str, int]:
+    """Return how many rounds of a library are used, which number was best on the fold itself, and how many there were.
 
-
-def facts_of(scores: Mapping[str, Mapping[int, Counts]], fit: Calibration) -> dict[str, Any]:
-    """Return the report as JSON values, for the record."""
-    return {
-        "f1": {way: sum(by_fold.values(), Counts()).f1 for way, by_fold in scores.items()},
-        "f1_by_fold": {way: {str(fold): c.f1 for fold, c in by_fold.items()} for way, by_fold in scores.items()},
-        "calibration": fit.as_dict(),
-    }
-
-
-def _rounds(used: int, course: Course) -> str:
-    return f"{used}/{course.best_rounds}/{len(course.losses) - 1}"
+    Where more are used than were trained at first, the model was trained again with so many.
+    """
+    course = result.courses[kind]
+    return {"used": result.model.rounds[kind], "best": course.best_rounds, "trained": len(course.losses) - 1}

@@ -1,6 +1,6 @@
 """What the command of the second level does with training pages: train across the folds, report, write the models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts.features import Features
-    from kuzushiji.classify.calibration import Calibration
     from kuzushiji.classify.level2.choice import Decision
     from kuzushiji.classify.level2.columns import Source
     from kuzushiji.classify.level2.report import FoldChoices
@@ -25,11 +24,7 @@ if TYPE_CHECKING:
     from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
-    from kuzushiji.metric import Counts
     from kuzushiji.record import StageRecord
-
-EVERY_FOLD = -1
-_IMPORTANT = 15
 
 
 def train(config: Config, root: "DataRoot") -> None:
@@ -75,43 +70,33 @@ def training_of(config: Config) -> "Training":
 def train_anew(config: Config, n_folds: int, root: "DataRoot", record: "StageRecord | None") -> None:
     """Train across the folds and print the report; write the models where there is a record of it."""
     from kuzushiji.classify.level2 import report
+    from kuzushiji.classify.level2.choice import EVERY_FOLD
     from kuzushiji.classify.level2.training import train_across_folds
 
     boxes = prepare(config, n_folds, root)
     training = training_of(config)
     results = train_across_folds(boxes.sources, boxes.targets, training)
     found = decisions(config, boxes, results)
+    decided = any(getattr(config, name) for name in OF_DECISION)
     choices = {
-        result.model.fold: report.fold_choices(
-            boxes.features[result.model.fold], result, training.objective, found[result.model.fold]
-        )
-        for result in results
+        fold: report.fold_choices(boxes.features[fold], result, training.objective, found[fold] if decided else None)
+        for fold, result in ((result.model.fold, result) for result in results)
     }
-    scores = report.score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices)
-    fit = report.calibration_of_folds(boxes.features, choices)
+    told = report.Report(
+        scores=report.score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices),
+        fit=report.calibration_of_folds(boxes.features, choices),
+        results=results,
+        boxes={fold: len(part) for fold, part in boxes.features.items()},
+        decisions=found,
+        tuned=[name for name in OF_DECISION if getattr(config, name) == AUTO],
+    )
     if config.json:
-        print_result(report.facts_of(scores, fit), as_json=True)
+        print_result(told.facts(), as_json=True)
     else:
-        print_report(config, boxes, results, found, scores, fit)
+        print("\n".join(told.lines()))
     if config.save_model and record:
         save(config, config.save_model, boxes, results, choices, found[EVERY_FOLD])
-        record.finish(**report.facts_of(scores, fit))
-
-
-def print_report(
-    config: Config,
-    boxes: "Boxes",
-    results: "Sequence[FoldResult]",
-    found: "dict[int, Decision]",
-    scores: "Mapping[str, Mapping[int, Counts]]",
-    fit: "Calibration",
-) -> None:
-    """Print F1 by fold and way of choosing, how well probabilities fit, and which columns matter."""
-    from kuzushiji.classify.level2 import report
-
-    print("\n".join(report.report_lines(scores, results, boxes.features)))
-    print(f"expected calibration error of level 2, out of fold: {fit.error:.4f}")
-    print("\n".join([*decision_lines(config, found), *report.importance_lines(results, _IMPORTANT)]))
+        record.finish(**told.facts())
 
 
 @dataclass(frozen=True)
@@ -163,7 +148,7 @@ def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> 
 
     `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
     """
-    from kuzushiji.classify.level2.choice import Decision, mean_probability, tuned
+    from kuzushiji.classify.level2.choice import EVERY_FOLD, Decision, mean_probability, tuned
 
     given = {name: getattr(config, name) for name in OF_DECISION}
     fixed = Decision(**{name: value for name, value in given.items() if value != AUTO})
@@ -181,20 +166,6 @@ def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> 
         for name in (name for name, value in given.items() if value == AUTO):
             found[fold] = tuned(found[fold], name, features, [probability[number] for number in others], classes)
     return found
-
-
-def decision_lines(config: Config, found: "dict[int, Decision]") -> list[str]:
-    """Return what was tuned, fold by fold."""
-    lines = []
-    for name, told in (
-        ("seg_fp_adjust", "added to the log-odds of seg_fp"),
-        ("min_probability", "least probability of a character"),
-    ):
-        if getattr(config, name) == AUTO:
-            values = {fold: getattr(decision, name) for fold, decision in found.items()}
-            of_folds = ", ".join(f"{value:g} on fold {fold}" for fold, value in values.items() if fold != EVERY_FOLD)
-            lines.append(f"{told}: {of_folds} (best on the others); {values[EVERY_FOLD]:g} on test pages")
-    return lines
 
 
 def save(

@@ -11,9 +11,10 @@ from kuzushiji.artifacts import read_detailed
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2.__main__ import main, parse_args
+from kuzushiji.classify.level2.choice import EVERY_FOLD
 from kuzushiji.classify.level2.tables import true_classes
-from kuzushiji.classify.level2.train import EVERY_FOLD, Boxes, decisions
-from kuzushiji.classify.level2.training import FoldModel, FoldResult
+from kuzushiji.classify.level2.train import Boxes, decisions
+from kuzushiji.classify.level2.training import FoldModel, FoldResult, rounds_without
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.files import atomic_write_json, read_json
 from tests.tables import make_detailed
@@ -30,14 +31,34 @@ def test_report_says_which_numbers_are_honest(tables, tiny_root, capsys, fast):
     )
     assert "expected calibration error of level 2, out of fold: 0." in out
     assert "gain in lightgbm: " in out
+    assert "without the decision" not in out
     assert len([line for line in out.splitlines() if line.split() and line.split()[0] in {"0", "1", "2", "all"}]) == 4
 
 
 def test_the_report_as_json(tables, tiny_root, capsys, fast):
-    assert main([*tables, "--json", "--data-root", str(tiny_root), *fast]) == 0
+    words = ["--features", "reference", "--min-probability", "auto"]
+    assert main([*tables, "--json", "--data-root", str(tiny_root), *fast, *words]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert set(result["f1"]) == {"blend", "lightgbm", "xgboost", "level 2", "last round", "best round"}
+    honest = ["blend", "lightgbm", "xgboost", "level 2", "without the decision"]
+    assert result["honest"] == honest
+    assert set(result["f1"]) == set(result["f1_by_fold"]) == {*honest, "last round", "best round"}
     assert set(result["f1_by_fold"]["level 2"]) == {"0", "1", "2"}
+    assert result["tuned"] == ["min_probability"]
+    assert list(result["decision"]) == ["0", "1", "2", "test"]
+    assert all(set(decision) == {"seg_fp_adjust", "min_probability"} for decision in result["decision"].values())
+    for library in ("lightgbm", "xgboost"):
+        gains = list(result["importance"][library].values())
+        assert gains == sorted(gains, reverse=True) and 0 < sum(gains) < 1.001  # none of a fold without a split
+
+
+def test_fault_9_rounds_of_a_fold_are_those_that_were_best_on_the_others(tables, tiny_root, capsys, fast):
+    words = ["--features", "reference", "--num-boost-round", "9", *fast[2:], "--eta", "0.9", "--lr", "0.3"]
+    assert main([*tables, "--json", "--data-root", str(tiny_root), *words]) == 0
+    for rounds in json.loads(capsys.readouterr().out)["rounds"].values():
+        best = [of_fold["best"] for of_fold in rounds.values()]
+        assert [of_fold["used"] for of_fold in rounds.values()] == [rounds_without(best, fold) for fold in range(3)]
+        assert all(of_fold["best"] <= of_fold["trained"] <= 9 for of_fold in rounds.values())
+        assert len(set(best)) > 1, "the folds are to differ"
 
 
 def test_what_was_read_out_of_fold_is_a_detailed_table(trained, runs):
@@ -59,6 +80,7 @@ def test_seg_fp_is_tuned_on_other_folds_and_off_by_default(tables, tiny_root, ca
     assert "log-odds" not in capsys.readouterr().out
     assert main([*tables, *root, *fast, "--seg-fp-adjust", "auto", "--min-probability", "auto"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert "the same decision in all columns but blend and 'without the decision'" in lines
     for start in ("added to the log-odds of seg_fp: ", "least probability of a character: "):
         line = next(line for line in lines if line.startswith(start))
         assert all(f"on fold {fold}" in line for fold in range(3)) and line.endswith("on test pages")
