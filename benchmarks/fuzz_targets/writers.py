@@ -82,14 +82,16 @@ def _shown(text: str) -> str:
 
 
 def _xml(data: bytes, write: Callable[[object], bytes]) -> tuple[str, ET.Element]:
-    from kuzushiji.predict.reading import Candidates, make_reading
+    from kuzushiji.predict.transcription import Candidates, make_transcription
 
     text = data.decode("utf-8", "replace")
     candidates = {text: Candidates(np.array([["U+3042", "U+3044"]], object), np.array([[0.7, 0.2]], np.float32))}
     one = np.ones(1, np.float32)
     boxes = np.array([[10, 20, 30, 40]])
-    reading = make_reading(text, text, (100, 200), boxes, np.array(["U+3042"], object), one, one, candidates)
-    return text, ET.fromstring(write(reading))
+    transcription = make_transcription(
+        text, text, (100, 200), boxes, np.array(["U+3042"], object), one, one, candidates
+    )
+    return text, ET.fromstring(write(transcription))
 
 
 def check_page_xml(data: bytes) -> bool:

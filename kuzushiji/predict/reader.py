@@ -19,7 +19,7 @@ from kuzushiji.classify.dataset import PageView, page_view
 from kuzushiji.classify.level2.model import apply_model
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
-from kuzushiji.predict.reading import N_CANDIDATES, Candidates, Reading, make_reading
+from kuzushiji.predict.transcription import N_CANDIDATES, Candidates, Transcription, make_transcription
 from kuzushiji.segment.dataset import WholePage, whole_page
 from kuzushiji.segment.fusing import fuse_pages
 from kuzushiji.segment.predict import find_boxes
@@ -64,7 +64,7 @@ class Reader:
         self._bundle = bundle
         self._watch = watch or Stopwatch()
 
-    def read(self, image: Image, *, name: str = "", file: str = "") -> Reading:
+    def read(self, image: Image, *, name: str = "", file: str = "") -> Transcription:
         """Return what is read on a page (h, w, 3) RGB; empty where there is nothing.
 
         Args:
@@ -76,7 +76,7 @@ class Reader:
         with self._watch.of("detect"):
             boxes_xywh, score = self._detect(image)
         if not len(boxes_xywh):
-            return make_reading(name, file, size, boxes_xywh, *_nothing(), score, self._no_candidates())
+            return make_transcription(name, file, size, boxes_xywh, *_nothing(), score, self._no_candidates())
         with self._watch.of("classify"):
             tables = self._classify(image, boxes_xywh)
             blends = {kind: _blend(tables, kind) for kind in self._bundle.kinds}
@@ -84,7 +84,9 @@ class Reader:
             codes, probability = self._choose(tables)
         kept = np.flatnonzero(codes != SEG_FP)
         candidates = {kind: _candidates(table.take(kept)) for kind, table in blends.items()}
-        return make_reading(name, file, size, boxes_xywh[kept], codes[kept], probability[kept], score[kept], candidates)
+        return make_transcription(
+            name, file, size, boxes_xywh[kept], codes[kept], probability[kept], score[kept], candidates
+        )
 
     def _detect(self, image: Image) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of the fused detectors in whole pixels, and their scores (n,)."""

@@ -12,9 +12,9 @@ from kuzushiji.data.pictures import read_picture
 from kuzushiji.errors import InputError
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.reader import Reader, Stopwatch
-from kuzushiji.predict.reading import Reading
 from kuzushiji.predict.records import Output, Source
 from kuzushiji.predict.sources import Failure, Page
+from kuzushiji.predict.transcription import Transcription
 from kuzushiji.terminal import progress
 
 
@@ -87,26 +87,28 @@ def read_pages(
         except InputError as error:
             summary.failures.append(Failure(str(page.picture), str(error)))
             continue
-        reading = reader.read(image, name=page.name, file=page.picture.path.name)
+        transcription = reader.read(image, name=page.name, file=page.picture.path.name)
         with watch.of("write"):
-            output.write(page.name, source, _contents(reading, image, formats), points_of_reading(reading))
+            output.write(
+                page.name, source, _contents(transcription, image, formats), points_of_transcription(transcription)
+            )
         summary.read += 1
-        summary.characters += len(reading)
+        summary.characters += len(transcription)
     summary.seconds = watch.seconds
     return summary
 
 
-def points_of_reading(reading: Reading) -> PagePoints:
+def points_of_transcription(transcription: Transcription) -> PagePoints:
     """Return the characters of a page as a submission has them: codes and centres, the surest first."""
-    order = np.argsort(-reading.probability, kind="stable")
-    centers = reading.boxes_xywh[order, :2] + reading.boxes_xywh[order, 2:] / 2
+    order = np.argsort(-transcription.probability, kind="stable")
+    centers = transcription.boxes_xywh[order, :2] + transcription.boxes_xywh[order, 2:] / 2
     return PagePoints.from_arrays(
-        [reading.name], np.zeros(len(order), np.int64), reading.codes[order], centers.astype(np.float64)
+        [transcription.name], np.zeros(len(order), np.int64), transcription.codes[order], centers.astype(np.float64)
     )
 
 
-def _contents(reading: Reading, image: Any, formats: Sequence[str]) -> dict[str, bytes]:
+def _contents(transcription: Transcription, image: Any, formats: Sequence[str]) -> dict[str, bytes]:
     from kuzushiji.predict.formats import PAGE_FORMATS
 
     chosen = {name: PAGE_FORMATS[name] for name in formats if name in PAGE_FORMATS}
-    return {f"{reading.name}{item.ending}": item.render(reading, image) for item in chosen.values()}
+    return {f"{transcription.name}{item.ending}": item.render(transcription, image) for item in chosen.values()}

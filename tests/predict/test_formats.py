@@ -14,10 +14,10 @@ from kuzushiji.data.labels import SEG_FP
 from kuzushiji.layout import EDGE, FURIGANA, TEXT
 from kuzushiji.predict.formats import PAGE_FORMATS
 from kuzushiji.predict.formats.alto_xml import alto_xml
-from kuzushiji.predict.formats.as_json import reading_json
+from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.formats.page_xml import page_xml
 from kuzushiji.predict.formats.pictures import overlay_png, viewer_html
-from kuzushiji.predict.reading import Candidates, Reading, make_reading
+from kuzushiji.predict.transcription import Candidates, Transcription, make_transcription
 
 WIDTH, HEIGHT = 600, 900
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -28,13 +28,13 @@ def column(x: int, n: int, *, size: int = 60, top: int = 100) -> list[tuple[int,
     return [(x, top + round(1.2 * size) * i, size, size) for i in range(n)]
 
 
-def reading_of(boxes: list[tuple[int, int, int, int]]) -> Reading:
+def reading_of(boxes: list[tuple[int, int, int, int]]) -> Transcription:
     """Return a page on which these characters are read, in the order of `CODES` over and over."""
     n = len(boxes)
     codes = CODES[np.arange(n) % len(CODES)]
     others = np.stack([codes, np.full(n, "U+3042", object), np.full(n, SEG_FP, object)], axis=1)
     shares = np.tile(np.array([0.7, 0.2, 0.1], np.float32), (n, 1))
-    return make_reading(
+    return make_transcription(
         "page", "page <1>.jpg", (WIDTH, HEIGHT), np.array(boxes, np.int64).reshape(-1, 4), codes,
         np.linspace(1, 0.5, n, dtype=np.float32), np.full(n, 0.9, np.float32), {"a": Candidates(others, shares)},
     )  # fmt: skip
@@ -48,7 +48,7 @@ FULL = reading_of(
     ]
 )  # fmt: skip
 EMPTY = reading_of([])
-PAGES = pytest.mark.parametrize("reading", [FULL, EMPTY], ids=["full", "empty"])
+PAGES = pytest.mark.parametrize("transcription", [FULL, EMPTY], ids=["full", "empty"])
 
 
 def validate(content: bytes, schema: str) -> None:
@@ -67,8 +67,8 @@ def test_text_leaves_furigana_and_edge_out() -> None:
 
 
 @PAGES
-def test_page_xml_is_valid(reading: Reading) -> None:
-    validate(page_xml(reading), "page-2019-07-15.xsd")
+def test_page_xml_is_valid(transcription: Transcription) -> None:
+    validate(page_xml(transcription), "page-2019-07-15.xsd")
 
 
 def test_page_xml_is_read_by_pagexml_tools(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def test_boxes_of_xml_stay_within_the_page() -> None:
 
 
 @PAGES
-def test_alto_xml_is_valid(reading: Reading) -> None:
-    validate(alto_xml(reading), "alto-4-2-written.xsd")
+def test_alto_xml_is_valid(transcription: Transcription) -> None:
+    validate(alto_xml(transcription), "alto-4-2-written.xsd")
 
 
 def test_alto_xml_is_read_by_alto_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +122,7 @@ def test_other_candidates_are_variants_and_equivalents() -> None:
 
 
 def test_json() -> None:
-    page = json.loads(reading_json(FULL))
+    page = json.loads(transcription_json(FULL))
     assert [page[key] for key in ("page", "image", "width", "height")] == ["page", "page <1>.jpg", WIDTH, HEIGHT]
     assert [len(column["characters"]) for column in page["columns"]] == [8, 7, 5, 6]
     assert [len(column["furigana"]) for column in page["columns"]] == [2, 0, 0, 0]
@@ -133,19 +133,19 @@ def test_json() -> None:
 
 
 @PAGES
-def test_overlay(reading: Reading) -> None:
+def test_overlay(transcription: Transcription) -> None:
     page = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
-    picture = cv2.imdecode(np.frombuffer(overlay_png(reading, page), np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(overlay_png(transcription, page), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[0] == HEIGHT and picture.shape[1] > 2 * WIDTH
-    assert (picture[:, :WIDTH] != 200).any() == (len(reading) > 0)
+    assert (picture[:, :WIDTH] != 200).any() == (len(transcription) > 0)
     assert (page == 200).all()
 
 
 @PAGES
-def test_viewer(reading: Reading) -> None:
-    html = viewer_html(reading, np.full((HEIGHT, WIDTH, 3), 200, np.uint8)).decode()
+def test_viewer(transcription: Transcription) -> None:
+    html = viewer_html(transcription, np.full((HEIGHT, WIDTH, 3), 200, np.uint8)).decode()
     assert "<html" in html and "data:image/jpeg;base64," in html
-    assert ("春" in html) == (len(reading) > 0)
+    assert ("春" in html) == (len(transcription) > 0)
 
 
 def test_endings_differ() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.predict.formats.alto_xml import alto_xml
-from kuzushiji.predict.formats.as_json import reading_json
+from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.formats.page_xml import page_xml
 from kuzushiji.predict.formats.pictures import overlay_png, viewer_html
-from kuzushiji.predict.reading import Reading
+from kuzushiji.predict.transcription import Transcription
 
 Image = NDArray[np.uint8]
 
@@ -21,18 +21,18 @@ class Format:
 
     Attributes:
         ending: Of the file's name.
-        render: Returns the file's content for a reading and its page (h, w, 3) RGB.
+        render: Returns the file's content for a transcription and its page (h, w, 3) RGB.
     """
 
     ending: str
-    render: Callable[[Reading, Image], bytes]
+    render: Callable[[Transcription, Image], bytes]
 
 
 PAGE_FORMATS = {
-    "text": Format(".txt", lambda reading, _: reading.text().encode()),
-    "json": Format(".json", lambda reading, _: reading_json(reading)),
-    "page": Format(".page.xml", lambda reading, _: page_xml(reading)),
-    "alto": Format(".alto.xml", lambda reading, _: alto_xml(reading)),
+    "text": Format(".txt", lambda transcription, _: transcription.text().encode()),
+    "json": Format(".json", lambda transcription, _: transcription_json(transcription)),
+    "page": Format(".page.xml", lambda transcription, _: page_xml(transcription)),
+    "alto": Format(".alto.xml", lambda transcription, _: alto_xml(transcription)),
     "overlay": Format(".overlay.png", overlay_png),
     "viewer": Format(".html", viewer_html),
 }

@@ -10,7 +10,7 @@ from kuzushiji.data.characters import code_to_char
 from kuzushiji.layout import TEXT
 from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
 from kuzushiji.predict.formats.xml import child, serialised, version
-from kuzushiji.predict.reading import N_CANDIDATES, Reading
+from kuzushiji.predict.transcription import N_CANDIDATES, Transcription
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -18,7 +18,7 @@ _SCHEMA = "http://www.loc.gov/standards/alto/v4/alto-4-2.xsd"
 _TAG = "role_"
 
 
-def alto_xml(reading: Reading) -> bytes:
+def alto_xml(transcription: Transcription) -> bytes:
     """Return the page as an ALTO document.
 
     A block holds the columns as lines from right to left, each a single string of glyphs, with other candidates as
@@ -26,24 +26,24 @@ def alto_xml(reading: Reading) -> bytes:
     characters has an empty print space.
     """
     root = ET.Element("alto", {"xmlns": NAMESPACE, "xmlns:xsi": _XSI, "xsi:schemaLocation": f"{NAMESPACE} {_SCHEMA}"})
-    _description(child(root, "Description"), reading)
-    blocks = blocks_of(reading)
+    _description(child(root, "Description"), transcription)
+    blocks = blocks_of(transcription)
     roles = [block.role for block in blocks if block.role != TEXT]
     if roles:
         tags = child(root, "Tags")
         for role in roles:
             child(tags, "LayoutTag", {"ID": f"{_TAG}{role}", "LABEL": role})
-    size = {"WIDTH": reading.width, "HEIGHT": reading.height}
+    size = {"WIDTH": transcription.width, "HEIGHT": transcription.height}
     page = child(child(root, "Layout"), "Page", {"ID": "page", "PHYSICAL_IMG_NR": 1, **size})
     space = child(page, "PrintSpace", {"HPOS": 0, "VPOS": 0, **size})
     for block in blocks:
-        _block(space, reading, block)
+        _block(space, transcription, block)
     return serialised(root)
 
 
-def _description(parent: ET.Element, reading: Reading) -> None:
+def _description(parent: ET.Element, transcription: Transcription) -> None:
     child(parent, "MeasurementUnit", text="pixel")
-    child(child(parent, "sourceImageInformation"), "fileName", text=reading.image)
+    child(child(parent, "sourceImageInformation"), "fileName", text=transcription.image)
     processing = child(parent, "Processing", {"ID": "reading"})
     child(processing, "processingCategory", text="contentGeneration")
     child(processing, "processingDateTime", text=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -52,28 +52,28 @@ def _description(parent: ET.Element, reading: Reading) -> None:
     child(software, "softwareVersion", text=version())
 
 
-def _block(space: ET.Element, reading: Reading, block: Block) -> None:
+def _block(space: ET.Element, transcription: Transcription, block: Block) -> None:
     tag = {} if block.role == TEXT else {"TAGREFS": f"{_TAG}{block.role}"}
-    place = _place(reading, np.concatenate(block.lines))
+    place = _place(transcription, np.concatenate(block.lines))
     element = child(space, "TextBlock", {"ID": block.role, **tag, **place})
     for number, members in enumerate(block.lines):
-        _line(element, reading, members, f"{block.role}_{number}")
+        _line(element, transcription, members, f"{block.role}_{number}")
 
 
-def _line(parent: ET.Element, reading: Reading, members: NDArray[np.int64], name: str) -> None:
-    place = _place(reading, members)
+def _line(parent: ET.Element, transcription: Transcription, members: NDArray[np.int64], name: str) -> None:
+    place = _place(transcription, members)
     line = child(parent, "TextLine", {"ID": name, **place})
-    text = "".join(code_to_char(code) for code in reading.codes[members])
-    confidence = f"{min(mean_probability(reading, members), 1.0):.4f}"
+    text = "".join(code_to_char(code) for code in transcription.codes[members])
+    confidence = f"{min(mean_probability(transcription, members), 1.0):.4f}"
     string = child(line, "String", {"ID": f"{name}_string", **place, "CONTENT": text, "WC": confidence})
     for number, i in enumerate(members.tolist()):
-        char, probability = code_to_char(reading.codes[i]), f"{min(float(reading.probability[i]), 1.0):.4f}"
-        where = _place(reading, members[number : number + 1])
+        char, probability = code_to_char(transcription.codes[i]), f"{min(float(transcription.probability[i]), 1.0):.4f}"
+        where = _place(transcription, members[number : number + 1])
         glyph = child(string, "Glyph", {"ID": f"{name}_{number}", **where, "CONTENT": char, "GC": probability})
-        for code, value in best_of_models(reading, i)[: N_CANDIDATES - 1]:
+        for code, value in best_of_models(transcription, i)[: N_CANDIDATES - 1]:
             child(glyph, "Variant", {"CONTENT": code_to_char(code), "VC": f"{value:.4f}"})
 
 
-def _place(reading: Reading, members: NDArray[np.int64]) -> dict[str, int]:
-    x, y, w, h = frame_of(reading, members)
+def _place(transcription: Transcription, members: NDArray[np.int64]) -> dict[str, int]:
+    x, y, w, h = frame_of(transcription, members)
     return {"HPOS": x, "VPOS": y, "WIDTH": w, "HEIGHT": h}

@@ -6,51 +6,51 @@ from typing import Any
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.layout import FURIGANA
-from kuzushiji.predict.reading import Candidates, Reading
+from kuzushiji.predict.transcription import Candidates, Transcription
 
 FORMAT = "kuzushiji-page-1"
 
 
-def reading_json(reading: Reading) -> bytes:
+def transcription_json(transcription: Transcription) -> bytes:
     """Return the page as UTF-8 JSON.
 
     `characters` stand in reading order (furigana and what stands at the edge after the text) and are numbered from 0;
     `columns` name them by these numbers. Boxes are x y w h in pixels of the upright page.
     """
-    order = reading.layout.order.tolist()
+    order = transcription.layout.order.tolist()
     number = {position: place for place, position in enumerate(order)}
-    chars = reading.chars
+    chars = transcription.chars
     columns = [
         {
             "text": "".join(chars[i] for i in members),
             "characters": [number[i] for i in members.tolist()],
-            "furigana": [number[i] for i in reading.layout.members(column, FURIGANA).tolist()],
+            "furigana": [number[i] for i in transcription.layout.members(column, FURIGANA).tolist()],
         }
-        for column, members in enumerate(reading.columns())
+        for column, members in enumerate(transcription.columns())
     ]
     value = {
         "format": FORMAT,
-        "page": reading.name,
-        "image": reading.image,
-        "width": reading.width,
-        "height": reading.height,
-        "text": reading.text(),
+        "page": transcription.name,
+        "image": transcription.image,
+        "width": transcription.width,
+        "height": transcription.height,
+        "text": transcription.text(),
         "columns": columns,
-        "characters": [_character(reading, i, chars[i]) for i in order],
+        "characters": [_character(transcription, i, chars[i]) for i in order],
     }
     return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _character(reading: Reading, i: int, char: str) -> dict[str, Any]:
+def _character(transcription: Transcription, i: int, char: str) -> dict[str, Any]:
     return {
-        "box": reading.boxes_xywh[i].tolist(),
-        "code": reading.codes[i],
+        "box": transcription.boxes_xywh[i].tolist(),
+        "code": transcription.codes[i],
         "char": char,
-        "probability": _rounded(reading.probability[i]),
-        "score": _rounded(reading.score[i]),
-        "role": reading.layout.role[i],
-        "column": int(reading.layout.column[i]),
-        "candidates": {kind: _candidates(found, i) for kind, found in reading.candidates.items()},
+        "probability": _rounded(transcription.probability[i]),
+        "score": _rounded(transcription.score[i]),
+        "role": transcription.layout.role[i],
+        "column": int(transcription.layout.column[i]),
+        "candidates": {kind: _candidates(found, i) for kind, found in transcription.candidates.items()},
     }
 
 

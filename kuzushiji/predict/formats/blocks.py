@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.layout import EDGE, FURIGANA, TEXT
-from kuzushiji.predict.reading import Reading
+from kuzushiji.predict.transcription import Transcription
 
 
 @dataclass(frozen=True)
@@ -23,36 +23,38 @@ class Block:
     lines: Sequence[NDArray[np.int64]]
 
 
-def blocks_of(reading: Reading) -> list[Block]:
+def blocks_of(transcription: Transcription) -> list[Block]:
     """Return the text's columns as one block, all furigana as another, the edge's strips as a third; none is empty."""
-    edge = reading.layout.order[(reading.layout.role == EDGE)[reading.layout.order]]
+    edge = transcription.layout.order[(transcription.layout.role == EDGE)[transcription.layout.order]]
     found = [
-        Block(TEXT, reading.columns()),
-        Block(FURIGANA, reading.columns(FURIGANA)),
+        Block(TEXT, transcription.columns()),
+        Block(FURIGANA, transcription.columns(FURIGANA)),
         Block(EDGE, [edge] if len(edge) else []),
     ]
     return [block for block in found if block.lines]
 
 
-def frame_of(reading: Reading, members: NDArray[np.int64]) -> tuple[int, int, int, int]:
+def frame_of(transcription: Transcription, members: NDArray[np.int64]) -> tuple[int, int, int, int]:
     """Return x y w h of the smallest box around some characters, within the page, in pixels; w and h are at least 1."""
-    boxes = reading.boxes_xywh[members]
+    boxes = transcription.boxes_xywh[members]
     x0, y0 = (int(value) for value in boxes[:, :2].min(axis=0))
     x1, y1 = (int(value) for value in (boxes[:, :2] + boxes[:, 2:]).max(axis=0))
-    x0, y0 = min(max(x0, 0), reading.width - 1), min(max(y0, 0), reading.height - 1)
-    return x0, y0, max(min(x1, reading.width) - x0, 1), max(min(y1, reading.height) - y0, 1)
+    x0, y0 = min(max(x0, 0), transcription.width - 1), min(max(y0, 0), transcription.height - 1)
+    return x0, y0, max(min(x1, transcription.width) - x0, 1), max(min(y1, transcription.height) - y0, 1)
 
 
-def mean_probability(reading: Reading, members: NDArray[np.int64]) -> float:
+def mean_probability(transcription: Transcription, members: NDArray[np.int64]) -> float:
     """Return the mean probability of some characters."""
-    return float(reading.probability[members].mean())
+    return float(transcription.probability[members].mean())
 
 
-def best_of_models(reading: Reading, i: int) -> list[tuple[str, float]]:
+def best_of_models(transcription: Transcription, i: int) -> list[tuple[str, float]]:
     """Return other codes for a character with their mean probability over the kinds of models, the best first."""
     total: dict[str, float] = {}
-    for found in reading.candidates.values():
+    for found in transcription.candidates.values():
         for code, probability in zip(found.codes[i], found.probability[i], strict=True):
-            total[code] = total.get(code, 0.0) + float(probability) / len(reading.candidates)
-    others = [(code, value) for code, value in total.items() if code != reading.codes[i] and code.startswith("U+")]
+            total[code] = total.get(code, 0.0) + float(probability) / len(transcription.candidates)
+    others = [
+        (code, value) for code, value in total.items() if code != transcription.codes[i] and code.startswith("U+")
+    ]
     return sorted(others, key=lambda item: -item[1])

@@ -10,13 +10,13 @@ from kuzushiji.data.characters import code_to_char
 from kuzushiji.layout import TEXT
 from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
 from kuzushiji.predict.formats.xml import child, serialised, version
-from kuzushiji.predict.reading import N_CANDIDATES, Reading
+from kuzushiji.predict.transcription import N_CANDIDATES, Transcription
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 _DIRECTIONS = {"readingDirection": "top-to-bottom", "textLineOrder": "right-to-left"}
 
 
-def page_xml(reading: Reading) -> bytes:
+def page_xml(transcription: Transcription) -> bytes:
     """Return the page as a PAGE document.
 
     A region of text holds the columns as lines from right to left, each a single word of glyphs; a glyph has other
@@ -29,46 +29,48 @@ def page_xml(reading: Reading) -> bytes:
     child(metadata, "Creator", text=f"kuzushiji {version()}")
     child(metadata, "Created", text=now)
     child(metadata, "LastChange", text=now)
-    size = {"imageWidth": reading.width, "imageHeight": reading.height}
-    page = child(root, "Page", {"imageFilename": reading.image, **size, **_DIRECTIONS})
-    blocks = blocks_of(reading)
+    size = {"imageWidth": transcription.width, "imageHeight": transcription.height}
+    page = child(root, "Page", {"imageFilename": transcription.image, **size, **_DIRECTIONS})
+    blocks = blocks_of(transcription)
     if blocks and blocks[0].role == TEXT:
         group = child(child(page, "ReadingOrder"), "OrderedGroup", {"id": "order"})
         child(group, "RegionRefIndexed", {"index": 0, "regionRef": TEXT})
     for block in blocks:
-        _region(page, reading, block)
+        _region(page, transcription, block)
     return serialised(root)
 
 
-def _region(page: ET.Element, reading: Reading, block: Block) -> None:
+def _region(page: ET.Element, transcription: Transcription, block: Block) -> None:
     kind = "paragraph" if block.role == TEXT else "other"
     attributes = {"id": block.role, "type": kind, "custom": f"structure {{type:{block.role};}}", **_DIRECTIONS}
     region = child(page, "TextRegion", attributes)
-    _coords(region, reading, np.concatenate(block.lines))
+    _coords(region, transcription, np.concatenate(block.lines))
     for number, members in enumerate(block.lines):
-        _line(region, reading, members, f"{block.role}_{number}")
-    _equivalent(region, "\n".join(_text(reading, members) for members in block.lines))
+        _line(region, transcription, members, f"{block.role}_{number}")
+    _equivalent(region, "\n".join(_text(transcription, members) for members in block.lines))
 
 
-def _line(region: ET.Element, reading: Reading, members: NDArray[np.int64], name: str) -> None:
+def _line(region: ET.Element, transcription: Transcription, members: NDArray[np.int64], name: str) -> None:
     line = child(region, "TextLine", {"id": name, "readingDirection": "top-to-bottom"})
-    _coords(line, reading, members)
+    _coords(line, transcription, members)
     word = child(line, "Word", {"id": f"{name}_word", "readingDirection": "top-to-bottom"})
-    _coords(word, reading, members)
+    _coords(word, transcription, members)
     for place, i in enumerate(members.tolist()):
         glyph = child(word, "Glyph", {"id": f"{name}_{place}"})
-        _coords(glyph, reading, members[place : place + 1])
-        others = best_of_models(reading, i)[: N_CANDIDATES - 1]
-        _equivalent(glyph, code_to_char(reading.codes[i]), float(reading.probability[i]), 0 if others else None)
+        _coords(glyph, transcription, members[place : place + 1])
+        others = best_of_models(transcription, i)[: N_CANDIDATES - 1]
+        _equivalent(
+            glyph, code_to_char(transcription.codes[i]), float(transcription.probability[i]), 0 if others else None
+        )
         for index, (code, probability) in enumerate(others, start=1):
             _equivalent(glyph, code_to_char(code), probability, index)
-    text, confidence = _text(reading, members), mean_probability(reading, members)
+    text, confidence = _text(transcription, members), mean_probability(transcription, members)
     _equivalent(word, text, confidence)
     _equivalent(line, text, confidence)
 
 
-def _coords(parent: ET.Element, reading: Reading, members: NDArray[np.int64]) -> None:
-    x, y, w, h = frame_of(reading, members)
+def _coords(parent: ET.Element, transcription: Transcription, members: NDArray[np.int64]) -> None:
+    x, y, w, h = frame_of(transcription, members)
     corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
     child(parent, "Coords", {"points": " ".join(f"{left},{top}" for left, top in corners)})
 
@@ -80,5 +82,5 @@ def _equivalent(parent: ET.Element, text: str, confidence: float | None = None, 
     child(child(parent, "TextEquiv", attributes), "Unicode", text=text)
 
 
-def _text(reading: Reading, members: NDArray[np.int64]) -> str:
-    return "".join(code_to_char(code) for code in reading.codes[members])
+def _text(transcription: Transcription, members: NDArray[np.int64]) -> str:
+    return "".join(code_to_char(code) for code in transcription.codes[members])

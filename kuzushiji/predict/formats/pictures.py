@@ -8,7 +8,7 @@ from detection.boxes import xywh_to_xyxy
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.layout import EDGE, FURIGANA
-from kuzushiji.predict.reading import Candidates, Reading
+from kuzushiji.predict.transcription import Candidates, Transcription
 from kuzushiji.report.marks import Mark
 from kuzushiji.report.overlay import overlay
 from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage, render_viewer
@@ -24,31 +24,31 @@ _LINE = (219, 97, 162)
 """RGB."""
 
 
-def overlay_png(reading: Reading, image: Image) -> bytes:
+def overlay_png(transcription: Transcription, image: Image) -> bytes:
     """Return a PNG: the page with boxes and reading order, and beside it the characters where they stand.
 
     Boxes of the text are blue, of furigana violet, of what stands at the edge grey; a line runs through each column.
     """
-    marks = [_mark(box, char) for box, char in zip(reading.boxes_xywh, reading.chars, strict=True)]
+    marks = [_mark(box, char) for box, char in zip(transcription.boxes_xywh, transcription.chars, strict=True)]
     picture = overlay(image, marks, height=OVERLAY_HEIGHT)
     scale = picture.shape[0] / image.shape[0]
-    corners = np.rint(xywh_to_xyxy(reading.boxes_xywh.astype(np.float64)) * scale)
+    corners = np.rint(xywh_to_xyxy(transcription.boxes_xywh.astype(np.float64)) * scale)
     for role, colour in _OTHER_ROLES.items():
-        for x0, y0, x1, y1 in corners[reading.layout.role == role].astype(int).tolist():
+        for x0, y0, x1, y1 in corners[transcription.layout.role == role].astype(int).tolist():
             cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 1)
     middles = np.rint((corners[:, :2] + corners[:, 2:]) / 2).astype(np.int32)
-    for members in reading.columns():
+    for members in transcription.columns():
         cv2.polylines(picture, [middles[members][:, None]], False, _LINE, 1, cv2.LINE_AA)
     _, content = cv2.imencode(".png", picture[:, :, ::-1])
     return bytes(content.tobytes())
 
 
-def viewer_html(reading: Reading, image: Image) -> bytes:
+def viewer_html(transcription: Transcription, image: Image) -> bytes:
     """Return the viewer of this page, an HTML document that needs nothing else."""
-    boxes = [_box(reading, i, char) for i, char in enumerate(reading.chars)]
-    columns = [members.tolist() for members in reading.columns()]
-    page = ViewerPage(reading.name, Picture.of_page(image), boxes, columns)
-    return render_viewer([page], reading.name).encode()
+    boxes = [_box(transcription, i, char) for i, char in enumerate(transcription.chars)]
+    columns = [members.tolist() for members in transcription.columns()]
+    page = ViewerPage(transcription.name, Picture.of_page(image), boxes, columns)
+    return render_viewer([page], transcription.name).encode()
 
 
 def _mark(box_xywh: NDArray[np.int64], char: str) -> Mark:
@@ -56,11 +56,11 @@ def _mark(box_xywh: NDArray[np.int64], char: str) -> Mark:
     return Mark(_READ, x, y, w, h, char, char)
 
 
-def _box(reading: Reading, i: int, char: str) -> ViewerBox:
-    candidates = {kind: _candidates(found, i) for kind, found in reading.candidates.items()}
-    x, y, w, h = map(float, reading.boxes_xywh[i])
-    probability = float(reading.probability[i])
-    return ViewerBox(x, y, w, h, _READ, char, reading.codes[i], probability, candidates=candidates)
+def _box(transcription: Transcription, i: int, char: str) -> ViewerBox:
+    candidates = {kind: _candidates(found, i) for kind, found in transcription.candidates.items()}
+    x, y, w, h = map(float, transcription.boxes_xywh[i])
+    probability = float(transcription.probability[i])
+    return ViewerBox(x, y, w, h, _READ, char, transcription.codes[i], probability, candidates=candidates)
 
 
 def _candidates(found: Candidates, i: int) -> list[Candidate]:

@@ -27,7 +27,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Transcription:
     """The n characters of a page.
 
     Attributes:
@@ -73,7 +73,7 @@ class Reading:
         return "".join("".join(chars[i] for i in members) + "\n" for members in self.columns())
 
 
-def make_reading(
+def make_transcription(
     name: str,
     image: str,
     size: tuple[int, int],
@@ -82,7 +82,7 @@ def make_reading(
     probability: NDArray[np.float32],
     score: NDArray[np.float32],
     candidates: Mapping[str, Candidates],
-) -> Reading:
-    """Return the reading of a page of some size (width, height) with the layout of its characters; see `Reading`."""
+) -> Transcription:
+    """Return what was read on a page of some size (width, height), with its layout; see `Transcription`."""
     layout = layout_of_page(boxes_xywh, size[0])
-    return Reading(name, image, *size, boxes_xywh, codes, probability, score, candidates, layout)
+    return Transcription(name, image, *size, boxes_xywh, codes, probability, score, candidates, layout)
