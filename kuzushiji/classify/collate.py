@@ -8,10 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kuzushiji.classify.targets import targets_kept
 from kuzushiji.engine.sampler import SampleKey
-
-MULTIPLE = 32
-"""With a limit of boxes, their number in a batch is a multiple of this: few shapes, so that cuDNN's benchmark pays."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,3 @@ class Collate:
             return np.arange(count)
         rng = np.random.default_rng([self.seed, *(number for crop in crops for number in crop.key)])
         return np.sort(rng.choice(count, kept, replace=False))
-
-
-def targets_kept(count: int, max_targets: int) -> int:
-    """Return how many of `count` boxes a batch keeps; see `Collate`."""
-    if not max_targets:
-        return count
-    kept = min(count, max_targets)
-    return kept // MULTIPLE * MULTIPLE or kept

@@ -14,6 +14,7 @@ from kuzushiji import cli
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.folder import features_record, forget_finished, held_out_record, test_record, train_record
 from kuzushiji.classify.inputs import read_split, read_test_boxes
+from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         read_test_boxes(config, root)  # what is missing there should not come out after the training
     if not (config.test_only or config.submission):
         share_of_batch(config.batch_size)
+        share_of_targets(config.max_targets)
     with hold(config.output_dir), processes(config.device):
         results = run_parts(config, root)
         if results and is_main():

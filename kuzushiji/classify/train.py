@@ -17,6 +17,7 @@ from kuzushiji.classify.folder import STAGE
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
+from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
@@ -87,7 +88,7 @@ def build_training(
     """Return the run, without evaluation: batches, optimizer, schedule, loss."""
     model = classifier.model
     sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train, rank=rank(), world=world_size())
-    collate = Collate(config.max_targets // world_size(), config.seed, alone=world_size() == 1)
+    collate = Collate(share_of_targets(config.max_targets), config.seed, alone=world_size() == 1)
     loader = build_loader(
         crops, share_of_batch(config.batch_size), sampler=sampler, collate=collate,
         workers=config.workers, device=precision.device, drop_last=True,

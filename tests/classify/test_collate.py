@@ -4,32 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from kuzushiji.classify.collate import Batch, Collate, Crop, targets_kept
+from kuzushiji.classify.collate import Batch, Collate, Crop
 from kuzushiji.engine.sampler import SampleKey
 
 
 def crop(n: int, sample: int = 0, epoch: int = 0) -> Crop:
     boxes = np.tile(np.arange(n, dtype=np.float32)[:, None], (1, 4)) + np.array([0, 0, 5, 5], np.float32)
     return Crop(np.full((8, 6, 3), sample, np.uint8), boxes, np.arange(n) + 100 * sample, SampleKey(epoch, 0, sample))
-
-
-@pytest.mark.parametrize(
-    ("count", "max_targets", "kept"),
-    [
-        (300, 256, 256),
-        (256, 256, 256),
-        (255, 256, 224),  # rounded down to a multiple of 32
-        (32, 256, 32),
-        (31, 256, 31),  # fewer than 32: all, a batch needs boxes
-        (2, 256, 2),
-        (300, 0, 300),  # no limit, no rounding
-        (300, 100, 96),  # the limit itself need not be a multiple
-        (300, 20, 20),
-    ],
-)
-def test_targets_kept(count: int, max_targets: int, kept: int) -> None:
-    assert targets_kept(count, max_targets) == kept
-    assert len(Collate(max_targets)([crop(count)]).classes) == kept
 
 
 @pytest.mark.parametrize(("max_targets", "kept"), [(0, 1501), (256, 256)])
