@@ -138,7 +138,7 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
     seen: dict[str, str] = {}
     for table, name in zip(tables, names, strict=True):
         if table.vocabulary.codes != first.vocabulary.codes:
-            raise InputError(vocabulary_difference(name, first.vocabulary, table.vocabulary))
+            raise InputError(vocabulary_difference(name, first.vocabulary, table.vocabulary, names[0]))
         doubled = next((page for page in table.pages if page in seen), None)
         if doubled is not None:
             where = f"{name}, page {shown(doubled)}"
@@ -157,20 +157,23 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
     )
 
 
-def rows_in_order_of(reference: pd.DataFrame, other: pd.DataFrame, name: str) -> NDArray[np.intp] | None:
+def rows_in_order_of(
+    reference: pd.DataFrame, other: pd.DataFrame, name: str, first: str = "the other tables"
+) -> NDArray[np.intp] | None:
     """Return where in `other` each box of `reference` stands; None when both are in the same order.
 
     Args:
         reference: Table with `BOX_COLUMNS`, boxes unique.
         other: The same of another model.
         name: The file of `other`, for messages.
+        first: The file of `reference`, for messages: the fault may be in either.
 
     Raises:
         InputError: a box that only one of them has, or one with other coordinates or another truth.
     """
     n = len(reference)
     if len(other) == n and all(reference[key].equals(other[key]) for key in ("box", "image_id")):
-        _check_same_content(reference, other, name)
+        _check_same_content(reference, other, name, first)
         return None
     pages, _ = pd.factorize(pd.concat([reference["image_id"], other["image_id"]], ignore_index=True))
     boxes = np.concatenate([reference["box"].to_numpy(np.int64), other["box"].to_numpy(np.int64)])
@@ -180,12 +183,12 @@ def rows_in_order_of(reference: pd.DataFrame, other: pd.DataFrame, name: str) ->
         extra = np.flatnonzero(~np.isin(keys[n:], keys[:n]))
         missing = np.flatnonzero(~np.isin(keys[:n], keys[n:]))
         if len(extra):
-            raise InputError(f"{_where(name, other, extra[0])}: expected the boxes of the other tables, got one more")
+            raise InputError(f"{_where(name, other, extra[0])}: expected the boxes of {first}, got one more")
         if len(missing):
-            raise InputError(f"{_where(name, reference, missing[0])}: expected a box as in the other tables, got none")
+            raise InputError(f"{_where(name, reference, missing[0])}: expected a box as in {first}, got none")
         by_key = np.argsort(keys[n:], kind="stable")
         order = by_key[np.searchsorted(keys[n:], keys[:n], sorter=by_key)]
-    _check_same_content(reference, other if order is None else other.iloc[order], name)
+    _check_same_content(reference, other if order is None else other.iloc[order], name, first)
     return order
 
 
@@ -237,27 +240,28 @@ def _check_classes(detailed: Detailed, part: slice, name: str) -> None:
             raise InputError(f"{_where(name, detailed.boxes, row)}: expected {message}")
 
 
-def vocabulary_difference(name: str, expected: Vocabulary, got: Vocabulary) -> str:
-    """Return the message for a file whose vocabulary is not the expected one."""
+def vocabulary_difference(name: str, expected: Vocabulary, got: Vocabulary, first: str = "") -> str:
+    """Return the message for a file whose vocabulary is not the expected one, that of the file `first`."""
     other = sorted(set(expected.codes) ^ set(got.codes))
     example = f", for example {other[0]} is in one only" if other else ", in another order"
-    return f"{name}: expected the vocabulary of {len(expected)} codes, got another of {len(got)}{example}"
+    where = f" as in {first}" if first else ""
+    return f"{name}: expected the vocabulary of {len(expected)} codes{where}, got another of {len(got)}{example}"
 
 
-def _check_same_content(reference: pd.DataFrame, other: pd.DataFrame, name: str) -> None:
+def _check_same_content(reference: pd.DataFrame, other: pd.DataFrame, name: str, first: str) -> None:
     ours, theirs = (table[["x", "y", "w", "h"]].to_numpy(np.float64) for table in (reference, other))
     moved = ~(np.abs(ours - theirs) <= _SAME_COORDINATE).all(axis=1)  # as NaN is
     if moved.any():
         row = int(np.argmax(moved))
         raise InputError(
-            f"{_where(name, reference, row)}: expected x y w h as in the other tables "
+            f"{_where(name, reference, row)}: expected x y w h as in {first} "
             f"{ours[row].tolist()}, got {theirs[row].tolist()}"
         )
     changed = np.asarray(reference["true"].array != other["true"].array, np.bool_)
     if changed.any():
         row = int(np.argmax(changed))
         raise InputError(
-            f"{_where(name, reference, row)}: expected the truth of the other tables {reference['true'].iloc[row]}, "
+            f"{_where(name, reference, row)}: expected the truth {reference['true'].iloc[row]} as in {first}, "
             f"got {other['true'].iloc[row]}"
         )
 

@@ -41,7 +41,7 @@ def blend_tables(
         raise InputError("expected at least one detailed table, got none")
     for table, name in zip(tables, names, strict=True):
         if table.vocabulary.codes != tables[0].vocabulary.codes:
-            raise InputError(vocabulary_difference(name, tables[0].vocabulary, table.vocabulary))
+            raise InputError(vocabulary_difference(name, tables[0].vocabulary, table.vocabulary, names[0]))
         if not table.pages:
             raise InputError(f"{name}: expected boxes, or pages that were looked at, got a table without both")
     groups = _group_by_pages(tables, names)
@@ -139,7 +139,7 @@ def _blend_same_boxes(
     first = tables[0]
     aligned = [first]
     for table, name in zip(tables[1:], names[1:], strict=True):
-        order = rows_in_order_of(first.boxes, table.boxes, name)
+        order = rows_in_order_of(first.boxes, table.boxes, name, names[0])
         aligned.append(table if order is None else table.take(order))
     longest = max(table.classes.shape[1] for table in tables)
     k = longest if top_k is None else min(top_k, longest)

@@ -34,15 +34,15 @@ def build_features(
     Raises:
         InputError: fewer classes than `top_k`, different vocabularies, boxes that do not match.
     """
-    first = blends[0]
+    first, first_name = blends[0], ", ".join(names[0])
     classes, logits = [], []
     for blend, group in zip(blends, names, strict=True):
         name = ", ".join(group)
         if blend.vocabulary.codes != first.vocabulary.codes:
-            raise InputError(vocabulary_difference(name, first.vocabulary, blend.vocabulary))
+            raise InputError(vocabulary_difference(name, first.vocabulary, blend.vocabulary, first_name))
         if blend.classes.shape[1] < top_k:
             raise InputError(f"{name}: expected at least {top_k} classes a box, got {blend.classes.shape[1]}")
-        order = rows_in_order_of(first.boxes, blend.boxes, name)
+        order = rows_in_order_of(first.boxes, blend.boxes, name, first_name)
         classes.append(blend.classes if order is None else blend.classes[order])
         logits.append(blend.logits if order is None else blend.logits[order])
     top_classes = np.stack([table[:, :top_k] for table in classes], axis=1)

@@ -134,7 +134,7 @@ def check_fit(
     common = sorted(set(gallery.boxes["image_id"]) & set(queries.boxes["image_id"]))
     if common:
         raise InputError(f"{config.gallery}: expected other pages than those to read, got page {common[0]}")
-    rows = rows_in_order_of(features.boxes, queries.boxes, str(config.queries))
+    rows = rows_in_order_of(features.boxes, queries.boxes, str(config.queries), str(config.features))
     return np.arange(len(features)) if rows is None else rows
 
 

@@ -109,11 +109,11 @@ def changed(**columns):
 
 # The second table, and what the message says.
 DIFFERENT = [
-    (make_detailed(ROWS[:2], pages=("p", "q")), "b, page q, box 0: expected a box as in the other tables, got none"),
-    (make_detailed([*ROWS, ("q", 1, "C", [("C", 1)])]), "b, page q, box 1: .* got one more"),
-    (changed(x=[10.0, 10.0, 11.0]), r"b, page q, box 0: expected x y w h .*\[10.0, 0.0, .*\], got \[11.0, 0.0"),
-    (changed(true=["A", "B", "A"]), "b, page q, box 0: expected the truth of the other tables C, got A"),
-    (make_detailed(ROWS, codes="ABC"), "b: expected the vocabulary of 6 codes, got another of 4"),
+    (make_detailed(ROWS[:2], pages=("p", "q")), "b, page q, box 0: expected a box as in a, got none"),
+    (make_detailed([*ROWS, ("q", 1, "C", [("C", 1)])]), "b, page q, box 1: expected the boxes of a, got one more"),
+    (changed(x=[10.0, 10.0, 11.0]), r"b, page q, box 0: expected x y w h as in a \[10.0, 0.0, .*\], got \[11.0, 0.0"),
+    (changed(true=["A", "B", "A"]), "b, page q, box 0: expected the truth C as in a, got A"),
+    (make_detailed(ROWS, codes="ABC"), "b: expected the vocabulary of 6 codes as in a, got another of 4"),
 ]
 
 

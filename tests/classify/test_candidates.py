@@ -121,7 +121,7 @@ def test_groups_that_do_not_match():
     table = random_detailed(np.random.default_rng(0))
     with pytest.raises(InputError, match="b: expected at least 3 classes a box, got 2"):
         build_features([table, table.top(2)], [["a"], ["b"]], {}, 3)
-    with pytest.raises(InputError, match="b, page .* expected a box as in the other tables"):
+    with pytest.raises(InputError, match="b, page .* expected a box as in a, got none"):
         build_features([table, table.take(np.arange(1, len(table)))], [["a"], ["b"]], {}, 3)
     with pytest.raises(InputError, match="b: expected the vocabulary"):
         build_features([table, random_detailed(np.random.default_rng(0), n_classes=8)], [["a"], ["b"]], {}, 3)

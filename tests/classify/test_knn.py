@@ -148,7 +148,7 @@ def test_bad_input(folder, capsys):
         (words(folder, gallery="none"), 1, "expected characters to compare with, got none"),
         (words(folder, gallery="q"), 1, "expected other pages than those to read, got page p"),
         (words(folder, gallery="other"), 1, "other.parquet: expected the vocabulary of 6 codes, got another of 7"),
-        (words(folder, queries="fewer"), 1, "expected a box as in the other tables"),
+        (words(folder, queries="fewer"), 1, "f.parquet, got none"),
         (words(folder, queries="detailed"), 1, "expected a table of kind head_features"),
         (words(folder, features="q"), 1, "expected a table of kind level2_features"),
         (words(folder, features="missing"), 1, "missing.parquet"),

@@ -120,7 +120,11 @@ def test_bad_input(tables, tmp_path, capsys):
         ([tables[0]], 2, "the following arguments are required: OUT"),
         ([*tables, tmp_path / "o.csv", "--min-gap", "-1"], 2, "expected a number of at least 0"),
         ([tmp_path / "none.parquet", tmp_path / "o.csv"], 1, "expected an input file, got none"),
-        ([tables[0], tmp_path / "other.parquet", tmp_path / "o.csv"], 1, "expected the vocabulary of 4 codes"),
+        (
+            [tables[0], tmp_path / "other.parquet", tmp_path / "o.csv"],
+            1,
+            f"expected the vocabulary of 4 codes as in {tables[0]}",
+        ),
         ([tmp_path / "empty.parquet", *tables, tmp_path / "o.csv"], 1, "empty.parquet: expected boxes, or pages that"),
         ([*tables, tmp_path / "empty.parquet", tmp_path / "o.csv"], 1, "empty.parquet: expected boxes, or pages that"),
         ([tmp_path / "best.parquet", tmp_path / "o.csv"], 1, "best.parquet: expected at least 2 classes a box, got 1"),
