@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
 from kuzushiji.record import ENDING, path_of
@@ -102,7 +104,7 @@ def _of_run(folder: Path) -> ModelFiles:
     _check_any(folder, "detector", "segment-fold*", detectors)
     _check_any(folder, "classifier", "clf-fold*", classifiers)
     level2 = folder / LEVEL2 if (folder / LEVEL2 / LEVEL2_FILE).is_file() else None
-    kinds = _kinds_of_level2(folder) if level2 else []
+    kinds = _kinds_of_level2(folder) if level2 else ()
     place = {kind: number for number, kind in enumerate(kinds)}
     classifiers.sort(key=lambda item: (place.get(item.kind, len(place)), item.kind, item.fold))
     return ModelFiles(
@@ -153,14 +155,20 @@ def _plain(name: str) -> str:
     return name
 
 
-def _kinds_of_level2(folder: Path) -> list[str]:
-    """Return the kinds of models in the order of the second level's groups; empty where no record tells."""
+def _kinds_of_level2(folder: Path) -> tuple[str, ...]:
+    """Return the kinds of models in the order of the second level's groups; empty where nothing tells.
+
+    Its own file does, but for those that were trained before it did: then the record of its features.
+    """
+    with suppress(InputError):  # of a damaged file it is told where it is loaded
+        found = read_json(folder / LEVEL2 / LEVEL2_FILE)
+        if isinstance(found, dict) and isinstance(kinds := found.get("kinds"), list) and kinds:
+            return tuple(map(str, kinds))
     for record in sorted(folder.glob(_FEATURES)):
-        groups = read_json(record).get("parameters", {}).get("groups", [])
-        names = [ModelName.of_folder(Path(group[0]).parent.name) for group in groups if group]
-        if names and all(names):
-            return [name.kind for name in names if name]
-    return []
+        kinds = kinds_of(read_json(record).get("parameters", {}).get("groups", []))
+        if kinds:
+            return kinds
+    return ()
 
 
 def _fusion_of(folder: Path) -> Fusion:

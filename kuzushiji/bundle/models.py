@@ -170,6 +170,11 @@ def check_level2(model: Level2Model, bundle: Bundle, folder: Path) -> None:
             f"{folder}: expected {model.n_groups} kinds of classifiers, as it was trained with, got "
             f"{len(bundle.kinds)} ({', '.join(bundle.kinds)}); {way_out}"
         )
+    if model.kinds and model.kinds != bundle.kinds:
+        raise InputError(
+            f"{folder}: expected classifiers of the kinds {', '.join(model.kinds)}, as it was trained with, got "
+            f"{', '.join(bundle.kinds)}; {way_out}"
+        )
     for kind in bundle.kinds:
         missing = sorted(set(bundle.folds) - {item.spec.fold for item in bundle.of_kind(kind)})
         if missing:

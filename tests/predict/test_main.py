@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from kuzushiji import cli
+from kuzushiji.bundle.files import find_models
 from kuzushiji.classify import blend, level2_features
 from kuzushiji.classify.level2 import __main__ as level2
 from kuzushiji.classify.main import main as classify
@@ -22,6 +23,7 @@ from kuzushiji.predict.config import FORMATS
 from kuzushiji.segment import fuse
 from kuzushiji.segment.main import main as segment
 from tests.models import some_of, write_classifier, write_detector
+from tests.tables import N_FOLDS
 
 Failed = Callable[..., tuple[Any, str]]
 
@@ -254,6 +256,38 @@ def test_second_level_of_other_models(models: Path, pages: Path, tmp_path: Path,
     code, error = failed(runs, tmp_path / "out", pages)
     assert code == 1 and "level2_models: expected 2 kinds of classifiers, as it was trained with, got 1 (clf)" in error
     assert predict(runs, tmp_path / "out2", pages, "--level2", "0") == 0
+
+
+def test_second_level_of_as_many_other_kinds(models: Path, pages: Path, tmp_path: Path, failed: Failed) -> None:
+    runs = tmp_path / "runs"
+    some_of(models, runs, *(path.name for path in models.iterdir() if not path.name.endswith("-b")))
+    for fold in range(N_FOLDS):
+        (runs / f"clf-fold{fold}-a").symlink_to(models / f"clf-fold{fold}-b")
+    code, error = failed(runs, tmp_path / "out", pages)
+    assert code == 1 and "level2_models: expected classifiers of the kinds clf, clf-b, as it was trained with" in error
+    assert "got clf, clf-a; --level2 0 reads without it" in error
+
+
+def test_the_second_level_knows_the_order_of_its_kinds(models: Path, tmp_path: Path) -> None:
+    """By itself; one that was trained before it did, by the record of its features; else it is that of the names."""
+    no_features = [path.name for path in models.iterdir() if not path.name.startswith("level2_")]
+    runs = some_of(models, tmp_path / "runs", *no_features)
+    shutil.copytree(models / "level2_models", runs / "level2_models")
+    path, features = runs / "level2_models" / "level2.json", "level2_features_fold0.parquet.record.json"
+    saved, record = (json.loads(file.read_text()) for file in (path, models / features))
+    assert saved["kinds"] == ["clf", "clf-b"]
+    older = {name: value for name, value in saved.items() if name != "kinds"}
+    other_order = {**record, "parameters": {"groups": record["parameters"]["groups"][::-1]}}
+    for facts, beside, expected in (
+        ({**saved, "kinds": ["clf-b", "clf"]}, record, ("clf-b", "clf")),
+        (older, other_order, ("clf-b", "clf")),
+        (older, None, ("clf", "clf-b")),
+    ):
+        path.write_text(json.dumps(facts))
+        (runs / features).unlink(missing_ok=True)
+        if beside is not None:
+            (runs / features).write_text(json.dumps(beside))
+        assert find_models(runs).kinds == expected
 
 
 def test_second_level_of_an_older_format(models: Path, pages: Path, tmp_path: Path, failed: Failed) -> None:

@@ -17,6 +17,7 @@ from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.level2.boosters import SUFFIXES, load_trees
 from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.columns import source_of
+from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.classify.level2.linear_start import LinearStart
 from kuzushiji.classify.level2.training import FoldModel, fold_scores
 from kuzushiji.classify.ngrams import ORDER, NGrams
@@ -49,6 +50,7 @@ class Level2Model:
         vocabulary: Of the features.
         language: Counts of the training truth; None for the reference's columns.
         decision: When a box is no character.
+        kinds: Of models, one a group of the features; empty where their tables lay in no folders of a run.
     """
 
     folds: tuple[FoldModel, ...]
@@ -61,6 +63,7 @@ class Level2Model:
     vocabulary: Vocabulary
     language: NGrams | None
     decision: Decision
+    kinds: tuple[str, ...] = ()
 
     @property
     def libraries(self) -> list[str]:
@@ -75,11 +78,14 @@ class Level2Model:
         """Check that features are of the kind the models were trained on.
 
         Raises:
-            InputError: another top k, other groups, another vocabulary or other extra columns.
+            InputError: another top k, other groups, other kinds of models in them, another vocabulary or other extra
+                columns.
         """
+        kinds = kinds_of(features.groups)
         for what, expected, got in (
             ("top-k", self.top_k, features.top_k),
             ("number of groups", self.n_groups, features.n_groups),
+            ("kinds of models", self.kinds or kinds, kinds or self.kinds),
             ("vocabulary", self.vocabulary.digest(), features.vocabulary.digest()),
             ("extra columns", self.extra, features.extra_columns),
         ):
@@ -152,6 +158,7 @@ def save_model(folder: Path, model: Level2Model) -> None:
         "objective": model.objective,
         "top_k": model.top_k,
         "n_groups": model.n_groups,
+        "kinds": list(model.kinds),
         "extra": list(model.extra),
         "decision": asdict(model.decision),
         "folds": [_fold_facts(fold) for fold in model.folds],
@@ -188,6 +195,7 @@ def load_model(folder: Path) -> Level2Model:
             vocabulary=Vocabulary.from_codes(facts["vocabulary"]),
             language=_read_language(folder / _LANGUAGE) if _LANGUAGE in facts["files"] else None,
             decision=Decision(**facts["decision"]),
+            kinds=tuple(map(str, facts.get("kinds", ()))),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / LEVEL2_FILE}: expected a second level, got a damaged one ({error!r})") from error

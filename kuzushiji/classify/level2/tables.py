@@ -15,6 +15,7 @@ from kuzushiji.artifacts.extra import read_extra
 from kuzushiji.artifacts.features import KIND, Features, concat_features, read_features
 from kuzushiji.artifacts.parquet import kind_of
 from kuzushiji.classify.blending import blend_tables
+from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.classify.predictions import read_tables
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.data.labels import PageLabels
@@ -64,6 +65,7 @@ def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[list[Features], t
 def _read_features(paths: Sequence[Path], extra_paths: Sequence[Path]) -> list[Features]:
     """Return the features of each file, with the extra columns that were made for it."""
     features = [read_features(path) for path in paths]
+    _check_same_kinds(features, paths)
     if not extra_paths:
         return features
     digests = [sha256_of_file(path) for path in paths]
@@ -80,6 +82,15 @@ def _read_features(paths: Sequence[Path], extra_paths: Sequence[Path]) -> list[F
             raise InputError(f"{path}: expected {len(part.candidates)} rows, one a candidate, got another number")
         features[number] = replace(part, extra=part.extra | extra.columns)
     return features
+
+
+def _check_same_kinds(features: Sequence[Features], paths: Sequence[Path]) -> None:
+    """Check that the groups of all features are of the same kinds of models in one order, where these are known."""
+    known = [(path, kinds) for path, part in zip(paths, features, strict=True) if (kinds := kinds_of(part.groups))]
+    for path, kinds in known[1:]:
+        first, expected = known[0]
+        if kinds != expected:
+            raise InputError(f"{path}: expected groups of {', '.join(expected)} as in {first}, got {', '.join(kinds)}")
 
 
 def _views(parts: Sequence[Features], names: Sequence[str]) -> list[tuple[Features, list[str]]]:

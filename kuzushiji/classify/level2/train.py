@@ -180,6 +180,7 @@ def save(
     import numpy as np
 
     from kuzushiji.artifacts import write_detailed
+    from kuzushiji.classify.level2.kinds import kinds_of
     from kuzushiji.classify.level2.model import Level2Model, save_model
     from kuzushiji.classify.level2.tables import out_of_fold_table
 
@@ -196,6 +197,7 @@ def save(
         vocabulary=first.vocabulary,
         language=boxes.language,
         decision=decision,
+        kinds=kinds_of(first.groups),
     )
     save_model(folder, model)
     probability = [choices[fold].candidates for fold in boxes.features]
