@@ -47,8 +47,21 @@ def calibration(probability: NDArray[np.floating], right: NDArray[np.bool_], n_b
     return Calibration(error, count, *mean)
 
 
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the softmax over the classes that a table keeps of a box, the best first: (n, k)."""
+    powers = _powers(logits)
+    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
 def best_probability(logits: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the softmax of the first column among the columns of (n, k); 1 for a single class."""
+    """Return the first column of `softmax`; 1 for a single class."""
+    total: NDArray[np.float64] = _powers(logits).sum(axis=1)
+    return (1 / total).astype(np.float32)
+
+
+def _powers(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the exponentials (n, k), 1 for the first, which is the largest."""
     values = logits.astype(np.float64)
-    others: NDArray[np.float64] = np.exp(values - values[:, :1]).sum(axis=1)
-    return (1 / others).astype(np.float32)
+    powers: NDArray[np.float64] = np.exp(values - values[:, :1])
+    return powers

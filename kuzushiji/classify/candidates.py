@@ -12,6 +12,7 @@ from kuzushiji.artifacts import Detailed, rows_in_order_of
 from kuzushiji.artifacts.detailed import vocabulary_difference
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.parallel import in_chunks
+from kuzushiji.data.labels import rows_by_page
 from kuzushiji.errors import InputError
 
 _CHUNK = 1024
@@ -90,13 +91,11 @@ def largest_overlap(boxes: pd.DataFrame) -> NDArray[np.float32]:
 
     0 for the only box of a page; edges are real numbers, boxes that only touch do not overlap.
     """
-    pages, _ = pd.factorize(boxes["image_id"])
+    page, image_ids = pd.factorize(boxes["image_id"])
     boxes_xyxy = xywh_to_xyxy(boxes[["x", "y", "w", "h"]].to_numpy(np.float64))
     overlap = np.zeros(len(boxes), np.float32)
-    order = np.argsort(pages, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(pages[order])) + 1) if len(boxes) else []
-    for part in parts:
-        overlap[part] = largest_share(boxes_xyxy[part])
+    for rows in rows_by_page(page, len(image_ids)):
+        overlap[rows] = largest_share(boxes_xyxy[rows])
     return overlap
 
 

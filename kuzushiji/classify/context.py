@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts.features import Features, members
 from kuzushiji.classify.ngrams import N_NEIGHBOURS
 from kuzushiji.classify.segments import best_of_group
+from kuzushiji.data.labels import rows_by_page
 from kuzushiji.reading_order import ReadingOrder, reading_order
 
 BOX_FEATURES = (
@@ -82,21 +83,20 @@ def best_classes(features: Features, scores: NDArray[np.floating]) -> NDArray[np
 
 def context_of(features: Features) -> Context:
     """Return the surroundings of the boxes of whole pages, read as the blend of all groups reads them."""
-    page, _ = pd.factorize(features.boxes["image_id"])
+    page, image_ids = pd.factorize(features.boxes["image_id"])
     n, edge = len(features), len(features.vocabulary)
     geometry = np.full((n, len(BOX_FEATURES)), np.nan, np.float32)
     boxes_xywh = features.boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
-    order = np.argsort(page, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(page[order])) + 1) if n else []
-    for i, part in enumerate(parts):
-        reading = reading_order(boxes_xywh[part])
-        geometry[part] = _geometry(boxes_xywh[part], reading)
-        parts[i] = part[reading.order]
+    order = [np.zeros(0, np.int64)]
+    for rows in rows_by_page(page, len(image_ids)):
+        reading = reading_order(boxes_xywh[rows])
+        geometry[rows] = _geometry(boxes_xywh[rows], reading)
+        order.append(rows[reading.order])
     nobody = np.full((n, N_NEIGHBOURS), edge, np.int32)
     context = Context(
         geometry=geometry,
         page=page.astype(np.int64),
-        order=np.concatenate(parts) if parts else order,
+        order=np.concatenate(order),
         before=nobody,
         after=nobody,
         on_page=np.zeros(len(features.candidates), np.float32),

@@ -4,20 +4,18 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.boxes import xywh_to_xyxy
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.data.folds import book_id, split_pages
+from kuzushiji.data.folds import book_id, split_pages, spread
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.submission import read_sample
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -123,23 +121,12 @@ def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Voc
     Raises:
         InputError: a code outside the vocabulary, or an image id that is no file name.
     """
-    xywh = labels.boxes_xywh.astype(np.float32)
-    xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    xyxy = xywh_to_xyxy(labels.boxes_xywh.astype(np.float32)).astype(np.float32)
     classes = vocabulary.encode(labels.boxes["code"], where).astype(np.int64)
-    order = np.argsort(labels.page, kind="stable")
-    ends = np.cumsum(np.bincount(labels.page, minlength=len(labels.image_ids)))
-    rows = np.split(order, ends)[:-1]  # after the last page nothing is left; of no pages there is none
     return [
         Page(image_id, path_of(image_id), xyxy[chosen], classes[chosen])
-        for image_id, chosen in zip(labels.image_ids, rows, strict=True)
+        for image_id, chosen in zip(labels.image_ids, labels.rows_by_page(), strict=True)
     ]
-
-
-def spread(items: Sequence[Item], limit: int) -> tuple[Item, ...]:
-    """Return at most `limit` of the items, evenly spread and in their order; 0 means all."""
-    if not limit or limit >= len(items):
-        return tuple(items)
-    return tuple(items[i * len(items) // limit] for i in range(limit))
 
 
 def _held_out(config: ClassifyConfig, image_ids: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -157,14 +157,11 @@ def perplexities(ngrams: NGrams, text: Keys, leave_out: Collection[int]) -> tupl
 
 def _stream(truth: PageLabels, classes: Keys, chosen: NDArray[np.bool_], edge: int) -> Keys:
     """Return the characters of the chosen pages in reading order, `N_NEIGHBOURS` times `edge` between pages."""
-    order = np.argsort(truth.page, kind="stable")
-    starts = np.searchsorted(truth.page[order], np.arange(len(truth.image_ids) + 1))
     boxes_xywh = truth.boxes_xywh
     ends = np.full(N_NEIGHBOURS, edge, np.int64)
     parts = [ends]
-    for page in np.flatnonzero(chosen).tolist():
-        rows = order[starts[page] : starts[page + 1]]
-        if len(rows):
+    for rows, is_chosen in zip(truth.rows_by_page(), chosen.tolist(), strict=True):
+        if is_chosen and len(rows):
             parts += [classes[rows][reading_order(boxes_xywh[rows]).order], ends]
     return np.concatenate(parts)
 

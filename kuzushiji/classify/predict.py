@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kuzushiji.artifacts import Detailed
@@ -105,7 +104,7 @@ def predict_detailed(
     k = min(top_k, len(vocabulary))
     n = len(labels.boxes)
     classes, logits = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32)
-    rows = _rows_by_page(labels)
+    rows = labels.rows_by_page()
     for number, page_logits in predictor.page_logits(model, pages, heights, title=title):
         best = page_logits.topk(k, dim=1)
         classes[rows[number]] = best.indices.cpu().numpy()
@@ -142,7 +141,7 @@ def evaluate(
     Raises:
         InputError: a page cannot be read.
     """
-    rows = _rows_by_page(labels)
+    rows = labels.rows_by_page()
     predicted = np.zeros(len(labels.boxes), np.int32)
     loss = 0.0
     for number, logits in predictor.page_logits(model, pages, (height,), title="evaluate"):
@@ -157,13 +156,6 @@ def evaluate(
         "accuracy": float((predicted == true_classes).sum()) / n,
         "loss": loss / n,
     }
-
-
-def _rows_by_page(labels: PageLabels) -> list[NDArray[np.int64]]:
-    """Return the positions in `labels.boxes` of each page's boxes, in the order in which `pages_of` has them."""
-    order = np.argsort(labels.page, kind="stable")
-    ends = np.cumsum(np.bincount(labels.page, minlength=len(labels.image_ids)))[:-1]
-    return np.split(order, ends)
 
 
 def _only(views: Sequence[PageView]) -> PageView:

@@ -3,11 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.errors import InputError
+
+Item = TypeVar("Item")
 
 _LETTERS = re.compile(r"[a-z]+")
 
@@ -62,6 +65,13 @@ def split_pages(image_ids: Sequence[str], fold: int, n_folds: int) -> tuple[tupl
     folds = assign_folds(image_ids, n_folds)
     train = tuple(image_id for image_id in image_ids if folds[image_id] != fold)
     return train, tuple(image_id for image_id in image_ids if folds[image_id] == fold)
+
+
+def spread(items: Sequence[Item], limit: int) -> tuple[Item, ...]:
+    """Return at most `limit` items, such as pages, evenly spread over them and so over the books; 0 means all."""
+    if not 0 < limit < len(items):
+        return tuple(items)
+    return tuple(items[number * len(items) // limit] for number in range(limit))
 
 
 def check_fold(fold: int, n_folds: int) -> None:

@@ -34,6 +34,10 @@ class _Pages:
         """(n,) position of each row's page in `image_ids`."""
         return page_numbers(self.rows["image_id"], self.image_ids)
 
+    def rows_by_page(self) -> list[NDArray[np.int64]]:
+        """Return the positions of each page's rows, in the order of `image_ids`; empty where it has none."""
+        return rows_by_page(self.page, len(self.image_ids))
+
     def _check(self, columns: tuple[str, ...]) -> None:
         missing = [name for name in columns if name not in self.rows.columns]
         if missing:
@@ -213,6 +217,12 @@ def page_numbers(image_id_of_row: pd.Series, image_ids: Sequence[str]) -> NDArra
     pages = pd.Index(np.asarray(image_ids, dtype=object))
     known = np.asarray(pages.get_indexer(pd.Index(np.asarray(distinct, dtype=object))), dtype=np.int64)
     return np.append(known, -1)[numbers]  # factorize gives -1 where there is no page at all
+
+
+def rows_by_page(page: NDArray[np.integer], n_pages: int) -> list[NDArray[np.int64]]:
+    """Return the positions of each page's rows in the order in which they come, for pages (n,) numbered from 0."""
+    ends = np.cumsum(np.bincount(page, minlength=n_pages))
+    return np.split(np.argsort(page, kind="stable"), ends)[:-1]  # nothing is left after the last page
 
 
 def number_within_page(page: NDArray[np.int64]) -> NDArray[np.int32]:

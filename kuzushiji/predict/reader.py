@@ -13,7 +13,7 @@ from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.detections import Detections
 from kuzushiji.bundle.models import Bundle, Classifier
 from kuzushiji.classify.blending import blend_tables
-from kuzushiji.classify.calibration import best_probability
+from kuzushiji.classify.calibration import best_probability, softmax
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.dataset import PageView, page_view
 from kuzushiji.classify.level2.model import apply_model
@@ -169,6 +169,5 @@ def _box_table(boxes_xywh: NDArray[np.int64]) -> pd.DataFrame:
 
 def _candidates(table: Detailed) -> Candidates:
     best = table.top(N_CANDIDATES)
-    weights = np.exp(table.logits.astype(np.float64) - table.logits[:, :1])
-    probability = weights[:, :N_CANDIDATES] / weights.sum(axis=1, keepdims=True)
+    probability = softmax(table.logits)[:, :N_CANDIDATES]
     return Candidates(table.vocabulary.decode(best.classes), probability.astype(np.float32))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, read_detailed
 from kuzushiji.classify.blending import blend_tables
+from kuzushiji.classify.calibration import softmax
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
 from kuzushiji.report.reading import held_out_tables, probability_of_log, read_second_level
 from kuzushiji.run_folder import SEGMENT, TEST_DETAILED
@@ -77,7 +78,7 @@ def final_candidates(
 
 
 def _of_models(name: str, tables: Sequence[Detailed]) -> ModelCandidates:
-    return _of_table(name, blend_tables(tables, [name] * len(tables)), _softmax)
+    return _of_table(name, blend_tables(tables, [name] * len(tables)), softmax)
 
 
 def _of_pages(detailed: Detailed, pages: Collection[str]) -> Detailed:
@@ -92,12 +93,3 @@ def _of_table(
     codes = detailed.vocabulary.decode(classes.reshape(-1)).reshape(classes.shape)
     keys = zip(detailed.boxes["image_id"], detailed.boxes["box"].tolist(), strict=True)
     return ModelCandidates(name, {key: row for row, key in enumerate(keys)}, codes, probabilities)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the softmax over the classes that a table has kept, (n, k)."""
-    if not len(logits):
-        return logits
-    values: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = values / values.sum(axis=1, keepdims=True)
-    return shares

@@ -1,10 +1,10 @@
 """Which pages a run works on: read and checked before anything slow begins. Knows no torch."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuzushiji.data.folds import split_pages
+from kuzushiji.data.folds import split_pages, spread
 from kuzushiji.data.labels import PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
@@ -71,10 +71,3 @@ def existing_images(image_ids: Iterable[str], path_of: Callable[[str], Path], ta
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise InputError(f"{table}, page {missing[0]}: expected its image {images[missing[0]]}, it is missing{more}")
     return images
-
-
-def spread(image_ids: Sequence[str], limit: int) -> tuple[str, ...]:
-    """Return at most `limit` pages, evenly spread over the table and so over its books; 0 means all."""
-    if not 0 < limit < len(image_ids):
-        return tuple(image_ids)
-    return tuple(image_ids[number * len(image_ids) // limit] for number in range(limit))

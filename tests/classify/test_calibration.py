@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.classify.calibration import best_probability, calibration
+from kuzushiji.classify.calibration import best_probability, calibration, softmax
 
 # Probabilities, which are right, expected calibration error.
 TABLE = [
@@ -37,3 +37,10 @@ def test_best_probability():
     np.testing.assert_allclose(best_probability(logits), [0.75, 0.5])
     np.testing.assert_allclose(best_probability(np.array([[900.0, -900.0]])), [1.0])
     assert best_probability(np.zeros((0, 2))).tolist() == []
+
+
+def test_softmax_over_what_is_kept():
+    logits = np.log(np.array([[3.0, 1.0], [1.0, 1.0]]))
+    np.testing.assert_allclose(softmax(logits), [[0.75, 0.25], [0.5, 0.5]])
+    np.testing.assert_allclose(softmax(np.array([[900.0, -900.0]])), [[1.0, 0.0]])
+    assert softmax(np.zeros((0, 2))).shape == (0, 2)

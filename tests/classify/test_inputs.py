@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.inputs import pages_of, read_pseudolabels, read_split, read_test_boxes, spread
+from kuzushiji.classify.inputs import pages_of, read_pseudolabels, read_split, read_test_boxes
 from kuzushiji.data.labels import SEG_FP, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
@@ -73,21 +73,6 @@ def test_a_book_alone_is_held_out(root: DataRoot, tmp_path: Path) -> None:
 def test_limits_spread_over_the_table(root: DataRoot, tmp_path: Path) -> None:
     split = read_split(config(table(root, tmp_path / "clf_gt.csv"), train_limit=3, test_limit=1), root)
     assert (len(split.train.image_ids), len(split.valid.image_ids)) == (3, 1)
-
-
-@pytest.mark.parametrize(
-    ("n", "limit", "expected"),
-    [
-        (10, 0, tuple(range(10))),  # no limit
-        (10, 20, tuple(range(10))),
-        (10, 5, (0, 2, 4, 6, 8)),
-        (10, 3, (0, 3, 6)),
-        (10, 1, (0,)),
-        (0, 3, ()),
-    ],
-)
-def test_spread(n: int, limit: int, expected: tuple[int, ...]) -> None:
-    assert spread(range(n), limit) == expected
 
 
 def drop_rows(*numbers: int) -> Change:

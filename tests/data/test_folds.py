@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kuzushiji.data.folds import assign_folds, book_id, check_fold, fold_of_pages, split_pages
+from kuzushiji.data.folds import assign_folds, book_id, check_fold, fold_of_pages, split_pages, spread
 from kuzushiji.errors import InputError
 
 # The competition's books: pages, and how many of them have text.
@@ -97,3 +97,18 @@ def test_fold_out_of_range(fold: int) -> None:
         check_fold(fold, 2)
     with pytest.raises(InputError, match="expected a fold from 0 to 1"):
         split_pages(["a_1", "b_1"], fold, 2)
+
+
+@pytest.mark.parametrize(
+    ("n", "limit", "expected"),
+    [
+        (10, 0, tuple(range(10))),  # no limit
+        (10, 20, tuple(range(10))),
+        (10, 5, (0, 2, 4, 6, 8)),
+        (10, 3, (0, 3, 6)),
+        (10, 1, (0,)),
+        (0, 3, ()),
+    ],
+)
+def test_spread(n, limit, expected):
+    assert spread(range(n), limit) == expected
