@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.data.label_text import read_label_rows
+from kuzushiji.data.label_text import read_label_rows, shown
 from kuzushiji.data.labels import SEG_FP, PageLabels, PagePoints, page_numbers, write_page_points
 from kuzushiji.errors import InputError
 from kuzushiji.scoring import points_of
@@ -31,23 +31,33 @@ def build_submission(
     predictions: PageLabels | PagePoints,
     sample_ids: Sequence[str],
     scores: NDArray[np.floating] | None = None,
+    sample: str = "the sample",
 ) -> PagePoints:
     """Return a submission: each page of the sample once, in its order, empty where nothing is predicted.
 
     Boxes become their centres, those of the class `seg_fp` are left out. Of more than `MAX_POINTS` on a page the
-    best stay, or the first where there are no scores; a warning says so.
+    best stay, or the first where there are no scores; a warning says so. So does one where nobody looked at a page.
 
     Args:
         predictions: Boxes or points with codes.
         sample_ids: The pages of the sample.
         scores: (n,) how sure each box or point is, in the order of `predictions`.
+        sample: The file of the sample, for messages.
 
     Raises:
         InputError: a predicted page is not in the sample.
     """
     unknown = set(predictions.image_ids).difference(sample_ids)
     if unknown:
-        raise InputError(f"expected predictions for the {len(sample_ids)} pages of the sample, got page {min(unknown)}")
+        other = shown(min(unknown))
+        raise InputError(f"expected predictions for the {len(sample_ids)} pages of {sample}, got page {other}")
+    looked_at = set(predictions.image_ids)
+    missing = [image_id for image_id in sample_ids if image_id not in looked_at]
+    if missing:
+        logger.warning(
+            "nobody has looked at %d of the %d pages of %s, which are empty in the submission; the first is %s",
+            len(missing), len(sample_ids), sample, shown(missing[0]),
+        )  # fmt: skip
     real = (predictions.rows["code"] != SEG_FP).to_numpy()
     points = (
         points_of(predictions)
@@ -81,12 +91,13 @@ def write_submission(
     predictions: PageLabels | PagePoints,
     sample_ids: Sequence[str],
     scores: NDArray[np.floating] | None = None,
+    sample: str = "the sample",
 ) -> PagePoints:
     """Write the submission that `build_submission` makes, and return it; whole or not at all.
 
     Raises:
         InputError: as `build_submission`, or the file cannot be written.
     """
-    submission = build_submission(predictions, sample_ids, scores)
+    submission = build_submission(predictions, sample_ids, scores, sample)
     write_page_points(path, submission)
     return submission

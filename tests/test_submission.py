@@ -54,6 +54,16 @@ def test_too_many_on_a_page(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
 def test_a_page_that_the_sample_lacks_is_refused() -> None:
     with pytest.raises(InputError, match="3 pages of the sample, got page d"):
         build_submission(boxes(["a", "d"], [0], [A]), SAMPLE)
+    with pytest.raises(InputError, match="3 pages of sample.csv, got page d"):
+        build_submission(boxes(["a", "d"], [0], [A]), SAMPLE, sample="sample.csv")
+
+
+def test_pages_that_nobody_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    build_submission(boxes(["a", "b", "c"], [0], [A]), SAMPLE)
+    assert caplog.text == ""
+    build_submission(boxes(["a"], [0], [A]), SAMPLE, sample="sample.csv")
+    assert "nobody has looked at 2 of the 3 pages of sample.csv, which are empty" in caplog.text
+    assert "the first is c" in caplog.text
 
 
 def test_round_trip(tmp_path: Path) -> None:

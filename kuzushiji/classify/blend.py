@@ -137,9 +137,11 @@ def run(config: Config) -> int:
 def read_and_blend(config: Config, root: "DataRoot | None") -> "Detailed":
     """Return the blend of the tables."""
     from kuzushiji.classify.blending import blend_tables
-    from kuzushiji.classify.predictions import read_tables
+    from kuzushiji.classify.predictions import check_test_pages, read_tables
 
     tables = read_tables(config.paths, root)
+    if config.output and root:
+        check_test_pages(tables, config.paths, root.sample_submission_csv)
     return blend_tables(tables, list(map(str, config.paths)), config.weights, config.top_k)
 
 

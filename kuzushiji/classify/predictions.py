@@ -11,6 +11,7 @@ from kuzushiji.artifacts import Characters, Detailed, characters_path, read_deta
 from kuzushiji.artifacts.detailed import is_text
 from kuzushiji.classify.calibration import Calibration, calibration
 from kuzushiji.classify.parallel import in_parallel
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
@@ -87,6 +88,19 @@ def calibration_of(
     return calibration(probability[characters], (predicted == truth)[characters])
 
 
+def check_test_pages(tables: Sequence[Detailed], paths: Sequence[Path], sample_csv: Path) -> None:
+    """Check that tables are of test pages, before they are blended: then nobody knows which table had the other page.
+
+    Raises:
+        InputError: a page that is not in the sample.
+    """
+    known = set(read_sample(sample_csv))
+    for table, path in zip(tables, paths, strict=True):
+        strange = next((page for page in table.pages if page not in known), None)
+        if strange is not None:
+            raise InputError(f"{path}, page {shown(strange)}: expected a page of {sample_csv}, got another")
+
+
 def submission_outputs(submission: Path) -> list[Path]:
     """Return the files that `write_predictions` writes."""
     return [submission, characters_path(submission)]
@@ -116,6 +130,6 @@ def write_predictions(
     """
     sample = read_sample(sample_csv)
     with record.output_path(submission, force=force) as temporary:
-        write_submission(temporary, labels, sample, probability)
+        write_submission(temporary, labels, sample, probability, str(sample_csv))
     with record.output_path(characters_path(submission), force=force) as temporary:
         write_characters(temporary, Characters.from_labels(sample, labels, probability))

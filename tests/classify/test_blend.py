@@ -106,6 +106,24 @@ def test_submission_has_every_page_of_the_sample(runs, tiny_root, tmp_path):
     assert characters.rows["probability"].between(0, 1).all()
 
 
+def test_pages_that_nobody_looked_at_are_told_apart_from_empty_ones(runs, tiny_root, tmp_path, caplog):
+    table = read_detailed(runs / "test-fold0-a.parquet")
+    nothing = table.take((table.boxes["image_id"] != table.pages[0]).to_numpy())
+    write_detailed(tmp_path / "nothing.parquet", nothing)
+    write_detailed(tmp_path / "missing.parquet", replace(nothing, pages=table.pages[1:]))
+    told = {}
+    for name in ("nothing", "missing"):
+        caplog.clear()
+        words = [str(tmp_path / f"{name}.parquet"), "--output", str(tmp_path / f"{name}.csv")]
+        assert main([*words, "--data-root", str(tiny_root)]) == 0
+        told[name] = caplog.text
+    assert (tmp_path / "nothing.csv").read_text() == (tmp_path / "missing.csv").read_text()
+    assert "nobody has looked at" not in told["nothing"]
+    sample = tiny_root / "sample_submission.csv"
+    assert f"nobody has looked at 1 of the 3 pages of {sample}, which are empty in the submission" in told["missing"]
+    assert f"the first is {table.pages[0]}" in told["missing"]
+
+
 def test_done_already(runs, tiny_root, tmp_path, caplog):
     words = [str(runs / "test-fold0-a.parquet"), "--output", str(tmp_path / "s.csv"), "--data-root", str(tiny_root)]
     assert main(words) == 0
@@ -165,7 +183,8 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         ([tmp_path / "empty.parquet", good, "--score", *root], 1, "empty.parquet: expected boxes, or pages that were"),
         ([good, tmp_path / "empty.parquet", "--output-detailed", tmp_path / "d.parquet"], 1, "empty.parquet: expected"),
         ([test, "--score", *root], 1, "expected the training pages of the tables, page test_"),
-        ([good, "--output", tmp_path / "s.csv", *root], 1, "pages of the sample, got page"),
+        ([good, "--output", tmp_path / "s.csv", *root], 1, f"{good}, page 100000001_00001_1: expected a page of"),
+        ([test, good, "--output", tmp_path / "s.csv", *root], 1, f"{good}, page 100000001_00001_1: expected a page of"),
         ([test, "--output", tmp_path / "mine.csv", *root], 1, "was not written by classify.blend; --force"),
         ([test, "--output", "/proc/none/s.csv", *root], 1, "cannot write there"),
     ]

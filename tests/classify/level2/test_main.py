@@ -155,7 +155,7 @@ def test_bad_input_of_submission(wrong, trained, tables, test_tables, runs, tiny
         (
             [runs / "fold0-a.parquet", runs / "features0.parquet", "--load-model", trained, *root],
             1,
-            "pages of the sample",
+            "pages of {}, got page 100000001_00001_1".format(tiny_root / "sample_submission.csv"),
         ),
         (
             [*test_tables, "--load-model", trained, "--output", tmp_path / "mine.csv", *root[2:]],

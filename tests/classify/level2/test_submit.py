@@ -1,6 +1,7 @@
 """Submissions of the second level."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,6 +58,17 @@ def test_pages_without_boxes_end_as_empty_rows(trained, runs, tiny_root, tmp_pat
         points = read_page_points(output)
         assert len(points.image_ids) == 3
         assert set(points.points["image_id"]) <= ({detailed.pages[0]} if name == "some" else set())
+
+
+def test_pages_that_nobody_looked_at(trained, runs, tiny_root, tmp_path, caplog):
+    detailed, features = read_detailed(runs / "test-fold0-a.parquet"), read_features(runs / "features-test.parquet")
+    first, rows = detailed.pages[0], np.flatnonzero(detailed.boxes["image_id"] == detailed.pages[0])
+    write_detailed(tmp_path / "d.parquet", replace(detailed.take(rows), pages=(first,)))
+    write_features(tmp_path / "f.parquet", replace(features.take(rows), pages=(first,)))
+    words = [str(tmp_path / "d.parquet"), str(tmp_path / "f.parquet"), "--load-model", str(trained)]
+    assert main([*words, "--output", str(tmp_path / "s.csv"), "--data-root", str(tiny_root)]) == 0
+    assert "nobody has looked at 2 of the 3 pages of" in caplog.text
+    assert f"the first is {detailed.pages[1]}" in caplog.text
 
 
 def submitted(words, output):
