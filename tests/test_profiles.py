@@ -116,3 +116,39 @@ def test_every_choice_of_the_modern_profile_says_where_it_comes_from() -> None:
     assert set(chosen) <= set(sourced)
     own_runs = re.findall(r"\b((?:benchmarks|tests)/[\w/]+\.py)", text)
     assert own_runs and all((ROOT / name).is_file() for name in own_runs)
+
+
+BYTES = {"sgd": 12, "adamw": 16}
+"""Of a weight in the best and the last checkpoint: both themselves, and the optimizer's one or two moments."""
+
+OTHER_GB = 3.0 + 0.64 + 3.35
+"""Tables, features of level 2 and strips at the competition's size, as docs/kaggle.rst derives them."""
+
+
+@cache
+def weights_of(network: str) -> int:
+    """How many numbers the weights of a detector or a classifier are; none is made."""
+    import torch
+
+    from kuzushiji.classify.models import ModelConfig
+    from kuzushiji.classify.models import build_model as build_classifier
+    from kuzushiji.segment.main import parse_args
+    from kuzushiji.segment.model import build_model as build_detector
+
+    with torch.device("meta"):
+        if network.startswith("fasterrcnn"):
+            model = build_detector(parse_args(["--output-dir", "none", "--model", network, "--pretrained", "0"]))
+        else:
+            model = build_classifier(ModelConfig(network), 4213, pretrained=False)
+    return sum(value.numel() for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("profile", ["kaggle", "modern"])
+def test_the_disk_of_a_profile_holds_what_it_writes(profile: str) -> None:
+    models = [config for name, config in configs(profile).items() if name.startswith(("segment-fold0", "clf-fold0"))]
+    assert len(models) == 5
+    weights = [weights_of(getattr(model, "base", None) or model.model) for model in models]
+    sizes = [BYTES[model.optimizer] + 4 * (model.ema > 0) for model in models]
+    gb = 5 * sum(count * size for count, size in zip(weights, sizes, strict=True)) / 1e9 + OTHER_GB
+    said = re.search(r"disk: about (\d+) GB", bash("run-all.sh", profile, "--dry-run").stdout)
+    assert said is not None and gb <= int(said[1]) <= gb * 1.1
