@@ -5,25 +5,25 @@ from collections.abc import Sequence
 import pandas as pd
 
 from kuzushiji.data.folds import book_id
-from kuzushiji.report.reading import Reading
+from kuzushiji.report.outcome import Outcome
 
 _COUNTS = ["tp", "fp", "fn"]
 
 
-def f1_of_books(readings: Sequence[Reading]) -> pd.DataFrame:
-    """Return F1 of each book in each reading.
+def f1_of_books(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Return F1 of each book in each outcome.
 
     Args:
-        readings: What was read; those whose truth is unknown are left out.
+        outcomes: What was read; those whose truth is unknown are left out.
 
     Returns:
-        Columns kind (the reading's name), book, pages (int), f1 (float, 0 to 1); one row a reading and book, readings
+        Columns kind (the outcome's name), book, pages (int), f1 (float, 0 to 1); one row an outcome and book, outcomes
         in the order given, books by name.
     """
     tables = [
-        reading.scores.assign(kind=reading.name, book=reading.scores["image_id"].map(book_id), pages=1)
-        for reading in readings
-        if reading.scores is not None
+        outcome.scores.assign(kind=outcome.name, book=outcome.scores["image_id"].map(book_id), pages=1)
+        for outcome in outcomes
+        if outcome.scores is not None
     ]
     columns = ["kind", "book", "pages", *_COUNTS]
     books = pd.DataFrame({name: [] for name in columns})

@@ -19,8 +19,8 @@ from kuzushiji.report.html import Picture, Report
 from kuzushiji.report.instances import pairs_with_pictures
 from kuzushiji.report.marks import marks_of
 from kuzushiji.report.missing import missing_parts
+from kuzushiji.report.outcome import Outcome, final_outcome, held_out_outcomes
 from kuzushiji.report.pages import page_svg
-from kuzushiji.report.reading import Reading, final_reading, held_out_readings
 from kuzushiji.report.reference import Reference
 from kuzushiji.report.stages import wide_table
 from kuzushiji.report.table import Row
@@ -67,8 +67,8 @@ def build_report(
         InputError: a file of the run or a page cannot be read.
     """
     train, chars = read_page_labels(root.train_csv), read_unicode_translation(root.unicode_translation_csv)
-    held_out = held_out_readings(collected, root, train)
-    final = final_reading(collected, root, truth)
+    held_out = held_out_outcomes(collected, root, train)
+    final = final_outcome(collected, root, truth)
     known = [*held_out, *([final] if final is not None and final.truth is not None else [])]
     # Held-out pages are more than test pages, and their truth is known in the competition too.
     most = held_out[-1] if held_out else final if known else None
@@ -78,7 +78,7 @@ def build_report(
         table=wide_table(rows, collected, held_out, reference),
         missing=missing_parts(collected, truth_is_known=truth is not None),
         comparison=comparison,
-        errors=[(reading.name, count_errors(reading)) for reading in known],
+        errors=[(outcome.name, count_errors(outcome)) for outcome in known],
         pairs=pairs_with_pictures(most, chars, wanted.pairs) if most is not None and wanted.pairs else [],
         pairs_of="" if most is None else most.name,
         pictures=_pictures(known, held_out, train),
@@ -88,24 +88,24 @@ def build_report(
     )
 
 
-def _pictures(readings: Sequence[Reading], held_out: Sequence[Reading], train: PageLabels) -> list[Picture]:
+def _pictures(outcomes: Sequence[Outcome], held_out: Sequence[Outcome], train: PageLabels) -> list[Picture]:
     """Return the pictures of errors; by book only of held-out pages: names of test pages do not tell the book."""
     examples: pd.Series[int] = train.boxes["code"].value_counts()
-    tables = [(reading.name, f1_by_frequency(reading, examples)) for reading in readings]
-    errors = [(reading.name, count_errors(reading)) for reading in readings]
+    tables = [(outcome.name, f1_by_frequency(outcome, examples)) for outcome in outcomes]
+    errors = [(outcome.name, count_errors(outcome)) for outcome in outcomes]
     return [
         Picture("Errors by kind", plots.error_bars(errors)),
         Picture("F1 by frequency of the character", plots.frequency_curves(tables)),
-        Picture("Calibration: are probabilities what they say?", plots.calibration_curves(readings)),
+        Picture("Calibration: are probabilities what they say?", plots.calibration_curves(outcomes)),
         Picture("F1 by book", plots.f1_by_book(f1_of_books(held_out))),
     ]
 
 
-def _overlays(reading: Reading, chars: Mapping[str, str], count: int) -> list[Picture]:
+def _overlays(outcome: Outcome, chars: Mapping[str, str], count: int) -> list[Picture]:
     """Return the worst pages, the worst first, and then the best, the best last; the first ones without truth."""
-    f1 = page_f1(reading)
-    if reading.truth is None:
-        chosen = [(page, page) for page in reading.pages[:count]]
+    f1 = page_f1(outcome)
+    if outcome.truth is None:
+        chosen = [(page, page) for page in outcome.pages[:count]]
     else:
         n = min(count, len(f1))
         worst, best = f1.iloc[: (n + 1) // 2], f1.iloc[len(f1) - n // 2 :]
@@ -113,24 +113,24 @@ def _overlays(reading: Reading, chars: Mapping[str, str], count: int) -> list[Pi
         chosen = [(str(page), f"{page}: F1 {value:.3f}") for page, value in titles.items()]
     pictures = []
     for page, title in chosen:
-        marks = marks_of(boxes_of_page(reading, page, chars))
-        pictures.append(Picture(title, page_svg(read_page(reading.image(page)), marks, title=title)))
+        marks = marks_of(boxes_of_page(outcome, page, chars))
+        pictures.append(Picture(title, page_svg(read_page(outcome.image(page)), marks, title=title)))
     return pictures
 
 
 def _viewed(
-    collected: Collected, shown: Reading | None, final: Reading | None, chars: Mapping[str, str], count: int
+    collected: Collected, shown: Outcome | None, final: Outcome | None, chars: Mapping[str, str], count: int
 ) -> list[ViewerPage]:
     """Return pages from the worst to the best; where the truth of test pages is unknown, as many of those below."""
     pages: list[ViewerPage] = []
-    for reading in dict.fromkeys((shown, final)):
-        if reading is None:
+    for outcome in dict.fromkeys((shown, final)):
+        if outcome is None:
             continue
-        chosen = spread_of_pages(reading, count)
+        chosen = spread_of_pages(outcome, count)
         names = [page for page, _ in chosen]
-        if reading is final:
+        if outcome is final:
             models, single = final_candidates(collected, names)
         else:
             models, single = held_out_candidates(collected, names), []
-        pages += [viewer_page(reading, page, models, chars, single=single, note=note) for page, note in chosen]
+        pages += [viewer_page(outcome, page, models, chars, single=single, note=note) for page, note in chosen]
     return pages

@@ -10,11 +10,12 @@ from kuzushiji.artifacts import Detailed, read_detailed
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import softmax
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
-from kuzushiji.report.reading import held_out_tables, probability_of_log, read_second_level
+from kuzushiji.report.outcome import held_out_tables, probability_of_log, read_second_level
 from kuzushiji.run_folder import SEGMENT, TEST_DETAILED
 from kuzushiji.viewer import Candidate
 
-N_BEST = 5
+N_SHOWN = 5
+"""Best classes of a box that the viewer shows for each model."""
 
 Box = tuple[str, int]
 """Page, and number of the box within it."""
@@ -88,8 +89,8 @@ def _of_pages(detailed: Detailed, pages: Collection[str]) -> Detailed:
 def _of_table(
     name: str, detailed: Detailed, probability_of: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> ModelCandidates:
-    probabilities = probability_of(detailed.logits.astype(np.float64))[:, :N_BEST]
-    classes = detailed.classes[:, :N_BEST]
+    probabilities = probability_of(detailed.logits.astype(np.float64))[:, :N_SHOWN]
+    classes = detailed.classes[:, :N_SHOWN]
     codes = detailed.vocabulary.decode(classes.reshape(-1)).reshape(classes.shape)
     keys = zip(detailed.boxes["image_id"], detailed.boxes["box"].tolist(), strict=True)
     return ModelCandidates(name, {key: row for row, key in enumerate(keys)}, codes, probabilities)

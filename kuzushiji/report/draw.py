@@ -89,19 +89,19 @@ def _marks(config: Config, root: "DataRoot") -> "list[Mark]":
     from kuzushiji.data.labels import read_page_labels
     from kuzushiji.report.collect import collect
     from kuzushiji.report.marks import marks_of, marks_of_table
-    from kuzushiji.report.reading import final_reading
+    from kuzushiji.report.outcome import final_outcome
     from kuzushiji.report.viewing import boxes_of_page
 
     chars = read_unicode_translation(root.unicode_translation_csv)
     if not config.source.is_dir():
         return marks_of_table(config.page, read_page_labels(config.source), chars)
     truth = read_page_labels(root.solution_csv) if root.solution_csv.exists() else None
-    reading = final_reading(collect(config.source), root, truth)
-    if reading is None:
+    outcome = final_outcome(collect(config.source), root, truth)
+    if outcome is None:
         raise InputError(f"{config.source}: expected {SUBMISSION} and the probabilities of its characters, got none")
-    if config.page not in reading.pages:
-        raise InputError(f"expected one of the {len(reading.pages)} pages that were read, got {config.page}")
-    return marks_of(boxes_of_page(reading, config.page, chars))
+    if config.page not in outcome.pages:
+        raise InputError(f"expected one of the {len(outcome.pages)} pages that were read, got {config.page}")
+    return marks_of(boxes_of_page(outcome, config.page, chars))
 
 
 def _write_pixels(path: Path, picture: "NDArray[np.uint8]") -> None:

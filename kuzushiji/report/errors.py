@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.data.labels import SEG_FP
-from kuzushiji.report.reading import Reading
+from kuzushiji.report.outcome import Outcome
 
 FREQUENCIES = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 """Least number of training examples of each class of frequency."""
@@ -16,7 +16,7 @@ FREQUENCIES = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """How boxes and characters of a reading fared.
+    """How boxes and characters of an outcome fared.
 
     Attributes:
         characters: True characters.
@@ -37,17 +37,17 @@ class ErrorCounts:
     wrongly_dropped: int
 
 
-def count_errors(reading: Reading) -> ErrorCounts:
-    """Return the counts of a reading, none of whose truth is unknown.
+def count_errors(outcome: Outcome) -> ErrorCounts:
+    """Return the counts of an outcome, none of whose truth is unknown.
 
     What a box stands for is decided by IoU; so `right` and the metric's `tp` differ where two boxes stand for one
     character, or a box's centre lies beside the character.
     """
-    assert reading.truth is not None
-    true, pred = (reading.boxes[name].to_numpy(object) for name in ("true", "pred"))
+    assert outcome.truth is not None
+    true, pred = (outcome.boxes[name].to_numpy(object) for name in ("true", "pred"))
     is_true, is_read = true != SEG_FP, pred != SEG_FP
-    found = np.zeros(len(reading.truth.boxes), bool)
-    found[reading.truth_row[reading.truth_row >= 0]] = True
+    found = np.zeros(len(outcome.truth.boxes), bool)
+    found[outcome.truth_row[outcome.truth_row >= 0]] = True
     return ErrorCounts(
         characters=len(found),
         right=int((is_true & (true == pred)).sum()),
@@ -59,22 +59,22 @@ def count_errors(reading: Reading) -> ErrorCounts:
     )
 
 
-def f1_by_frequency(reading: Reading, examples: "pd.Series[int]") -> pd.DataFrame:
+def f1_by_frequency(outcome: Outcome, examples: "pd.Series[int]") -> pd.DataFrame:
     """Return F1 of the characters that come about equally often in training.
 
     Args:
-        reading: With truth.
+        outcome: With truth.
         examples: Number of training examples of each code; a code that is not there has none.
 
     Returns:
         Columns least (int, fewest examples of the class), characters (int, true ones), f1 (0 to 1); one row for each
         of `FREQUENCIES` that has true characters.
     """
-    assert reading.truth is not None
-    boxes, truth = reading.boxes, reading.truth.boxes["code"]
+    assert outcome.truth is not None
+    boxes, truth = outcome.boxes, outcome.truth.boxes["code"]
     right = (boxes["true"] == boxes["pred"]) & (boxes["true"] != SEG_FP)
     # Two boxes on one character: one of them is right, the other one too many.
-    first = ~pd.Series(reading.truth_row, index=boxes.index).where(right).duplicated()
+    first = ~pd.Series(outcome.truth_row, index=boxes.index).where(right).duplicated()
     right &= first
     read = boxes["pred"] != SEG_FP
     counts = [
@@ -100,14 +100,14 @@ def frequency_names(least: Sequence[int]) -> list[str]:
     return names
 
 
-def confused_pairs(reading: Reading, count: int) -> pd.DataFrame:
+def confused_pairs(outcome: Outcome, count: int) -> pd.DataFrame:
     """Return which two characters are taken for each other most often.
 
     Returns:
         Columns a, b (codes), a_as_b, b_as_a (int, how often), at most `count` rows, most often first; a is the one
         that is misread more often.
     """
-    boxes = reading.boxes
+    boxes = outcome.boxes
     wrong = boxes[(boxes["true"] != boxes["pred"]) & (boxes["true"] != SEG_FP) & (boxes["pred"] != SEG_FP)]
     true, pred = (wrong[name].to_numpy(object) for name in ("true", "pred"))
     first, second = np.where(true < pred, [true, pred], [pred, true])

@@ -40,7 +40,7 @@ class Report:
         table: The table stage by stage.
         missing: What the run folder does not hold, in words.
         comparison: The run beside the reference; None where that was not asked for.
-        errors: Errors of each reading by kind.
+        errors: Errors of each outcome by kind.
         pairs: Characters that are taken for each other.
         pairs_of: What read them.
         pictures: Errors, F1 by frequency, calibration, F1 by book.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.data.pages import read_page
 from kuzushiji.report.errors import confused_pairs
-from kuzushiji.report.reading import Reading
+from kuzushiji.report.outcome import Outcome
 
 SIZE = 56
 """Side of the square that an instance is shown in, pixels."""
@@ -55,18 +55,18 @@ class Pair:
     strips: tuple[Strip, ...]
 
 
-def pairs_with_pictures(reading: Reading, chars: Mapping[str, str], count: int) -> list[Pair]:
+def pairs_with_pictures(outcome: Outcome, chars: Mapping[str, str], count: int) -> list[Pair]:
     """Return the pairs most often confused, most often first.
 
     Args:
-        reading: With truth.
+        outcome: With truth.
         chars: The character of each code; a code that is not there stands for itself.
         count: Pairs at most.
     """
-    table = confused_pairs(reading, count)
-    wanted = [_strips_of_pair(reading.boxes, a, b) for a, b in zip(table["a"], table["b"], strict=True)]
+    table = confused_pairs(outcome, count)
+    wanted = [_strips_of_pair(outcome.boxes, a, b) for a, b in zip(table["a"], table["b"], strict=True)]
     shown = {row for strips in wanted for rows in strips.values() for row in rows[:PER_STRIP].tolist()}
-    crops = _crops(reading, np.array(sorted(shown), np.int64))
+    crops = _crops(outcome, np.array(sorted(shown), np.int64))
     pairs = []
     for pair, strips in zip(table.to_dict("records"), wanted, strict=True):
         char_of = {code: chars.get(code, code) for code in (pair["a"], pair["b"])}
@@ -94,12 +94,12 @@ def _caption(true: str, pred: str, char_of: Mapping[str, str]) -> str:
     return f"{char_of[true]} read rightly" if true == pred else f"{char_of[true]} read as {char_of[pred]}"
 
 
-def _crops(reading: Reading, rows: NDArray[np.int64]) -> dict[int, NDArray[np.uint8]]:
+def _crops(outcome: Outcome, rows: NDArray[np.int64]) -> dict[int, NDArray[np.uint8]]:
     """Return the picture of each row's box, (SIZE, SIZE, 3) RGB; each page is read once."""
-    boxes = reading.boxes.iloc[rows]
+    boxes = outcome.boxes.iloc[rows]
     crops: dict[int, NDArray[np.uint8]] = {}
     for page, places in boxes.groupby("image_id", sort=False).indices.items():
-        image = read_page(reading.image(str(page)))
+        image = read_page(outcome.image(str(page)))
         for place in places.tolist():
             xywh = boxes[["x", "y", "w", "h"]].to_numpy(np.float64)[place]
             crops[int(rows[place])] = _crop(image, xywh)

@@ -13,7 +13,7 @@ from kuzushiji.classify.calibration import calibration
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.report.collect import Run
 from kuzushiji.report.errors import ErrorCounts, frequency_names
-from kuzushiji.report.reading import Reading
+from kuzushiji.report.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def f1_by_book(books: pd.DataFrame) -> str:
 
 
 def error_bars(errors: Sequence[tuple[str, ErrorCounts]]) -> str:
-    """Return the errors of each reading in a hundred characters, by kind, as SVG; empty without readings."""
+    """Return the errors of each outcome in a hundred characters, by kind, as SVG; empty without outcomes."""
     if not errors:
         return ""
     figure = _figure(0.9 + 0.35 * len(errors))
@@ -98,22 +98,22 @@ def error_bars(errors: Sequence[tuple[str, ErrorCounts]]) -> str:
     return _svg(figure)
 
 
-def calibration_curves(readings: Sequence[Reading]) -> str:
-    """Return how often characters read with a probability are right, as SVG; empty without readings.
+def calibration_curves(outcomes: Sequence[Outcome]) -> str:
+    """Return how often characters read with a probability are right, as SVG; empty without outcomes.
 
     The legend names the expected calibration error, as of `classify.calibration`.
     """
-    if not readings:
+    if not outcomes:
         return ""
     figure = _figure(3.6)
     axes = figure.add_subplot(1, 1, 1)
     axes.plot([0, 1], [0, 1], color="#8c959f", linewidth=1, linestyle="--")
-    for marker, reading in zip(cycle(_MARKERS), readings, strict=False):
-        boxes = reading.boxes[(reading.boxes["pred"] != SEG_FP) & reading.boxes["probability"].notna()]
+    for marker, outcome in zip(cycle(_MARKERS), outcomes, strict=False):
+        boxes = outcome.boxes[(outcome.boxes["pred"] != SEG_FP) & outcome.boxes["probability"].notna()]
         right = (boxes["pred"] == boxes["true"]).to_numpy(np.bool_)
         found = calibration(boxes["probability"].to_numpy(np.float64), right)
         there = found.count > 0
-        label = f"{_plain(reading.name)}: off by {100 * found.error:.1f} %"
+        label = f"{_plain(outcome.name)}: off by {100 * found.error:.1f} %"
         axes.plot(found.probability[there], found.right[there], marker=marker, markersize=4, linewidth=1, label=label)
     axes.legend(fontsize=7)
     axes.set_ylabel("share that is right", fontsize=8)
@@ -122,7 +122,7 @@ def calibration_curves(readings: Sequence[Reading]) -> str:
 
 
 def frequency_curves(tables: Sequence[tuple[str, pd.DataFrame]]) -> str:
-    """Return F1 by the number of training examples of a character, as SVG; empty without readings.
+    """Return F1 by the number of training examples of a character, as SVG; empty without outcomes.
 
     Args:
         tables: Name, and what `errors.f1_by_frequency` returned.

@@ -6,7 +6,7 @@ from typing import Any
 
 from kuzushiji.metric import Counts
 from kuzushiji.report.collect import SECOND_LEVEL, Collected, Run
-from kuzushiji.report.reading import Reading
+from kuzushiji.report.outcome import Outcome
 from kuzushiji.report.reference import Reference
 from kuzushiji.report.table import Row
 
@@ -43,20 +43,20 @@ class WideTable:
 
 
 def wide_table(
-    rows: Sequence[Row], collected: Collected, readings: Sequence[Reading], reference: Reference
+    rows: Sequence[Row], collected: Collected, outcomes: Sequence[Outcome], reference: Reference
 ) -> WideTable:
     """Return the table.
 
     Args:
         rows: The rows of the narrow table, in order.
         collected: What is in the run folder.
-        readings: What was read on held-out pages.
+        outcomes: What was read on held-out pages.
         reference: Stands beside runs that repeat its recipe.
     """
     repeated = {
         (run.kind, run.fold): theirs for run in collected.runs if (theirs := reference.model_of(run)) is not None
     }
-    second = next((reading for reading in readings if reading.name.startswith(f"{SECOND_LEVEL},")), None)
+    second = next((outcome for outcome in outcomes if outcome.name.startswith(f"{SECOND_LEVEL},")), None)
     lines = []
     for row in rows:
         runs = [run for run in collected.of_kind(row.model) if row.fold in ("all", str(run.fold))]
@@ -79,7 +79,7 @@ def wide_table(
     return WideTable(groups, tuple(lines), tuple(row.fold == "all" for row in rows), NOTES)
 
 
-def _held_out(runs: Sequence[Run], second: Reading | None) -> Counts | None:
+def _held_out(runs: Sequence[Run], second: Outcome | None) -> Counts | None:
     """Return the counts of the runs' folds together; None unless all are there."""
     if second is not None and second.scores is not None:
         return Counts.total(second.scores)
@@ -94,10 +94,10 @@ def _accuracy(runs: Sequence[Run]) -> float | None:
     return sum(share * n for share, n in known) / boxes if boxes and len(known) == len(runs) else None
 
 
-def _accuracy_of(reading: Reading | None) -> float | None:
-    if reading is None or reading.truth is None or reading.boxes.empty:
+def _accuracy_of(outcome: Outcome | None) -> float | None:
+    if outcome is None or outcome.truth is None or outcome.boxes.empty:
         return None
-    return float((reading.boxes["true"] == reading.boxes["pred"]).mean())
+    return float((outcome.boxes["true"] == outcome.boxes["pred"]).mean())
 
 
 def _scores(counts: Counts | None, f1: float | None = None) -> tuple[str, str, str]:

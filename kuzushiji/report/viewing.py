@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.pages import read_page
 from kuzushiji.report.candidates import ModelCandidates
-from kuzushiji.report.reading import Reading
+from kuzushiji.report.outcome import Outcome
 from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
 
 NO_CHARACTER = "none"
@@ -20,9 +20,9 @@ _Candidates = dict[str, dict[str, list[Candidate]]]
 """The two fields of a box that hold candidates."""
 
 
-def page_f1(reading: Reading) -> "pd.Series[float]":
+def page_f1(outcome: Outcome) -> "pd.Series[float]":
     """Return F1 of each page that has characters or where some were read, by page, the worst first."""
-    scores = reading.scores
+    scores = outcome.scores
     if scores is None:
         return pd.Series(dtype=float)
     total = 2 * scores["tp"] + scores["fp"] + scores["fn"]
@@ -31,17 +31,17 @@ def page_f1(reading: Reading) -> "pd.Series[float]":
     return known
 
 
-def spread_of_pages(reading: Reading, count: int) -> list[tuple[str, str]]:
+def spread_of_pages(outcome: Outcome, count: int) -> list[tuple[str, str]]:
     """Return `count` pages with their F1 as text, from the worst to the best; the first ones where none is known."""
-    f1 = page_f1(reading)
-    if reading.truth is None:
-        return [(page, "") for page in reading.pages[:count]]
+    f1 = page_f1(outcome)
+    if outcome.truth is None:
+        return [(page, "") for page in outcome.pages[:count]]
     picked = np.unique(np.linspace(0, len(f1) - 1, min(count, len(f1))).round().astype(int))
     return [(str(page), f"F1 {value:.3f}") for page, value in f1.iloc[picked].items()]
 
 
 def viewer_page(
-    reading: Reading,
+    outcome: Outcome,
     page: str,
     models: Sequence[ModelCandidates],
     chars: Mapping[str, str],
@@ -50,10 +50,10 @@ def viewer_page(
     note: str = "",
     height: int = 1400,
 ) -> ViewerPage:
-    """Return one page of a reading for the viewer.
+    """Return one page of an outcome for the viewer.
 
     Args:
-        reading: What was read.
+        outcome: What was read.
         page: One of its pages.
         models: What the models thought of its boxes.
         chars: The character of each code; a code that is not there stands for itself.
@@ -61,12 +61,12 @@ def viewer_page(
         note: What the list of pages says of it.
         height: Height of the picture at most, pixels.
     """
-    boxes = boxes_of_page(reading, page, chars, models, single)
-    return ViewerPage(page, Picture.of_page(read_page(reading.image(page)), height=height), boxes, note=note)
+    boxes = boxes_of_page(outcome, page, chars, models, single)
+    return ViewerPage(page, Picture.of_page(read_page(outcome.image(page)), height=height), boxes, note=note)
 
 
 def boxes_of_page(
-    reading: Reading,
+    outcome: Outcome,
     page: str,
     chars: Mapping[str, str],
     models: Sequence[ModelCandidates] = (),
@@ -86,36 +86,36 @@ def boxes_of_page(
         of_kinds, of_folds = ({name: bests for name, bests in found.items() if bests} for found in both)
         return {"candidates": of_kinds, "single_candidates": of_folds}
 
-    rows = np.flatnonzero(reading.boxes["image_id"] == page)
-    is_read, (right, _) = reading.is_read[rows], reading.matched
+    rows = np.flatnonzero(outcome.boxes["image_id"] == page)
+    is_read, (right, _) = outcome.is_read[rows], outcome.matched
     read, dropped = rows[is_read], rows[~is_read]
-    missed = _missed_rows(reading, page, read)
+    missed = _missed_rows(outcome, page, read)
     box_of_truth = dict(
-        zip(reading.truth_row[dropped].tolist(), reading.boxes["box"].iloc[dropped].tolist(), strict=True)
+        zip(outcome.truth_row[dropped].tolist(), outcome.boxes["box"].iloc[dropped].tolist(), strict=True)
     )
     return [
         *(
-            _read_box(row, is_right, reading.truth is not None, name_of, candidates_of)
-            for row, is_right in zip(reading.boxes.iloc[read].to_dict("records"), right[read].tolist(), strict=True)
+            _read_box(row, is_right, outcome.truth is not None, name_of, candidates_of)
+            for row, is_right in zip(outcome.boxes.iloc[read].to_dict("records"), right[read].tolist(), strict=True)
         ),
         *(_missed_box(row, box_of_truth.get(number), name_of, candidates_of) for number, row in missed.items()),
     ]
 
 
-def _missed_rows(reading: Reading, page: str, read: NDArray[np.int64]) -> dict[int, Mapping[Any, Any]]:
+def _missed_rows(outcome: Outcome, page: str, read: NDArray[np.int64]) -> dict[int, Mapping[Any, Any]]:
     """Return the truth of a page that is neither found by the rule nor stands under a box that was read, by row.
 
     Args:
-        reading: What was read.
+        outcome: What was read.
         page: One of its pages.
         read: Rows of its boxes that were read on the page.
     """
-    if reading.truth is None:
+    if outcome.truth is None:
         return {}
-    covered = reading.matched[1].copy()
-    under = reading.truth_row[read]
+    covered = outcome.matched[1].copy()
+    under = outcome.truth_row[read]
     covered[under[under >= 0]] = True
-    truth = reading.truth.boxes
+    truth = outcome.truth.boxes
     rows = np.flatnonzero((truth["image_id"] == page).to_numpy(np.bool_) & ~covered)
     return dict(zip(rows.tolist(), truth.iloc[rows].to_dict("records"), strict=True))
 

@@ -4,12 +4,12 @@ from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.report.books import f1_of_books
 from kuzushiji.report.collect import collect
-from kuzushiji.report.reading import held_out_readings
+from kuzushiji.report.outcome import held_out_outcomes
 
 
 def test_a_row_for_each_reading_and_book(runs: Path, tiny_root: Path) -> None:
     train = read_page_labels(tiny_root / "train.csv")
-    books = f1_of_books(held_out_readings(collect(runs), DataRoot(tiny_root), train))
+    books = f1_of_books(held_out_outcomes(collect(runs), DataRoot(tiny_root), train))
     assert books["pages"].sum() == len(train.image_ids)
     assert set(books["kind"]) == {"clf, held out"}
     # Book 100000001 has a page in the fold that found all, and one in the fold that found nothing.

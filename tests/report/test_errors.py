@@ -10,7 +10,7 @@ from kuzushiji.report.errors import (
     f1_by_frequency,
     frequency_names,
 )
-from tests.report.readings import A, B, reading
+from tests.report.outcomes import A, B, outcome
 
 Row = tuple[str, int, str, float]
 
@@ -36,23 +36,23 @@ Row = tuple[str, int, str, float]
 )
 def test_kinds_of_error(rows: list[Row], expected: dict[str, int]) -> None:
     none = dict.fromkeys(ErrorCounts.__dataclass_fields__, 0)
-    assert count_errors(reading(*rows)) == ErrorCounts(**none | {"characters": 5} | expected)
+    assert count_errors(outcome(*rows)) == ErrorCounts(**none | {"characters": 5} | expected)
 
 
 def test_f1_of_frequent_and_of_rare_characters() -> None:
     examples = pd.Series({A: 500, B: 2})
     # Of three A two are right, and a B was read as A; one B is right.
-    table = f1_by_frequency(reading(("p", 0, A, 1), ("p", 50, A, 1), ("p", 100, A, 1), ("q", 0, B, 1)), examples)
+    table = f1_by_frequency(outcome(("p", 0, A, 1), ("p", 50, A, 1), ("p", 100, A, 1), ("q", 0, B, 1)), examples)
     assert table.to_dict("list") == {"least": [1, 300], "characters": [2, 3], "f1": [2 / 3, 2 / 3]}
 
 
 def test_two_boxes_on_one_character_are_one_right_and_one_wrong() -> None:
-    table = f1_by_frequency(reading(("p", 0, A, 1), ("p", 2, A, 1)), pd.Series({A: 5, B: 5}))
+    table = f1_by_frequency(outcome(("p", 0, A, 1), ("p", 2, A, 1)), pd.Series({A: 5, B: 5}))
     assert table["f1"].tolist() == [2 * 1 / (5 + 2)]
 
 
 def test_characters_without_training_examples_are_a_class_of_their_own() -> None:
-    table = f1_by_frequency(reading(), pd.Series(dtype=int))
+    table = f1_by_frequency(outcome(), pd.Series(dtype=int))
     assert table.to_dict("list") == {"least": [0], "characters": [5], "f1": [0]}
 
 
@@ -76,5 +76,5 @@ def test_names_of_frequencies() -> None:
     ],
 )
 def test_pairs_of_confused_characters(rows: list[Row], expected: list[tuple[str, str, int, int]]) -> None:
-    assert list(confused_pairs(reading(*rows), 5).itertuples(index=False, name=None)) == expected
-    assert len(confused_pairs(reading(*rows), 1)) == min(1, len(expected))
+    assert list(confused_pairs(outcome(*rows), 5).itertuples(index=False, name=None)) == expected
+    assert len(confused_pairs(outcome(*rows), 1)) == min(1, len(expected))

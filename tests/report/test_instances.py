@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from kuzushiji.report.instances import PER_STRIP, SIZE, pairs_with_pictures
-from tests.report.readings import CHARS, A, B, reading
+from tests.report.outcomes import CHARS, A, B, outcome
 
 
 def decoded(source: str) -> np.ndarray:
@@ -23,7 +23,7 @@ def jpeg_page(tmp_path: Path) -> Path:
 
 
 def test_real_instances_side_by_side(tmp_path: Path) -> None:
-    found = reading(("p", 50, B, 0.5), ("p", 0, A, 0.9), ("q", 50, B, 0.8), image=jpeg_page(tmp_path))
+    found = outcome(("p", 50, B, 0.5), ("p", 0, A, 0.9), ("q", 50, B, 0.8), image=jpeg_page(tmp_path))
     (pair,) = pairs_with_pictures(found, CHARS, 5)
     assert (pair.a, pair.b, pair.a_as_b, pair.b_as_a) == ("あ U+3042", "い U+3044", 2, 0)
     assert [(strip.caption, strip.count) for strip in pair.strips] == [
@@ -39,10 +39,10 @@ def test_real_instances_side_by_side(tmp_path: Path) -> None:
 
 def test_no_more_instances_than_fit(tmp_path: Path) -> None:
     rows = [("p", 50 + i % 3, B, i / 10) for i in range(PER_STRIP + 2)]
-    (pair,) = pairs_with_pictures(reading(*rows, image=jpeg_page(tmp_path)), CHARS, 5)
+    (pair,) = pairs_with_pictures(outcome(*rows, image=jpeg_page(tmp_path)), CHARS, 5)
     assert pair.strips[0].count == PER_STRIP + 2
     assert decoded(pair.strips[0].source).shape[1] == PER_STRIP * SIZE + (PER_STRIP - 1) * 4
 
 
 def test_nothing_is_confused() -> None:
-    assert pairs_with_pictures(reading(("p", 0, A, 1)), CHARS, 5) == []
+    assert pairs_with_pictures(outcome(("p", 0, A, 1)), CHARS, 5) == []

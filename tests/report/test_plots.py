@@ -8,7 +8,7 @@ from kuzushiji.metric import Counts
 from kuzushiji.report.collect import Run
 from kuzushiji.report.errors import count_errors
 from kuzushiji.report.plots import calibration_curves, error_bars, f1_by_book, frequency_curves, learning_curves
-from tests.report.readings import A, B, reading
+from tests.report.outcomes import A, B, outcome
 
 
 def run_of(*events: dict[str, Any], held_out: Counts | None = None) -> Run:
@@ -40,7 +40,7 @@ def test_the_picture_is_empty_where_there_is_nothing() -> None:
 
 
 def test_errors_calibration_frequency_and_books_name_their_readings() -> None:
-    found = reading(("p", 0, A, 0.9), ("p", 50, B, 0.2), ("r", 0, A, float("nan")))
+    found = outcome(("p", 0, A, 0.9), ("p", 50, B, 0.2), ("r", 0, A, float("nan")))
     table = pd.DataFrame({"least": [1, 300], "characters": [2, 3], "f1": [0.5, 0.75]})
     books = pd.DataFrame({"kind": ["by hand"], "book": ["b"], "pages": [3], "f1": [0.5]})
     pictures = [

@@ -7,7 +7,7 @@ from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.metric import Counts
 from kuzushiji.report.collect import collect
-from kuzushiji.report.reading import held_out_readings
+from kuzushiji.report.outcome import held_out_outcomes
 from kuzushiji.report.reference import Reference, ReferenceRun
 from kuzushiji.report.stages import WideTable, wide_table
 from kuzushiji.report.table import stage_table
@@ -17,8 +17,8 @@ NO_REFERENCE = Reference({}, {})
 
 def table_of(runs: Path, root: Path, reference: Reference = NO_REFERENCE) -> WideTable:
     collected = collect(runs)
-    readings = held_out_readings(collected, DataRoot(root), read_page_labels(root / "train.csv"))
-    return wide_table(stage_table(collected, read_page_labels(root / "solution.csv")), collected, readings, reference)
+    outcomes = held_out_outcomes(collected, DataRoot(root), read_page_labels(root / "train.csv"))
+    return wide_table(stage_table(collected, read_page_labels(root / "solution.csv")), collected, outcomes, reference)
 
 
 def cells_of(table: WideTable, stage: str, fold: str) -> dict[tuple[str, str, int], str]:

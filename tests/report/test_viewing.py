@@ -8,7 +8,7 @@ from kuzushiji.data.labels import SEG_FP
 from kuzushiji.report.candidates import ModelCandidates
 from kuzushiji.report.viewing import page_f1, spread_of_pages, viewer_page
 from kuzushiji.viewer import Candidate, ViewerBox
-from tests.report.readings import CHARS, A, B, reading
+from tests.report.outcomes import CHARS, A, B, outcome
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def image(tmp_path: Path) -> Path:
 
 def boxes_of(page: str, image: Path, *rows: tuple[str, int, str, float], known: bool = True) -> list[ViewerBox]:
     """Return what the viewer shows of a page, without candidates."""
-    return list(viewer_page(reading(*rows, known=known, image=image), page, [], CHARS).boxes)
+    return list(viewer_page(outcome(*rows, known=known, image=image), page, [], CHARS).boxes)
 
 
 def summary(boxes: list[ViewerBox]) -> list[tuple[str, float, str, str]]:
@@ -67,7 +67,7 @@ def test_a_probability_that_is_not_known(image: Path) -> None:
 def test_candidates_go_with_their_box_and_a_missed_character_has_those_of_the_dropped_box(image: Path) -> None:
     codes = np.array([[A, SEG_FP], [SEG_FP, B]], object)
     model = ModelCandidates("clf", {("q", 0): 0, ("q", 1): 1}, codes, np.array([[0.75, 0.25], [0.5, 0.25]]))
-    found = viewer_page(reading(("q", 0, A, 1), ("q", 50, SEG_FP, 1), image=image), "q", [model], CHARS)
+    found = viewer_page(outcome(("q", 0, A, 1), ("q", 50, SEG_FP, 1), image=image), "q", [model], CHARS)
     wrong, missed = found.boxes
     assert wrong.candidates == {"clf": [Candidate("あ", A, 0.75), Candidate("none", SEG_FP, 0.25)]}
     assert missed.candidates == {"clf": [Candidate("none", SEG_FP, 0.5), Candidate("い", B, 0.25)]}
@@ -78,19 +78,19 @@ def test_single_models_stand_behind_their_blend(image: Path) -> None:
         ModelCandidates(name, {("q", 0): 0}, np.array([[A]], object), np.array([[0.5]]))
         for name in ("clf", "clf, fold 0")
     ]
-    found = viewer_page(reading(("q", 0, A, 1), image=image), "q", models[:1], CHARS, single=models[1:])
+    found = viewer_page(outcome(("q", 0, A, 1), image=image), "q", models[:1], CHARS, single=models[1:])
     assert list(found.boxes[0].candidates) == ["clf"] and list(found.boxes[0].single_candidates) == ["clf, fold 0"]
 
 
 def test_models_that_know_nothing_of_a_box_are_left_out(image: Path) -> None:
     model = ModelCandidates("clf", {}, np.empty((0, 5), object), np.empty((0, 5)))
-    assert viewer_page(reading(("q", 0, A, 1), image=image), "q", [model], CHARS).boxes[0].candidates == {}
+    assert viewer_page(outcome(("q", 0, A, 1), image=image), "q", [model], CHARS).boxes[0].candidates == {}
 
 
 def test_pages_from_the_worst_to_the_best_without_those_that_have_nothing() -> None:
-    found = reading(("p", 0, A, 1), ("q", 0, B, 1), ("q", 50, A, 1))
+    found = outcome(("p", 0, A, 1), ("q", 0, B, 1), ("q", 50, A, 1))
     assert page_f1(found).to_dict() == {"p": 0.5, "q": 1.0}
     assert spread_of_pages(found, 9) == [("p", "F1 0.500"), ("q", "F1 1.000")]
     assert spread_of_pages(found, 1) == [("p", "F1 0.500")]
     assert spread_of_pages(found, 0) == []
-    assert spread_of_pages(reading(known=False), 2) == [("p", ""), ("q", "")]
+    assert spread_of_pages(outcome(known=False), 2) == [("p", ""), ("q", "")]

@@ -1,11 +1,11 @@
-"""A small reading made by hand, for the tests of what is drawn from readings."""
+"""A small outcome made by hand, for the tests of what is drawn from outcomes."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from kuzushiji.data.labels import SEG_FP, PageLabels
-from kuzushiji.report.reading import Reading, rows_of_truth
+from kuzushiji.report.outcome import Outcome, rows_of_truth
 
 A, B = "U+3042", "U+3044"
 CHARS = {A: "あ", B: "い"}
@@ -20,8 +20,8 @@ def labels(rows: list[tuple[str, str, int]] = TRUTH) -> PageLabels:
     return PageLabels(("p", "q", "r"), table.astype(dict.fromkeys("xywh", float)))
 
 
-def reading(*rows: tuple[str, int, str, float], known: bool = True, image: Path = Path("none.jpg")) -> Reading:
-    """Return a reading of boxes of 20 x 20 pixels.
+def outcome(*rows: tuple[str, int, str, float], known: bool = True, image: Path = Path("none.jpg")) -> Outcome:
+    """Return an outcome of boxes of 20 x 20 pixels.
 
     Args:
         rows: Page, left edge, code that was read, probability.
@@ -34,4 +34,4 @@ def reading(*rows: tuple[str, int, str, float], known: bool = True, image: Path 
     truth = labels() if known else None
     codes = [*labels().boxes["code"], SEG_FP]
     boxes["true"] = [codes[row] for row in rows_of_truth(boxes, truth, 0.5)] if truth else ""
-    return Reading("by hand", ("p", "q", "r"), boxes, truth, lambda page: image)
+    return Outcome("by hand", ("p", "q", "r"), boxes, truth, lambda page: image)

@@ -25,7 +25,7 @@ _DEFAULT_MATCH_IOU = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Outcome:
     """What a model or the whole chain read on some pages.
 
     Attributes:
@@ -92,21 +92,21 @@ def rows_of_truth(boxes: pd.DataFrame, truth: PageLabels, min_iou: float) -> NDA
     return result
 
 
-def held_out_readings(collected: Collected, root: DataRoot, train: PageLabels) -> list[Reading]:
+def held_out_outcomes(collected: Collected, root: DataRoot, train: PageLabels) -> list[Outcome]:
     """Return what each kind of classifier read on the training pages it had not seen, and then the second level."""
-    readings = []
+    outcomes = []
     for kind in collected.kinds:
         # Fifty classes a box are only looked at here: of the competition's size they are kept of one fold at a time.
         tables = [(table.top(1), best_probability(table.logits)) for table in held_out_tables(collected, kind)]
         if tables:
             detailed = concat_detailed([table for table, _ in tables], [kind] * len(tables))
             probability = np.concatenate([values for _, values in tables])
-            readings.append(_held_out(kind, detailed, probability, collected, root, train))
+            outcomes.append(_held_out(kind, detailed, probability, collected, root, train))
     second_level = read_second_level(collected)
     if second_level is not None:
         probability = probability_of_log(second_level.logits[:, 0])
-        readings.append(_held_out(SECOND_LEVEL, second_level, probability, collected, root, train))
-    return readings
+        outcomes.append(_held_out(SECOND_LEVEL, second_level, probability, collected, root, train))
+    return outcomes
 
 
 def held_out_tables(collected: Collected, kind: str) -> Iterator[Detailed]:
@@ -128,7 +128,7 @@ def probability_of_log(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return probability
 
 
-def final_reading(collected: Collected, root: DataRoot, truth: PageLabels | None) -> Reading | None:
+def final_outcome(collected: Collected, root: DataRoot, truth: PageLabels | None) -> Outcome | None:
     """Return what the chain read on the test pages in the end; None where it has not come so far."""
     path = None if collected.final is None else characters_path(collected.final)
     if path is None or not path.exists():
@@ -144,7 +144,7 @@ def final_reading(collected: Collected, root: DataRoot, truth: PageLabels | None
         true: Sequence[str] | NDArray[np.object_] = [""] * len(rows)
     else:
         true = np.where(matched >= 0, np.append(known.boxes["code"].to_numpy(object), SEG_FP)[matched], SEG_FP)
-    return Reading("test pages", characters.pages, rows.assign(true=true), known, root.test_image, iou)
+    return Outcome("test pages", characters.pages, rows.assign(true=true), known, root.test_image, iou)
 
 
 def match_iou(collected: Collected) -> float:
@@ -160,10 +160,10 @@ def _held_out(
     collected: Collected,
     root: DataRoot,
     train: PageLabels,
-) -> Reading:
+) -> Outcome:
     boxes = detailed.boxes.assign(pred=detailed.pred, probability=probability)
     truth = train.of_pages(detailed.pages)
-    return Reading(f"{name}, held out", detailed.pages, boxes, truth, root.train_image, match_iou(collected))
+    return Outcome(f"{name}, held out", detailed.pages, boxes, truth, root.train_image, match_iou(collected))
 
 
 def _with_dropped(rows: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
