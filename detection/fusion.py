@@ -1,4 +1,4 @@
-"""One set of boxes out of several detectors': weighted boxes fusion.
+"""One set of boxes out of several detectors': weighted boxes fusion, and what of it overlaps too much.
 
 R. Solovyev, W. Wang, T. Gabruseva: Weighted boxes fusion: Ensembling boxes from different object detection models,
 2019, https://arxiv.org/abs/1910.13302. Boxes are taken by falling score; each joins the fused box that it overlaps
@@ -63,6 +63,32 @@ def fuse_boxes(
     order = np.argsort(-score, kind="stable")
     order = order[votes[order] >= min_votes]
     return FusedBoxes(fused[founders][order], score[order], votes[order])
+
+
+def not_suppressed(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: float) -> Ints:
+    """Return the boxes that non-maximum suppression leaves: those that no better one left overlaps more.
+
+    The rule of `torchvision.ops.nms`, for the boxes of one image and without torch.
+
+    Args:
+        boxes_xyxy: Shape (n, 4), pixels.
+        scores: Shape (n,); of equals the first is the better.
+        iou_threshold: Of two boxes with a greater IoU only the better stays; with 1 all stay.
+
+    Returns:
+        Indices, shape (k,), by falling score.
+    """
+    order = np.argsort(-np.asarray(scores, dtype=np.float64).reshape(-1), kind="stable")
+    boxes = as_boxes(boxes_xyxy)[order]
+    better, worse = intersecting_pairs(boxes)
+    close = paired_iou(boxes[better], boxes[worse]) > iou_threshold
+    left = np.ones(len(boxes), dtype=bool)
+    # Pairs come by their better box, so that whether it is left is known when its turn comes.
+    for one, other in zip(better[close], worse[close], strict=True):
+        if left[one]:
+            left[other] = False
+    kept: Ints = order[left]
+    return kept
 
 
 def _by_score(detections: Sequence[tuple[ArrayLike, ArrayLike]]) -> tuple[Floats, Floats, Ints]:

@@ -37,6 +37,9 @@ class FuseConfig:
         "least mean score of a box over all detectors, those that lack it counted as 0",
         type=cli.fraction,
     )
+    nms_threshold: float = option(
+        Fusion.nms_threshold, "of two fused boxes with a greater IoU only the better stays; 1: both", type=cli.fraction
+    )
     json: bool = option(False, "print the result as one JSON object", changes_result=False)
     force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
 
@@ -59,7 +62,7 @@ class FuseConfig:
     @property
     def fusion(self) -> Fusion:
         """The rule."""
-        return Fusion(self.min_votes, self.iou_threshold, self.score_threshold)
+        return Fusion(self.min_votes, self.iou_threshold, self.score_threshold, self.nms_threshold)
 
 
 def get_parser() -> cli.ArgumentParser:

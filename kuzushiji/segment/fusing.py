@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from detection.fusion import fuse_boxes
+import numpy as np
+
+from detection.fusion import fuse_boxes, not_suppressed
 from kuzushiji.artifacts.detections import Detections
 from kuzushiji.errors import InputError
 from kuzushiji.segment.fusion import Fusion
@@ -13,7 +15,8 @@ def fuse_pages(detections: Sequence[Detections], fusion: Fusion) -> Detections:
     """Return the weighted boxes fusion of several detectors, page by page, in the order of the first one's pages.
 
     Args:
-        detections: Of the same pages, at least one; a single detector's boxes stay as they are.
+        detections: Of the same pages, at least one; a single detector's boxes stay as they are, but for the last two
+            rules.
         fusion: The rule: which boxes are the same (see `detection.fusion`), and which of them stay.
     """
     min_votes = fusion.votes(len(detections))
@@ -26,7 +29,8 @@ def fuse_pages(detections: Sequence[Detections], fusion: Fusion) -> Detections:
             boxes = [pages[image_id] for pages in by_page]
             found = fuse_boxes(boxes, iou_threshold=fusion.iou_threshold, min_votes=min_votes)
             boxes_xyxy, scores = found.boxes_xyxy, found.scores
-        keep = scores >= fusion.score_threshold
+        keep = np.sort(not_suppressed(boxes_xyxy, scores, fusion.nms_threshold))  # in their order, which numbers them
+        keep = keep[scores[keep] >= fusion.score_threshold]
         fused[image_id] = boxes_xyxy[keep], scores[keep]
     return Detections.from_pages(fused)
 

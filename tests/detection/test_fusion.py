@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.ops import nms
 
-from detection.fusion import fuse_boxes
+from detection.fusion import fuse_boxes, not_suppressed
 from detection.overlap import pairwise_iou
 
 
@@ -117,3 +119,21 @@ def test_no_boxes_at_all():
 def test_refuses(detections, options, message):
     with pytest.raises(ValueError, match=message):
         fuse_boxes(detections, **options)
+
+
+@pytest.mark.parametrize("iou_threshold", [0.0, 0.25, 0.5, 1.0])
+def test_suppression_is_that_of_torchvision(iou_threshold):
+    rng = np.random.default_rng(3)
+    for detectors in (0, 1, 3):
+        found = [noisy_page(rng, 60, 1, 6, 8.0)[0] for _ in range(detectors)]
+        boxes = np.concatenate([np.zeros((0, 4)), *(boxes for boxes, _ in found)])
+        scores = np.concatenate([np.zeros(0), *(scores for _, scores in found)])
+        wanted = nms(torch.tensor(boxes), torch.tensor(scores), iou_threshold)
+        assert not_suppressed(boxes, scores, iou_threshold).tolist() == wanted.tolist()
+
+
+def test_a_suppressed_box_suppresses_none():
+    """The second box overlaps both others, which do not overlap each other."""
+    boxes = [(0, 0, 10, 10), (4, 0, 14, 10), (8, 0, 18, 10)]
+    assert not_suppressed(boxes, [0.9, 0.8, 0.7], 0.3).tolist() == [0, 2]
+    assert not_suppressed(boxes, [0.7, 0.9, 0.8], 0.3).tolist() == [1]

@@ -54,12 +54,26 @@ def test_the_majority_decides(folders: list[Path], tmp_path: Path) -> None:
         ({"min_votes": 3}, 0),
         ({"min_votes": 4}, 0),  # of an exported folder with fewer detectors: all of them
         ({"min_votes": 1, "score_threshold": 0.5}, 2),  # 0.8 * 2/3 and 0.9 * 2/3 are left
+        ({"min_votes": 1, "nms_threshold": 0.0}, 4),  # none overlap
     ],
 )
 def test_votes_and_scores(options: dict[str, Any], boxes: int) -> None:
     fused = fuse_pages([ONE, TWO, THREE], Fusion(**options))
     assert fused.image_ids == ("p", "empty", "q")
     assert len(fused.scores) == boxes
+
+
+def test_of_fused_boxes_that_overlap_the_better_stays(folders: list[Path], tmp_path: Path) -> None:
+    """Too far apart (IoU 0.33) to be the same box for the fusion, too near to be two characters."""
+    write_detections(folders[2] / "test_detections.parquet", found(p=[(20, 10, 40, 30, 0.5)], empty=[], q=[]))
+    words = [*map(str, folders), str(tmp_path / "out.csv"), "--min-votes", "1"]
+    left = {}
+    for threshold in ("1", "0.3", "0.5"):
+        assert main([*words, "--nms-threshold", threshold, "--force"]) == 0
+        labels = read_page_labels(tmp_path / "out.csv")
+        left[threshold] = sorted(labels.boxes_xywh[:, 0].tolist())
+    assert left["1"] == left["0.5"] == [0, 11, 20, 50]
+    assert left["0.3"] == [0, 11, 50]
 
 
 def test_a_single_fold_stays_as_it_is(folders: list[Path], tmp_path: Path) -> None:
