@@ -44,20 +44,31 @@ class Config:
     )  # fmt: skip
 
 
-def confident(blend: "Detailed", min_gap: float, max_second_score: float, *, drop_seg_fp: bool) -> "NDArray[np.bool_]":
+def confident(
+    blend: "Detailed",
+    min_gap: float,
+    max_second_score: float,
+    *,
+    drop_seg_fp: bool,
+    all_named: "NDArray[np.bool_] | bool" = False,
+) -> "NDArray[np.bool_]":
     """Return which boxes (n,) become pseudolabels.
 
     A box is kept when its best class leads the second by at least `min_gap` and the second's logit is at most
-    `max_second_score`. A class that no table names has the logit 0, and so has the second where there is none.
+    `max_second_score`. A class that no table names has the logit 0, and is the second where no other has more.
 
     Args:
         blend: Mean logits over all models of all folds, two classes a box.
         min_gap: In logits.
         max_second_score: A logit.
         drop_seg_fp: Whether boxes whose best class of the blend is `seg_fp` are left out.
+        all_named: (n,) for which boxes there is no class that no table names.
     """
+    import numpy as np
+
     best = blend.logits[:, 0]
     second = blend.logits[:, 1] if blend.logits.shape[1] > 1 else best * 0
+    second = np.where(all_named, second, np.maximum(second, 0))
     keep = (best - second >= min_gap) & (second <= max_second_score)
     return keep & (blend.classes[:, 0] != blend.vocabulary.seg_fp) if drop_seg_fp else keep
 
@@ -101,7 +112,12 @@ def choose_confident(config: Config) -> int:
     tables = read_tables(config.detailed, root)
     check_second_class(tables, config.detailed)
     blend = blend_tables(tables, list(map(str, config.detailed)), top_k=2)
-    keep = confident(blend, config.min_gap, config.max_second_score, drop_seg_fp=config.drop_seg_fp)
+    # A table holds all classes of a box, or so few that those of all tables together are not all either.
+    whole = {page for table in tables if table.classes.shape[1] == len(table.vocabulary) for page in table.pages}
+    keep = confident(
+        blend, config.min_gap, config.max_second_score, drop_seg_fp=config.drop_seg_fp,
+        all_named=blend.boxes["image_id"].isin(whole).to_numpy(),
+    )  # fmt: skip
     kept = blend.take(keep)
     pages = tuple(dict.fromkeys(kept.boxes["image_id"]))
     with record.output_path(config.output, force=config.force) as temporary:

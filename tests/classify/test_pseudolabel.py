@@ -20,6 +20,9 @@ BOXES = [
     ("a lead a little below 5", [("A", 7.9), ("B", 3.0)], False),
     ("a second that is too sure", [("A", 30.0), ("B", 10.1)], False),
     ("a second of exactly 10", [("A", 30.0), ("B", 10.0)], True),
+    ("a lead of 6, but of 3 over the classes that nobody names: 0", [("A", 3.0), ("B", -3.0)], False),
+    ("a lead of 5 over the classes that nobody names", [("A", 5.0), ("B", -3.0)], True),
+    ("a class that nobody names is best", [("A", -1.0), ("B", -9.0)], False),
     ("seg_fp best", [("seg_fp", 9.0), ("B", 1.0)], False),
     ("seg_fp second", [("A", 9.0), ("seg_fp", 1.0)], True),
 ]
@@ -29,6 +32,21 @@ BOXES = [
 def test_which_boxes_are_kept(what, best, kept):
     table = make_detailed([("p", 0, "seg_fp", best)])
     assert confident(table, 5, 10, drop_seg_fp=True).tolist() == [kept], what
+
+
+def test_where_all_classes_are_named_the_second_may_be_below_0():
+    table = make_detailed([("p", i, "seg_fp", [("A", 3.0), ("B", -3.0)]) for i in range(2)])
+    assert confident(table, 5, 10, drop_seg_fp=True, all_named=np.array([True, False])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("k", "kept"), [(2, 0), (3, 0), (4, 1)])
+def test_a_table_of_all_classes_names_them(k, kept, tmp_path, capsys):
+    codes = ["U+3042", "U+3044", "U+3046", "seg_fp"]
+    best = list(zip(codes, [3.0, -3.0, -4.0, -5.0], strict=True))
+    write_detailed(tmp_path / "a.parquet", make_detailed([("p", 0, "seg_fp", best[:k])], codes=codes[:3]))
+    write_detailed(tmp_path / "b.parquet", make_detailed([("p", 0, "seg_fp", best[:2])], codes=codes[:3]))
+    assert main([*(str(tmp_path / f"{name}.parquet") for name in "ab"), str(tmp_path / "o.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept"] == kept
 
 
 def test_seg_fp_may_be_kept():
