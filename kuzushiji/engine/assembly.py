@@ -12,6 +12,7 @@ from kuzushiji.engine.batch_norm import with_common_statistics
 from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import rank, world_size
+from kuzushiji.engine.signals import Stopped, StopRequest
 from kuzushiji.errors import InputError
 
 
@@ -57,19 +58,30 @@ def uncompiled(model: nn.Module) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def able_to_compile(what: str) -> Iterator[None]:
+def able_to_compile(what: str, stop: StopRequest) -> Iterator[None]:
     """Turn a failure of torch.compile, as where there is no C++ compiler or no Triton, into one line.
 
     Raises:
         InputError: `what`, done in the block, cannot be compiled.
+        Stopped: a signal has come, which the compiler's processes heard too: they failed because of it.
     """
     try:
         yield
     except RuntimeError as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{what}: --compile: {reason}: train without it") from error
+        if stop.signum is not None:
+            raise Stopped(stop.signum, whole=False) from error
+        raise InputError(f"{what}: --compile: {_reason(error)}: train without it") from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return what went wrong, from a message of many lines: the first, and what the compiler said last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "TORCH_LOGS=" not in line]
+    if not lines:
+        return type(error).__name__
+    said = [line for line in lines[1:] if "error" in line.lower()] or lines[1:]
+    return ": ".join(line[:200] for line in (lines[0], *said[-1:]))
 
 
 def bare_model(model: nn.Module) -> nn.Module:

@@ -61,9 +61,7 @@ def fit(training: Training) -> FitResult:
         try:
             run.train()
         except Stopped as stopped:
-            run.save()
-            where = f"{training.folder / CHECKPOINT} (epoch {run.progress.epoch + 1})"
-            raise Stopped(stopped.signum, f"the same command goes on from {where}") from None
+            raise run.stopped(stopped) from None
         finally:
             stop_workers(training.loader)
             run.close()
@@ -120,7 +118,7 @@ class _Run:
         """Write the checkpoint, with the random states as they were captured."""
         self._tick()
         if self.writes:
-            save_checkpoint(self.training.folder / CHECKPOINT, self._parts(), self._meta())
+            save_checkpoint(self.training.folder / CHECKPOINT, self._parts(), self.training.meta_at(self.progress))
 
     def _parts(self) -> dict[str, Any]:
         parts = {
@@ -132,15 +130,14 @@ class _Run:
         }
         return parts | ({"ema": self.ema} if self.ema else {})
 
-    def _meta(self) -> dict[str, Any]:
-        training, progress = self.training, self.progress
-        return {
-            **training.meta,
-            "stage": training.stage,
-            "parameters": dict(training.parameters),
-            "epoch": progress.last_epoch,
-            "metrics": progress.last,
-        }
+    def stopped(self, by: Stopped) -> Stopped:
+        """Write a checkpoint, unless an update was torn, and return what says how to go on."""
+        path = self.training.folder / CHECKPOINT
+        if by.whole:
+            self.save()
+        goes_on = by.whole or path.exists()
+        how = f"goes on from {path} (epoch {self.progress.epoch + 1})" if goes_on else "starts anew"
+        return Stopped(by.signum, f"the same command {how}")
 
     # Epochs
 
@@ -181,7 +178,7 @@ class _Run:
         self.random.capture()
         best, metrics = self._rate()
         if best and self.writes:
-            save_checkpoint(training.folder / MODEL_BEST, {"model": self._model_to_keep()}, self._meta())
+            save_checkpoint(training.folder / MODEL_BEST, {"model": self._model_to_keep()}, training.meta_at(progress))
         self._log_epoch(metrics)
         progress.next_epoch()
         self.random.capture()
@@ -216,7 +213,7 @@ class _Run:
         progress.batches += 1
         last = progress.batches % training.accumulation_steps == 0 or progress.batches == self.epoch_length
         try:
-            with enough_memory(training.stage, _LESS_MEMORY), able_to_compile(training.stage):
+            with enough_memory(training.stage, _LESS_MEMORY), able_to_compile(training.stage, self.stop):
                 self._add(batch, last)
                 if last:
                     self._finish_update()

@@ -13,11 +13,18 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop and has done so; `signum` says by which signal, `advice` how to go on."""
+    """The run was asked to stop and has done so.
 
-    def __init__(self, signum: int, advice: str = "") -> None:
+    Args:
+        signum: By which signal.
+        advice: How to go on.
+        whole: Whether it was between two updates: only that can be gone on from.
+    """
+
+    def __init__(self, signum: int, advice: str = "", *, whole: bool = True) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}" + (f": {advice}" if advice else ""))
         self.signum = signum
+        self.whole = whole
 
 
 class StopRequest:

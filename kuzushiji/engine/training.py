@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from kuzushiji.engine.precision import Precision
-from kuzushiji.engine.progress import Metrics
+from kuzushiji.engine.progress import Metrics, Progress
 from kuzushiji.engine.sampler import EpochSampler
 from kuzushiji.engine.schedule import Factor
 
@@ -87,6 +87,16 @@ class Training:
     log_every: int = 10
     tensorboard: bool = False
     fresh: bool = False
+
+    def meta_at(self, progress: Progress) -> dict[str, Any]:
+        """Return the plain facts that a checkpoint keeps beside its parts."""
+        return {
+            **self.meta,
+            "stage": self.stage,
+            "parameters": dict(self.parameters),
+            "epoch": progress.last_epoch,
+            "metrics": progress.last,
+        }
 
 
 @dataclass(frozen=True)

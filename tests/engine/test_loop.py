@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -396,9 +397,35 @@ def test_a_network_that_cannot_be_compiled(tmp_path):
     from torch._dynamo.exc import TorchDynamoException
 
     training = make_training(tmp_path)
-    error = TorchDynamoException("No working C++ compiler found\nand a lot of advice")
-    with pytest.raises(InputError, match=r"toy.train: --compile: No working C\+\+ compiler found: train without it$"):
+    error = TorchDynamoException(
+        "CppCompileError: C++ compile error\n\nCommand:\ng++ a.cpp\n\nOutput:\na.cpp:1:2: fatal error: Python.h: No "
+        'such file\ncompilation terminated.\n\n\nSet TORCHDYNAMO_VERBOSE=1. For more set TORCH_LOGS="+dynamo"\n'
+    )
+    said = "a.cpp:1:2: fatal error: Python.h: No such file"
+    expected = f"toy.train: --compile: CppCompileError: C++ compile error: {said}"
+    with pytest.raises(InputError, match=rf"^{re.escape(expected)}: train without it$"):
         fit(dataclasses.replace(training, step=raising_after(training.step, 1, error)))
+
+
+@pytest.mark.parametrize("calls", [1, 8, 9])  # at once, in a second epoch within an update, at one's beginning
+def test_fault_5_a_signal_that_ends_the_compiler(tmp_path, undisturbed, calls):
+    """Ctrl-C is heard by the compiler too, whose failure is no failure; the torn update is not gone on from."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    def step_of(training):
+        step = raising_after(training.step, calls, TorchDynamoException("CppCompileError: g++ died with SIGINT"))
+        return raising_after(step, calls, signal.SIGINT)
+
+    training = make_training(tmp_path)
+    with pytest.raises(Stopped) as stopped:
+        fit(dataclasses.replace(training, step=step_of(training)))
+    there = (tmp_path / CHECKPOINT).exists()
+    assert there is (calls > 6)
+    assert str(stopped.value) == "stopped by SIGINT: the same command " + (
+        f"goes on from {tmp_path / CHECKPOINT} (epoch 2)" if there else "starts anew"
+    )
+    fit(make_training(tmp_path))
+    assert_same_runs(tmp_path, undisturbed)
 
 
 class Deadly(Noisy):
