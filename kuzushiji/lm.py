@@ -166,7 +166,8 @@ def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDA
     """
     from kuzushiji.artifacts import read_characters, read_detailed, rows_in_order_of
     from kuzushiji.artifacts.characters import KIND as CHARACTERS
-    from kuzushiji.artifacts.detailed import is_text, vocabulary_difference
+    from kuzushiji.artifacts.detailed import vocabulary_difference
+    from kuzushiji.artifacts.detailed_files import is_text
     from kuzushiji.artifacts.parquet import kind_of
     from kuzushiji.classify.context import best_classes, blended_logits
     from kuzushiji.classify.language import classes_of

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kuzushiji.artifacts.box_table import to_arrow
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import SEG_FP, PageLabels
 from kuzushiji.errors import InputError
@@ -57,11 +58,7 @@ def write_characters(path: Path, characters: Characters) -> None:
 
     from kuzushiji.artifacts.parquet import write_table
 
-    rows = characters.rows
-    columns = {
-        name: pa.array(rows[name], pa.string()) if name in _TEXT_COLUMNS else pa.array(rows[name].to_numpy())
-        for name in CHARACTER_COLUMNS
-    }
+    columns = to_arrow(characters.rows, CHARACTER_COLUMNS, _TEXT_COLUMNS)
     with atomic_path(path) as temporary:
         meta = {"pages": list(characters.pages)}
         write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=[])

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kuzushiji.artifacts.box_table import BOX_COLUMNS, labels_of
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import PageLabels
-from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 
-BOX_COLUMNS = ("image_id", "box", "x", "y", "w", "h", "true")
 N_BEST = 50
 """Classes kept for each box, as in the reference: the truth is among them for more than 99.9 % of the boxes."""
 
@@ -64,64 +62,7 @@ class Detailed:
 
     def labels(self, codes: NDArray[np.object_] | None = None) -> PageLabels:
         """Return the boxes of all pages with `codes` (n,), by default those of the best classes."""
-        boxes = self.boxes[["image_id", "box"]].assign(code=self.pred if codes is None else codes)
-        boxes[["x", "y", "w", "h"]] = self.boxes[["x", "y", "w", "h"]]
-        return PageLabels(self.pages, boxes)
-
-
-def write_detailed(path: Path, detailed: Detailed) -> None:
-    """Write the table to `path`, whole or not at all: Parquet, or the reference's format for `*.csv` and `*.csv.gz`.
-
-    The text format has no room for pages without boxes nor for the vocabulary.
-
-    Raises:
-        InputError: the table breaks a rule of `Detailed`, or the folder cannot be written to.
-    """
-    check_detailed(detailed, str(path))
-    if is_text(path):
-        from kuzushiji.artifacts.detailed_text import write_text
-
-        write_text(path, detailed)
-    else:
-        from kuzushiji.artifacts.detailed_parquet import write_parquet
-
-        write_parquet(path, detailed)
-
-
-def read_detailed(
-    path: Path,
-    *,
-    top_k: int | None = None,
-    vocabulary: Vocabulary | None = None,
-    data_root: DataRoot | None = None,
-) -> Detailed:
-    """Read a detailed table, Parquet or (`*.csv`, `*.csv.gz`) the reference's format.
-
-    Args:
-        path: The file.
-        top_k: Classes of each box to keep; all of the file by default.
-        vocabulary: What the classes of a text table mean; without it `vocabulary.json` beside the table, else the
-            codes of the data root's `train.csv`. A Parquet table brings its own, which must equal this one if given.
-        data_root: Where `train.csv` is. A text table cannot name pages without boxes: if its pages are training
-            pages, all pages of their books count as looked at.
-
-    Raises:
-        InputError: no such file, other columns, a rule of `Detailed` broken, or another vocabulary.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: expected a detailed table, got no file")
-    if is_text(path):
-        from kuzushiji.artifacts.detailed_text import read_text
-
-        detailed = read_text(path, vocabulary, data_root)
-    else:
-        from kuzushiji.artifacts.detailed_parquet import read_parquet
-
-        detailed = read_parquet(path)
-        if vocabulary is not None and detailed.vocabulary.codes != vocabulary.codes:
-            raise InputError(vocabulary_difference(str(path), vocabulary, detailed.vocabulary))
-    check_detailed(detailed, str(path))
-    return detailed if top_k is None else detailed.top(top_k)
+        return labels_of(self.boxes, self.pred if codes is None else codes, self.pages)
 
 
 def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detailed:
@@ -272,15 +213,3 @@ def _known(values: "pd.Series[str]", admitted: Sequence[str]) -> NDArray[np.bool
 
 def _where(name: str, boxes: pd.DataFrame, row: int) -> str:
     return f"{name}, page {shown(boxes['image_id'].iloc[row])}, box {boxes['box'].iloc[row]}"
-
-
-def is_text(path: Path) -> bool:
-    """Return whether a detailed table of this name is in the reference's text format."""
-    return path.name.endswith((".csv", ".csv.gz"))
-
-
-def empty_boxes() -> pd.DataFrame:
-    """Return a table of boxes without rows."""
-    types = {"image_id": str, "box": np.int32, "true": str} | dict.fromkeys("xywh", np.float64)
-    table: pd.DataFrame = pd.DataFrame({name: pd.Series(dtype=types[name]) for name in BOX_COLUMNS})
-    return table

@@ -1,45 +1,39 @@
 """Detailed tables as Parquet: list columns of classes and logits, vocabulary and pages in the file's metadata."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from kuzushiji.artifacts.detailed import BOX_COLUMNS, Detailed
+from kuzushiji.artifacts.box_table import BOX_COLUMNS, TEXT_COLUMNS, boxes_of, to_arrow
+from kuzushiji.artifacts.detailed import Detailed
 from kuzushiji.artifacts.parquet import FORMAT, lists, read_wide_table, write_table
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 
 _KIND = "detailed"
-_TEXT_COLUMNS = ("image_id", "true")
 _LISTS = {"classes": np.int32, "logits": np.float32}
 
 
 def write_parquet(path: Path, detailed: Detailed) -> None:
     """Write a checked table; 136,000 boxes with 50 classes take about 25 MB."""
     small = len(detailed.vocabulary) <= np.iinfo(np.int16).max
-    columns: dict[str, Any] = {
-        name: detailed.boxes[name].to_numpy(np.int32 if name == "box" else np.float64)
-        for name in BOX_COLUMNS
-        if name not in _TEXT_COLUMNS
-    }
-    columns |= {name: pa.array(detailed.boxes[name], pa.string()).dictionary_encode() for name in _TEXT_COLUMNS}
+    columns = to_arrow(detailed.boxes.astype({"box": np.int32, **dict.fromkeys("xywh", np.float64)}))
+    columns |= {name: columns[name].dictionary_encode() for name in TEXT_COLUMNS}
     n, k = detailed.classes.shape
     offsets = np.arange(n + 1, dtype=np.int64) * k
     columns["classes"] = lists(detailed.classes.astype(np.int16 if small else np.int32), offsets)
     columns["logits"] = lists(detailed.logits.astype(np.float32, copy=False), offsets)
-    names = (*BOX_COLUMNS, "classes", "logits")
     meta = {
         "n_best": k,
         "vocabulary": list(detailed.vocabulary.codes),
         "pages": list(detailed.pages),
     }
-    table = pa.table({name: columns[name] for name in names})
     with atomic_path(path) as temporary:
-        write_table(temporary, table, _KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=["logits.list.element"])
+        write_table(
+            temporary, pa.table(columns), _KIND, meta, use_dictionary=list(TEXT_COLUMNS), split=["logits.list.element"]
+        )
 
 
 def read_parquet(path: Path) -> Detailed:
@@ -56,18 +50,3 @@ def read_parquet(path: Path) -> Detailed:
         raise
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: expected a detailed table of format {FORMAT}, got a damaged one: {error}") from error
-
-
-def boxes_of(table: pa.Table) -> pd.DataFrame:
-    """Return `BOX_COLUMNS` of a table.
-
-    Raises:
-        KeyError: a column is missing.
-        ValueError: a column is of another type.
-    """
-    columns: dict[str, Any] = {
-        name: table[name].cast(pa.string()).to_pandas().astype(str) if name in _TEXT_COLUMNS else table[name].to_numpy()
-        for name in BOX_COLUMNS
-    }
-    boxes: pd.DataFrame = pd.DataFrame(columns)
-    return boxes

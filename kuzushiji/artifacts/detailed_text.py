@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.detailed import BOX_COLUMNS, Detailed, empty_boxes
+from kuzushiji.artifacts.box_table import BOX_COLUMNS, empty_boxes
+from kuzushiji.artifacts.detailed import Detailed
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import read_page_labels

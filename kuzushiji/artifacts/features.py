@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.detailed import BOX_COLUMNS
+from kuzushiji.artifacts.box_table import TEXT_COLUMNS, boxes_of, labels_of, to_arrow
 from kuzushiji.data.label_text import shown
+from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 
 KIND = "level2_features"
-_TEXT_COLUMNS = ("image_id", "true")
 _ARRAYS = ("overlap", "top_classes", "top_logits", "log_sum", "candidates", "candidate_logits")
 
 
@@ -79,6 +79,10 @@ class Features:
     def box_of_candidate(self) -> NDArray[np.int64]:
         """(m,) position of each candidate's box."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def labels(self, codes: NDArray[np.object_], pages: Sequence[str]) -> PageLabels:
+        """Return the boxes with the codes (n,) as which they were read; `pages` are all of them, in order."""
+        return labels_of(self.boxes, codes, pages)
 
     def take(self, rows: NDArray[np.int64]) -> "Features":
         """Return the features of the boxes at these positions, with all pages."""
@@ -169,11 +173,7 @@ def write_features(path: Path, features: Features) -> None:
 
     check_name(path)
     n, g, k = features.top_classes.shape
-    boxes = features.boxes
-    columns: dict[str, Any] = {
-        name: pa.array(boxes[name], pa.string()) if name in _TEXT_COLUMNS else pa.array(boxes[name].to_numpy())
-        for name in BOX_COLUMNS
-    }
+    columns = to_arrow(features.boxes)
     small = np.int16 if len(features.vocabulary) <= np.iinfo(np.int16).max else np.int32
     each, by_group = np.arange(n + 1, dtype=np.int64), features.offsets * g
     columns |= {
@@ -193,7 +193,7 @@ def write_features(path: Path, features: Features) -> None:
     }
     floats = [f"{name}.list.element" for name in ("top_logits", "log_sum", "candidate_logits")]
     with atomic_path(path) as temporary:
-        write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=floats)
+        write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(TEXT_COLUMNS), split=floats)
 
 
 def read_features(path: Path) -> Features:
@@ -204,7 +204,6 @@ def read_features(path: Path) -> Features:
     """
     import pyarrow as pa
 
-    from kuzushiji.artifacts.detailed_parquet import boxes_of
     from kuzushiji.artifacts.parquet import read_table, rows, values_and_offsets
 
     table, meta = read_table(path, KIND)

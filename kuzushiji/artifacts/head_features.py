@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.detailed import BOX_COLUMNS
+from kuzushiji.artifacts.box_table import TEXT_COLUMNS, boxes_of, to_arrow
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
 
 KIND = "head_features"
-_TEXT_COLUMNS = ("image_id", "true")
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,12 @@ def write_head_features(path: Path, features: HeadFeatures) -> None:
     from kuzushiji.artifacts.parquet import write_table
 
     n, d = features.vectors.shape
-    columns = {
-        name: pa.array(features.boxes[name], pa.string())
-        if name in _TEXT_COLUMNS
-        else pa.array(features.boxes[name].to_numpy())
-        for name in BOX_COLUMNS
-    }
+    columns = to_arrow(features.boxes)
     raw = pa.py_buffer(np.ascontiguousarray(features.vectors))
     columns["vectors"] = pa.Array.from_buffers(pa.binary(2 * d), n, [None, raw])
     meta = {"d": d, "vocabulary": list(features.vocabulary.codes)}
     with atomic_path(path) as temporary:
-        write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=[])
+        write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(TEXT_COLUMNS), split=[])
 
 
 def read_head_features(path: Path) -> HeadFeatures:
@@ -65,7 +59,6 @@ def read_head_features(path: Path) -> HeadFeatures:
     Raises:
         InputError: no such file, another kind of table, or numbers that are not finite.
     """
-    from kuzushiji.artifacts.detailed_parquet import boxes_of
     from kuzushiji.artifacts.parquet import read_table
 
     table, meta = read_table(path, KIND)

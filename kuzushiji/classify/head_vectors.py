@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kuzushiji.artifacts.box_table import boxes_with_truth
 from kuzushiji.artifacts.head_features import HeadFeatures, write_head_features
 from kuzushiji.classify.apply import LESS_MEMORY, load, own_pages, rows_of
 from kuzushiji.classify.config import ClassifyConfig
@@ -62,8 +63,7 @@ def _write(
     """Write the features of all boxes, from those of each process's boxes, in the order of `labels`."""
     rows = rows_of(labels, pd.concat([boxes for boxes, _ in parts]))
     vectors = np.concatenate([vectors for _, vectors in parts])[rows]
-    boxes = labels.boxes.rename(columns={"code": "true"})[["image_id", "box", "x", "y", "w", "h", "true"]]
-    write_head_features(path, HeadFeatures(boxes, vectors, vocabulary))
+    write_head_features(path, HeadFeatures(boxes_with_truth(labels), vectors, vocabulary))
 
 
 def _head_vectors(

@@ -88,7 +88,7 @@ def make_features(config: Config) -> int:
     if not record.needs_run(force=config.force):
         return 0
     from kuzushiji.artifacts import Detailed
-    from kuzushiji.artifacts.detailed import is_text
+    from kuzushiji.artifacts.detailed_files import is_text
     from kuzushiji.artifacts.features import write_features
     from kuzushiji.classify.blending import blend_tables
     from kuzushiji.classify.candidates import build_features

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kuzushiji.artifacts import Detailed
+from kuzushiji.artifacts.box_table import boxes_with_truth
 from kuzushiji.classify.dataset import PageDataset, PageView
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import rois_of
@@ -109,8 +110,7 @@ def predict_detailed(
         best = page_logits.topk(k, dim=1)
         classes[rows[number]] = best.indices.cpu().numpy()
         logits[rows[number]] = best.values.cpu().numpy()
-    boxes = labels.boxes.rename(columns={"code": "true"})[["image_id", "box", "x", "y", "w", "h", "true"]]
-    return Detailed(boxes, classes, logits, vocabulary, labels.image_ids)
+    return Detailed(boxes_with_truth(labels), classes, logits, vocabulary, labels.image_ids)
 
 
 def evaluate(

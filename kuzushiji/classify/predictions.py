@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Characters, Detailed, characters_path, read_detailed, write_characters
-from kuzushiji.artifacts.detailed import is_text
+from kuzushiji.artifacts.detailed_files import is_text
 from kuzushiji.classify.calibration import Calibration, calibration
 from kuzushiji.classify.parallel import in_parallel
 from kuzushiji.data.label_text import shown

@@ -91,8 +91,7 @@ def score_folds(
         for fold, part in features.items():
             pages = truth.of_pages(np.asarray(truth.image_ids, object)[fold_of_page == fold].tolist())
             codes = part.vocabulary.decode(choices[fold].classes[way])
-            boxes = part.boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=codes)
-            scores[way][fold] = score_classes(pages, PageLabels(pages.image_ids, boxes))
+            scores[way][fold] = score_classes(pages, part.labels(codes, pages.image_ids))
     return scores
 
 

@@ -36,18 +36,16 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None
     from kuzushiji.classify.level2.model import apply_model, load_model
     from kuzushiji.classify.level2.tables import read_input
     from kuzushiji.classify.predictions import write_predictions
-    from kuzushiji.data.labels import PageLabels
 
     model = as_asked(load_model(folder), asked, folder)
     views, pages = read_input(config.tables, root)
     for features in views:
         model.check(features, ", ".join(map(str, config.tables)))
     choice = apply_model(model, views)
-    boxes = views[0].boxes[["image_id", "box", "x", "y", "w", "h"]].assign(code=model.vocabulary.decode(choice.classes))
-    labels = PageLabels(pages, boxes)
+    labels = views[0].labels(model.vocabulary.decode(choice.classes), pages)
     write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
     characters = int((choice.classes != model.vocabulary.seg_fp).sum())
-    print_result({"pages": len(pages), "boxes": len(boxes), "characters": characters}, as_json=config.json)
+    print_result({"pages": len(pages), "boxes": len(labels.boxes), "characters": characters}, as_json=config.json)
     record.finish(characters=characters)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, rows_in_order_of
-from kuzushiji.artifacts.detailed import is_text
+from kuzushiji.artifacts.detailed_files import is_text
 from kuzushiji.artifacts.extra import KIND as EXTRA
 from kuzushiji.artifacts.extra import read_extra
 from kuzushiji.artifacts.features import KIND, Features, concat_features, read_features
