@@ -1,5 +1,6 @@
 """Prediction: sizes averaged, best classes first, every box and every page accounted for."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kuzushiji.classify.dataset import PageView
 from kuzushiji.classify.inputs import Page, pages_of
 from kuzushiji.classify.predict import Predictor, evaluate, predict_detailed
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
@@ -93,6 +95,34 @@ def test_pages_with_no_boxes_with_one_and_with_more_than_a_submission_may_have(t
     assert metrics["accuracy"] == 1
     submission = build_submission(detailed.labels(), image_ids)
     assert submission.points.groupby("image_id").size().max() == 1200
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pages_pass_through_without_being_kept(tiny_root: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """While one page is computed there are that page, what the workers have prepared, and the last page's result."""
+    root = DataRoot(tiny_root)
+    labels = read_page_labels(root.train_csv)
+    vocabulary = Vocabulary.from_train_csv(root.train_csv)
+    pages = pages_of(labels, root.train_image, vocabulary, "train.csv")
+    views: list[weakref.ref[PageView]] = []
+    results: list[weakref.ref[Tensor]] = []
+    alive: list[tuple[int, int]] = []
+    logits = Predictor.logits
+
+    def watched(predictor: Predictor, model: nn.Module, view: PageView) -> Tensor:
+        result = logits(predictor, model, view)
+        views.append(weakref.ref(view))
+        results.append(weakref.ref(result))
+        alive.append((sum(view() is not None for view in views), sum(each() is not None for each in results)))
+        return result
+
+    monkeypatch.setattr(Predictor, "logits", watched)
+    predictor = Predictor(PREDICTOR.precision, workers)
+    predict_detailed(predictor, Always(3), pages, labels, vocabulary, heights=(240, 264), top_k=2)
+    evaluate(predictor, Always(3), pages, labels, labels, vocabulary, height=240)
+    n_pages = sum(len(page.classes) > 0 for page in pages)
+    assert len(alive) == 2 * n_pages > 20
+    assert max(n for n, _ in alive) == 1 and max(n for _, n in alive) <= 2
 
 
 def test_no_boxes_at_all(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:

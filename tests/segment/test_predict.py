@@ -1,6 +1,9 @@
 """Boxes of a page out of one size or several."""
 
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_boxes
+from kuzushiji.segment import predict
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import WholePage, whole_page
 from kuzushiji.segment.main import parse_args
@@ -136,3 +140,23 @@ def test_no_pages() -> None:
 def test_sizes_of_a_command_line(words: str, expected: tuple[int, ...]) -> None:
     config: SegmentConfig = parse_args(["--output-dir", "out", *words.split()])
     assert config.inference_long_sides == expected
+
+
+def test_pages_pass_through_without_being_kept(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one page is looked at the pages before it are gone, in all their sizes."""
+    root = DataRoot(tiny_root)
+    image_ids = read_page_labels(root.train_csv).image_ids
+    paths = [root.train_image(each) for each in image_ids]
+    loader = page_loader(paths, PageStore(paths, cache_mib=0), (200, 300), 0)
+    seen: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+    find = predict.find_boxes
+
+    def watched(model: nn.Module, sizes: Sequence[WholePage], *others: Any) -> Any:
+        seen.extend(weakref.ref(page.image) for page in sizes)
+        alive.append(sum(image() is not None for image in seen))
+        return find(model, sizes, *others)
+
+    monkeypatch.setattr(predict, "find_boxes", watched)
+    predict_pages(Detector(), loader, image_ids, CPU, title="")
+    assert alive == [2] * len(image_ids)
