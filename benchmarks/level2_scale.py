@@ -172,7 +172,7 @@ def ours_on_fold_0(out: Path) -> dict[str, float]:
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.classify.level2.choice import mean_probability
     from kuzushiji.classify.level2.columns import source_of
-    from kuzushiji.classify.level2.model import load_model
+    from kuzushiji.classify.level2.folder import load_model
     from kuzushiji.classify.level2.training import fold_scores
 
     model = load_model(out / "model")

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.fuzz_targets.target import CODES, Check, Target, require
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.files import read_json
@@ -91,15 +93,27 @@ def _events_target(path: Path) -> Target:
 
 
 def _level2_target(folder: Path) -> Target:
+    from kuzushiji.classify.level2.boosters import TRAINERS
+    from kuzushiji.classify.level2.boosting import Recipe, Rows
     from kuzushiji.classify.level2.choice import Decision
-    from kuzushiji.classify.level2.model import Level2Model, load_model, save_model
+    from kuzushiji.classify.level2.columns import column_names
+    from kuzushiji.classify.level2.folder import load_model, save_model
+    from kuzushiji.classify.level2.model import Level2Model
+    from kuzushiji.classify.level2.names import BINARY, REFERENCE, XGBOOST
+    from kuzushiji.classify.level2.training import FoldModel
     from kuzushiji.run_folder import LEVEL2_FILE
 
+    vocabulary = Vocabulary.from_codes(CODES)
+    names = column_names(REFERENCE, 1, 3, (), vocabulary, None)
+    values = np.arange(8 * len(names), dtype=np.float32).reshape(8, -1)
+    nothing, every = np.zeros(8, np.float32), np.ones(4, np.float32)
+    rows = Rows(values, names, np.arange(0, 9, 2), np.arange(8) % 2 == 0, nothing, every)
+    trees = TRAINERS[XGBOOST](rows, rows, Recipe(BINARY, 1, 0, 0.3, threads=1), 0).trees
     save_model(
         folder,
         Level2Model(
-            folds=(), feature_set="reference", columns=("a",), objective="binary", top_k=3, n_groups=1, extra=(),
-            vocabulary=Vocabulary.from_codes(CODES), language=None, decision=Decision(),
+            folds=(FoldModel(0, (), None, {XGBOOST: trees}, {XGBOOST: 1}),), feature_set=REFERENCE, columns=names,
+            objective=BINARY, top_k=3, n_groups=1, extra=(), vocabulary=vocabulary, language=None, decision=Decision(),
         ),
     )  # fmt: skip
     seed = (folder / LEVEL2_FILE).read_bytes()

@@ -20,7 +20,7 @@ from kuzushiji.bundle.models import (
 )
 from kuzushiji.bundle.stored import read_classifiers, read_detector
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2.model import load_model
+from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.models import build_model
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError

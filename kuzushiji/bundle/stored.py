@@ -22,7 +22,7 @@ from kuzushiji.bundle.models import (
 )
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2.model import load_model
+from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import read_state

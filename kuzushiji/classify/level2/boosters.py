@@ -20,6 +20,16 @@ class LightGBMTrees:
     def __init__(self, booster: Any) -> None:
         self._booster = booster
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(self._booster.feature_name())
+
+    @property
+    def most_rounds(self) -> None:
+        """Any number: LightGBM stops where there is nothing to split, and has no tree then for the rounds after it."""
+        return
+
     def predict(self, values: NDArray[np.float32], rounds: int) -> Scores:
         """Return what the first `rounds` trees add to the start (m,)."""
         if not rounds or not len(values):
@@ -42,6 +52,16 @@ class XGBoostTrees:
 
     def __init__(self, booster: Any) -> None:
         self._booster = booster
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        return tuple(self._booster.feature_names or ())
+
+    @property
+    def most_rounds(self) -> int:
+        """How many rounds there are."""
+        return int(self._booster.num_boosted_rounds())
 
     def predict(self, values: NDArray[np.float32], rounds: int) -> Scores:
         """Return what the first `rounds` trees add to the start (m,)."""

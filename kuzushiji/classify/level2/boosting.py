@@ -104,6 +104,14 @@ class Course:
 class Trees(Protocol):
     """A model of either library."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns that it was trained on."""
+
+    @property
+    def most_rounds(self) -> int | None:
+        """How many rounds can be asked for at most; None for any number."""
+
     def predict(self, values: NDArray[np.float32], rounds: int) -> Scores:
         """Return what the first `rounds` trees add to the start (m,)."""
 

@@ -1,9 +1,10 @@
 """The second level's table: one row a box and candidate, as columns of numbers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
@@ -12,6 +13,7 @@ from kuzushiji.classify.context import BOX_FEATURES, Context, best_classes, blen
 from kuzushiji.classify.level2.names import REFERENCE
 from kuzushiji.classify.ngrams import NGrams
 from kuzushiji.classify.segments import best_of_group, best_of_others, group_max, spread
+from kuzushiji.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,35 @@ def source_of(features: Features, feature_set: str, language: NGrams | None) -> 
     if feature_set == REFERENCE:
         return Source(features, None, None)
     return Source(features, context_of(features), language)
+
+
+def column_names(
+    feature_set: str,
+    n_groups: int,
+    top_k: int,
+    extra: Sequence[str],
+    vocabulary: Vocabulary,
+    language: NGrams | None,
+) -> tuple[str, ...]:
+    """Return the names of the columns that features of this kind have: those of a box of which nothing is known."""
+    nothing = np.zeros(1, np.float32)
+    box = {"image_id": "", "box": 0, "x": 0.0, "y": 0.0, "w": 1.0, "h": 1.0}
+    features = Features(
+        boxes=pd.DataFrame([box]),
+        overlap=nothing,
+        top_classes=np.full((1, n_groups, top_k), vocabulary.seg_fp, np.int32),
+        top_logits=np.zeros((1, n_groups, top_k), np.float32),
+        log_sum=np.zeros((1, n_groups), np.float32),
+        offsets=np.array([0, 1]),
+        candidates=np.full(1, vocabulary.seg_fp, np.int32),
+        candidate_logits=np.zeros((1, n_groups), np.float32),
+        vocabulary=vocabulary,
+        pages=("",),
+        groups=((),) * n_groups,
+        sources={},
+        extra=dict.fromkeys(extra, nothing),
+    )
+    return source_of(features, feature_set, language).table().names
 
 
 def reference_table(features: Features) -> Table:

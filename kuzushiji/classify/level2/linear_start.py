@@ -5,6 +5,7 @@ fitted to; with few boxes, boosting then has little to add and stops early, inst
 McFadden 1974, "Conditional logit analysis of qualitative choice behavior".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,17 +53,22 @@ class LinearStart:
         return scores
 
 
+def linear_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the linear model's columns, given those of a table."""
+    logits = [name for name in names if _is_logit(name)]
+    as_they_are = [name for name in ("votes", "is_seg_fp", *LANGUAGE) if name in set(names)]
+    return (*logits, *as_they_are, "seg_fp_overlap", *(["log_on_page"] if "on_page" in names else []))
+
+
 def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return the names and values (m, p) of the columns of the linear model."""
-    known = set(table.names)
-    columns = {name: table.column(name) for name in table.names if _is_logit(name)}
-    columns |= {name: table.column(name) for name in ("votes", "is_seg_fp", *LANGUAGE) if name in known}
     seg_fp = table.column("is_seg_fp")
-    columns["seg_fp_overlap"] = seg_fp * table.column("box_overlap")
-    if "on_page" in known:
-        columns["log_on_page"] = np.log(table.column("on_page") + _RARE) * (1 - seg_fp)
-    values = np.stack(list(columns.values()), axis=1).astype(np.float64)
-    return tuple(columns), np.nan_to_num(values, copy=False, nan=0.0)
+    made = {"seg_fp_overlap": seg_fp * table.column("box_overlap")}
+    if "on_page" in table.names:
+        made["log_on_page"] = np.log(table.column("on_page") + _RARE) * (1 - seg_fp)
+    names = linear_names(table.names)
+    values = np.stack([made[name] if name in made else table.column(name) for name in names], axis=1)
+    return names, np.nan_to_num(values.astype(np.float64), copy=False, nan=0.0)
 
 
 def fit_linear_start(

@@ -33,7 +33,8 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None
     record = StageRecord.of_file(output, STAGE, {"submission": True, **asked}, inputs, [beside])
     if not record.needs_run(force=config.force):
         return
-    from kuzushiji.classify.level2.model import apply_model, load_model
+    from kuzushiji.classify.level2.folder import load_model
+    from kuzushiji.classify.level2.model import apply_model
     from kuzushiji.classify.level2.tables import read_input
     from kuzushiji.classify.predictions import write_predictions
 

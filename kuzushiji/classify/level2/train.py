@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def train(config: Config, root: "DataRoot") -> None:
     """Train, report, and write the models, unless that is done."""
     from kuzushiji.classify.folds import n_folds_of
-    from kuzushiji.classify.level2.model import model_files
+    from kuzushiji.classify.level2.folder import model_files
     from kuzushiji.classify.predictions import table_inputs
     from kuzushiji.record import StageRecord
 
@@ -180,8 +180,9 @@ def save(
     import numpy as np
 
     from kuzushiji.artifacts import write_detailed
+    from kuzushiji.classify.level2.folder import save_model
     from kuzushiji.classify.level2.kinds import kinds_of
-    from kuzushiji.classify.level2.model import Level2Model, save_model
+    from kuzushiji.classify.level2.model import Level2Model
     from kuzushiji.classify.level2.tables import out_of_fold_table
 
     first = next(iter(boxes.features.values()))

@@ -8,8 +8,8 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.level2.__main__ import main
+from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.kinds import kinds_of
-from kuzushiji.classify.level2.model import load_model
 
 # Groups of tables, their kinds.
 GROUPS = [

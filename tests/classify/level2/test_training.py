@@ -14,7 +14,7 @@ from kuzushiji.classify.level2 import training
 from kuzushiji.classify.level2.__main__ import main
 from kuzushiji.classify.level2.boosting import Recipe
 from kuzushiji.classify.level2.columns import source_of
-from kuzushiji.classify.level2.model import load_model
+from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.names import EXTENDED, SOFTMAX
 from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.training import Training, rounds_without, target_rows, train_across_folds
