@@ -40,7 +40,8 @@ def columns_of(
         values[chosen] = language.log_probabilities(features.candidates[chosen], box, *around, {fold} - {-1})
     seg_fp = features.candidates == features.vocabulary.seg_fp
     frequency = values[:, 0]
-    before, after = (values[:, FEATURES.index(f"log_{side}_three")] for side in ("after", "before"))
+    # What comes after three characters is told by those before it, and the other way round.
+    before, after = values[:, FEATURES.index("log_after_three")], values[:, FEATURES.index("log_before_three")]
     both = np.where(seg_fp, -np.inf, frequency + before + after)
     others = best_of_others(both, features.offsets)
     lead = np.where(np.isfinite(others) & ~seg_fp, both - np.where(np.isfinite(others), others, 0), np.nan)
