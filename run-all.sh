@@ -180,7 +180,7 @@ main() {
   if [ ${#BOOKS[@]} = 0 ]; then
     has_competition_data "$DATA_ROOT" || [ "$DRY_RUN" = 1 ] || { how_to_begin "$DATA_ROOT" >&2; exit 2; }
   fi
-  if [ -z "$STAGE" ] && { [ ${#BOOKS[@]} = 0 ] || [ "$DRY_RUN" = 1 ]; }; then print_plan; fi
+  if has_plan; then print_plan; fi
   [ "$DRY_RUN" = 1 ] || { check_disk && check_weights_files; }
   begin "$@"
   if [ -n "$STAGE" ]; then

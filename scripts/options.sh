@@ -71,6 +71,7 @@ load_profile() {
   source "profiles/$1.env"
   LOGS=$RUNS/logs
   FORCED=()
+  HOURS_SHARE=(${HOURS_SHARE[@]+"${HOURS_SHARE[@]}"})
   [ "$FORCE" = 0 ] || FORCED=(--force)
   # shellcheck disable=SC2034  # read where it is sourced
   COMMON=(--data-root "$DATA_ROOT" ${FORCED[@]+"${FORCED[@]}"})

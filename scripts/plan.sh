@@ -41,52 +41,73 @@ Profiles: $(profiles). Without any data: bash run-all.sh demo
 END
 }
 
-# What the whole chain costs: hours and disk, before anything begins.
+# Whether the run is to be announced: where it may take days, and where it is only printed; a single stage if it trains.
+has_plan() {
+  [ ${#BOOKS[@]} = 0 ] || [ "$DRY_RUN" = 1 ] || return 1
+  [ -z "$STAGE" ] || { is_per_fold "$STAGE" && [ -z "${HOURS:-}" ]; }
+}
+
+# What the run costs, or its part of one fold or stage: hours and disk, before anything begins.
 print_plan() {
+  local note=''
   if [ -n "${HOURS:-}" ]; then
-    echo "The plan: the whole chain takes about $(awk "BEGIN { printf \"%.0f\", $HOURS * 60 }") minutes on two cores (measured)"
+    echo "The plan: the whole chain takes about $(awk "BEGIN { printf \"%.0f\", $HOURS * 60 }") minutes on two cores" \
+      "(measured)"${FOLD:+"; this is one fold's part of it"}
   elif [ "${PROFILE:-kaggle}" = kaggle ]; then
-    print_reference_hours
+    echo "The plan: ${#FOLDS[@]} of $N_FOLDS folds of the reference's recipe; hours as measured by its author in 2019"
+    echo "(RTX 2080 Ti; the first classifier on P100), and for an A100 by the cards' memory bandwidths, from data sheets"
+    print_gpu_hours
+    echo "  GPU memory: 16 GB for the first classifier (clf), 11 GB for the others, as the reference's author had them"
+  elif [ ${#HOURS_SHARE[@]} -gt 0 ]; then
+    echo "The plan: ${#FOLDS[@]} of $N_FOLDS folds; hours ESTIMATED for the cards of 2019 and an A100: those of the"
+    echo "reference's recipe by how much this one multiplies in training (benchmarks/multiplications.py); none is measured"
+    print_gpu_hours
   else
-    echo "The plan: $N_FOLDS folds; the hours of the profile $PROFILE are not measured (those of the reference's recipe:" \
-      "bash run-all.sh kaggle --dry-run)"
+    echo "The plan: ${#FOLDS[@]} of $N_FOLDS folds; the hours of the profile $PROFILE are not known" \
+      "(those of the reference's recipe: bash run-all.sh kaggle --dry-run)"
   fi
-  echo "  disk: about $DISK_GB GB below $RUNS/; free there: $(($(free_kib) / 1048576)) GB"
+  ! lacks_disk || note=': too little, it would not start'
+  echo "  disk: about $DISK_GB GB for all folds below $RUNS/; free there: $(($(free_kib) / 1048576)) GB$note"
   echo
 }
 
-# Hours of the reference's recipe by run, from _runs/reference/results.csv: mean over its folds times the folds here. Those
-# of an A100 are no measurement: each run's hours by the ratio of the cards' memory bandwidths (A100 40 GB 1,555 GB/s;
-# RTX 2080 Ti 616, P100 732), which is less than that of their arithmetic in mixed precision.
-print_reference_hours() {
-  echo "The plan: $N_FOLDS folds of each run of the reference's recipe; hours as measured by its author in 2019 (RTX 2080 Ti;"
-  echo "the first classifier on P100), and as estimated for an A100 from the cards' memory bandwidths"
-  awk -F, -v folds="$N_FOLDS" '
+# Hours of the stages that train, from _runs/reference/results.csv: mean over the run's folds times the folds here, by the
+# profile's share of it. Those of an A100 are no measurement: by the ratio of the cards' memory bandwidths (A100 40 GB
+# 1,555 GB/s; RTX 2080 Ti 616, P100 732), which is less than that of their arithmetic in mixed precision.
+print_gpu_hours() {
+  awk -F, -v folds="${#FOLDS[@]}" -v only="$STAGE" -v shares="${HOURS_SHARE[*]-}" '
+    BEGIN {
+      stages["segment"] = "segment"; stages["clf"] = "classify"; stages["clf-wsl8d-mt256-frozen"] = "classify-second"
+      stages["clf-wsl8d-mt256-frozen-pseudo"] = "pseudo"; stages["clf-wsl8d-mt256-frozen-pseudo-ft"] = "pseudo-ft"
+      n = split(shares, words, " ")
+      for (i = 1; i < n; i += 2) share[words[i]] = words[i + 1]
+    }
     NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
     { run = $column["run"]; if (!(run in runs)) order[++count] = run; runs[run]++; hours[run] += $column["hours"] }
     END {
       for (i = 1; i <= count; i++) {
-        run = order[i]; mean = hours[run] / runs[run]; total += mean * folds
+        run = order[i]; stage = stages[run]
+        if (only != "" && only != stage) continue
+        mean = hours[run] / runs[run] * (stage in share ? share[stage] : 1); total += mean * folds
         estimate = mean * folds * (run == "clf" ? 732 : 616) / 1555; estimates += estimate
-        printf "  %-34s %2d runs x %5.1f h = %6.1f h %10.1f h\n", run, folds, mean, mean * folds, estimate
+        printf "  %-18s %2d runs x %5.1f h = %6.1f h %10.1f h\n", stage, folds, mean, mean * folds, estimate
       }
-      printf "  %-34s %17.1f h of GPU %7.1f h, level 2 without one\n", "together", total, estimates
+      if (only == "") printf "  %-18s %17.1f h of GPU %7.1f h, level 2 without one\n", "together", total, estimates
     }' _runs/reference/results.csv
-  echo "  GPU memory: 16 GB for the first classifier (clf), 11 GB for the others, as the reference's author had them"
 }
 
 # Ends the script where the disk has not the room that the profile says, less what the run has written already. With room
 # for a tenth more, since a full disk in the last stage costs days.
 check_disk() {
-  local free used needed
-  free=$(free_kib)
-  used=$(used_kib)
-  needed=$(awk "BEGIN { printf \"%.0f\", $DISK_GB * 1.1 * 1048576 }")
-  if [ $((free + used)) -lt "$needed" ]; then
-    echo "error: too little disk: about $DISK_GB GB are needed below $RUNS/, $((free / 1024)) MiB are free there" \
+  if lacks_disk; then
+    echo "error: too little disk: about $DISK_GB GB are needed below $RUNS/, $(($(free_kib) / 1024)) MiB are free there" \
       "(RUNS=FOLDER puts the run elsewhere; DISK_GB=0 starts all the same)" >&2
     exit 1
   fi
+}
+
+lacks_disk() {
+  [ $(($(free_kib) + $(used_kib))) -lt "$(awk "BEGIN { printf \"%.0f\", $DISK_GB * 1.1 * 1048576 }")" ]
 }
 
 # Prints how much this run has written, in KiB: its folders and files, not those of other profiles that lie in its folder.

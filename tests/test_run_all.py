@@ -1,5 +1,6 @@
 """The command line of run-all.sh and level2.sh, and how jobs run side by side; nothing is trained here."""
 
+import json
 import os
 import re
 import shlex
@@ -172,9 +173,25 @@ def test_without_a_profile_the_data_are_the_competitions(script: str) -> None:
 
 def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None:
     out = bash("run-all.sh", "kaggle", "--dry-run").stdout
-    assert re.search(r"clf-wsl8d-mt256-frozen-pseudo +5 runs x +22\.0 h = +109\.8 h +43\.5 h", out)
+    assert re.search(r"pseudo +5 runs x +22\.0 h = +109\.8 h +43\.5 h", out)
     assert re.search(r"together +371\.1 h of GPU", out)
-    assert re.search(r"disk: about 30 GB below _runs/; free there: \d+ GB", out)
+    assert re.search(r"disk: about 30 GB for all folds below _runs/; free there: \d+ GB", out)
+
+
+def test_the_plan_is_that_of_the_fold_and_the_stage() -> None:
+    fold = bash("run-all.sh", "kaggle", "--fold", "2", "--dry-run").stdout
+    assert fold.startswith("The plan: 1 of 5 folds")
+    assert re.search(r"pseudo +1 runs x +22\.0 h = +22\.0 h", fold) and re.search(r"together +74\.2 h of GPU", fold)
+    stage = bash("run-all.sh", "kaggle", "--stage", "classify-second", "--dry-run").stdout
+    assert re.findall(r"^  (\S+) +5 runs x +15\.6 h = +78\.0 h", stage, re.MULTILINE) == ["classify-second"]
+    assert " runs x " not in stage.replace("5 runs x  15.6 h", "") and "together" not in stage
+    assert "The plan" not in bash("run-all.sh", "kaggle", "--stage", "level2", "--dry-run").stdout
+    assert "one fold's part of it" in bash("run-all.sh", "demo", "--fold", "1", "--dry-run").stdout
+
+
+def test_a_plan_says_that_the_disk_would_not_do() -> None:
+    assert "too little, it would not start" in bash("run-all.sh", "kaggle", "--dry-run", DISK_GB="9000000").stdout
+    assert "too little" not in bash("run-all.sh", "kaggle", "--dry-run", DISK_GB="0").stdout
 
 
 def test_the_first_classifier_needs_more_memory_than_the_others() -> None:
@@ -188,7 +205,7 @@ def test_the_first_classifier_needs_more_memory_than_the_others() -> None:
 
 def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> None:
     out = bash("run-all.sh", "demo", "--dry-run").stdout
-    assert "about 7 minutes on two cores" in out and "disk: about 2 GB below _runs/demo/" in out
+    assert "about 7 minutes on two cores (measured)" in out and "disk: about 2 GB for all folds below _runs/demo/" in out
     assert "about 84 minutes on two cores" in bash("run-all.sh", "fullsize", "--dry-run").stdout
 
 
@@ -198,10 +215,29 @@ def test_hours_that_a_plan_calls_measured_are_measured() -> None:
         assert all("measured" in line for line in hours), profile
 
 
-def test_a_plan_has_no_hours_of_another_recipe() -> None:
+def test_the_hours_of_the_modern_profile_are_marked_as_estimated() -> None:
+    """The reference's hours by what its own training multiplies, as benchmarks/multiplications.py counted."""
     out = bash("run-all.sh", "modern", "--dry-run").stdout
-    assert out.startswith("The plan: 5 folds; the hours of the profile modern are not measured")
-    assert "h of GPU" not in out and "disk: about 35 GB below _runs/modern/" in out
+    assert out.startswith("The plan: 5 of 5 folds; hours ESTIMATED") and "none is measured" in out
+    assert "disk: about 35 GB for all folds below _runs/modern/" in out
+    counted = json.loads((ROOT / "benchmarks" / "results" / "multiplications.json").read_text())["stages"]
+    of_2019 = {"segment": 37.0, "classify": 137.7, "classify-second": 78.0, "pseudo": 109.8, "pseudo-ft": 8.6}
+    printed = dict(re.findall(r"^  (\S+) +5 runs x +[\d.]+ h = +([\d.]+) h", out, re.MULTILINE))
+    assert printed.keys() == of_2019.keys()
+    for stage, hours in of_2019.items():
+        assert float(printed[stage]) == pytest.approx(hours * counted[stage]["share"], abs=0.1)
+
+
+def test_a_profile_of_ones_own_has_no_hours(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("run-all.sh", "level2.sh", "scripts", "_runs"):
+        (checkout / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "profiles", checkout / "profiles")
+    own = (ROOT / "profiles" / "modern.env").read_text(encoding="utf-8")
+    (checkout / "profiles" / "own.env").write_text(re.sub(r"(?m)^HOURS_SHARE.*\n", "", own), encoding="utf-8")
+    out = bash(str(checkout / "run-all.sh"), "own", "--dry-run").stdout
+    assert "the hours of the profile own are not known" in out and "h of GPU" not in out
 
 
 @pytest.mark.parametrize("arguments", [["tiny"], ["tiny", "--stage", "check"], ["kaggle"]])
