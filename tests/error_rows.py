@@ -215,6 +215,7 @@ ROWS = [
     Row("classify.blend data/train.csv --score", "a table of another kind"),
     Row("classify.blend fold0.parquet --score", "a table cut off", cut("fold0.parquet", 900)),
     Row("classify.blend fold0.parquet --score", "a damaged table", damage("fold0.parquet")),
+    Row("classify.blend fold0.parquet ./fold0.parquet --score", "a table twice"),
     Row("classify.blend fold0.parquet t.parquet --score", "a table of nothing", table_of("t.parquet", boxes=0)),
     Row("classify.blend fold0.parquet t.parquet --score", "fewer classes a box", table_of("t.parquet", top_k=1)),
     Row("classify.blend test.parquet --score", "test pages have no truth"),

@@ -3,6 +3,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -140,9 +141,29 @@ def read_and_blend(config: Config, root: "DataRoot | None") -> "Detailed":
     from kuzushiji.classify.predictions import check_test_pages, read_tables
 
     tables = read_tables(config.paths, root)
+    check_distinct(tables, config.paths)
     if config.output and root:
         check_test_pages(tables, config.paths, root.sample_submission_csv)
     return blend_tables(tables, list(map(str, config.paths)), config.weights, config.top_k)
+
+
+def check_distinct(tables: "Sequence[Detailed]", paths: Sequence[Path]) -> None:
+    """Check that no table is given twice, by whatever name: it would count twice, which is what weights are for.
+
+    Tables without boxes are alike without being the same.
+
+    Raises:
+        InputError: two tables with boxes are the same file, or files with the same content.
+    """
+    from kuzushiji.files import sha256_of_file
+
+    sizes = Counter(path.stat().st_size for path in paths)
+    seen: dict[str, Path] = {}
+    for table, path in zip(tables, paths, strict=True):
+        if len(table) and sizes[path.stat().st_size] > 1:  # files of other sizes need not be read again
+            first = seen.setdefault(sha256_of_file(path), path)
+            if first is not path:
+                raise InputError(f"{path}: expected each table once, got {first} again (more weight: {first}=2)")
 
 
 def write(config: Config, record: "StageRecord", blend: "Detailed", root: "DataRoot | None") -> None:

@@ -1,7 +1,9 @@
 """The command line of blend: scores with every missed character, submissions with every page."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,6 +172,7 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
     write_detailed(tmp_path / "fewer.parquet", other.take(np.arange(1, len(other))))
     write_detailed(tmp_path / "best.parquet", read_detailed(runs / "fold1-a.parquet", top_k=1))
     write_detailed(tmp_path / "empty.parquet", replace(other.take(np.zeros(0, int)), pages=()))
+    shutil.copy(good, tmp_path / "copy.parquet")
     root = ["--data-root", tiny_root]
     # Words of the command line, exit code, part of the one line on standard error.
     table = [
@@ -179,6 +182,16 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         ([tmp_path / "none.parquet", "--score", *root], 1, "expected a detailed table, got no file"),
         ([f"{good}=x", "--score", *root], 2, "expected a weight above 0"),
         ([good, tmp_path / "fewer.parquet", "--score", *root], 1, "fewer.parquet, page"),
+        (
+            [good, good, "--score", *root],
+            1,
+            f"{good}: expected each table once, got {good} again (more weight: {good}=2)",
+        ),
+        (
+            [good, f"{tmp_path / 'copy.parquet'}=2", "--score", *root],
+            1,
+            f"copy.parquet: expected each table once, got {good}",
+        ),
         ([good, tmp_path / "best.parquet", "--score", *root], 1, f"classes a box as in {good}, got 1"),
         ([tmp_path / "empty.parquet", good, "--score", *root], 1, "empty.parquet: expected boxes, or pages that were"),
         ([good, tmp_path / "empty.parquet", "--output-detailed", tmp_path / "d.parquet"], 1, "empty.parquet: expected"),
@@ -204,3 +217,10 @@ def test_tables_without_boxes(tiny_root, tmp_path, capsys):
     assert main([str(tmp_path / "d.parquet"), "--output", str(tmp_path / "s.csv"), "--data-root", str(tiny_root)]) == 0
     assert read_page_points(tmp_path / "s.csv").image_ids == sample
     assert len(read_page_points(tmp_path / "s.csv").points) == 0
+
+
+def test_tables_without_boxes_are_alike_without_being_the_same(tmp_path):
+    tables = [str(tmp_path / f"{name}.parquet") for name in "ab"]
+    for table in tables:
+        write_detailed(Path(table), make_detailed([], pages=("p",)))
+    assert main([*tables, "--output-detailed", str(tmp_path / "blend.parquet")]) == 0
