@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from kuzushiji.classify.level2.config import AUTO, OF_DECISION, REFERENCE_FOLDS, STAGE, Config
 from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_folder
 from kuzushiji.options import parameters
-from kuzushiji.run_folder import LEVEL2_OOF, LEVEL2_RECORD
+from kuzushiji.run_folder import LEVEL2_FILE, LEVEL2_OOF, LEVEL2_RECORD
 from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
@@ -176,7 +177,11 @@ def save(
     choices: "dict[int, FoldChoices]",
     decision: "Decision",
 ) -> None:
-    """Write the models, and what they read on the pages they had not seen."""
+    """Write the models, and what they read on the pages they had not seen: all of it, or nothing.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
     import numpy as np
 
     from kuzushiji.artifacts import write_detailed
@@ -200,7 +205,8 @@ def save(
         decision=decision,
         kinds=kinds_of(first.groups),
     )
-    save_model(folder, model)
     probability = [choices[fold].candidates for fold in boxes.features]
     table = out_of_fold_table(list(boxes.features.values()), probability, boxes.truth.image_ids)
-    write_detailed(folder / LEVEL2_OOF, table)
+    with atomic_folder(folder, last=LEVEL2_FILE) as temporary:
+        save_model(temporary, model)
+        write_detailed(temporary / LEVEL2_OOF, table)

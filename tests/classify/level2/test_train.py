@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from kuzushiji import cli
+from kuzushiji import artifacts, cli
 from kuzushiji.artifacts import read_detailed
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.candidates import build_features
@@ -16,6 +16,7 @@ from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.train import Boxes, decisions
 from kuzushiji.classify.level2.training import FoldModel, FoldResult, rounds_without
 from kuzushiji.data.labels import PageLabels
+from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
 from tests.tables import make_detailed
 
@@ -65,6 +66,30 @@ def test_what_was_read_out_of_fold_is_a_detailed_table(trained, runs):
     oof = read_detailed(trained / "oof.parquet")
     assert len(oof) == sum(len(read_detailed(runs / f"fold{k}-a.parquet")) for k in range(3))
     assert (oof.logits <= 1e-6).all()
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["a new folder", "over an old model"])
+def test_a_model_is_written_whole_or_not_at_all(old, trained, tables, tiny_root, tmp_path, fast, monkeypatch, capsys):
+    """What was read out of fold is the last that is made, and cannot be written."""
+
+    def full(path, table):
+        raise InputError(f"{path}: cannot be written: the disk is full")
+
+    monkeypatch.setattr(artifacts, "write_detailed", full)
+    folder = tmp_path / "m"
+    if old:
+        shutil.copytree(trained, folder)
+    before = contents(folder)
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(main, [*tables, "--save-model", str(folder), "--data-root", str(tiny_root), *fast, "--seed", "1"])
+    assert stopped.value.code == 1
+    assert f"error: {folder / 'oof.parquet'}: cannot be written: the disk is full\n" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+def contents(folder):
+    """What the files in a folder are; none where there is no folder."""
+    return {path.name: path.read_bytes() for path in folder.glob("*")}
 
 
 def test_trained_twice_the_same(trained, tables, tiny_root, tmp_path, fast):
