@@ -15,6 +15,7 @@ from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
+from kuzushiji.ragged import members, offsets_of
 
 KIND = "level2_features"
 _ARRAYS = ("overlap", "top_classes", "top_logits", "log_sum", "candidates", "candidate_logits")
@@ -144,21 +145,6 @@ def concat_features(parts: Sequence[Features], names: Sequence[str]) -> Features
         extra={name: np.concatenate([part.extra[name] for part in parts]) for name in first.extra},
         **arrays,
     )
-
-
-def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where groups of these sizes (n,) begin, and where the last ends: (n + 1,)."""
-    offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return offsets
-
-
-def members(offsets: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions of all members of some groups, group after group in the order given."""
-    counts = np.diff(offsets)[groups]
-    starts = offsets_of(counts)
-    positions: NDArray[np.int64] = np.arange(starts[-1]) + np.repeat(offsets[groups] - starts[:-1], counts)
-    return positions
 
 
 def write_features(path: Path, features: Features) -> None:

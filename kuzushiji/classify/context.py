@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import Features, members
+from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.ngrams import N_NEIGHBOURS
-from kuzushiji.classify.segments import best_of_group
 from kuzushiji.data.labels import rows_by_page
+from kuzushiji.ragged import best_of_group, members
 from kuzushiji.reading_order import ReadingOrder, reading_order
 
 BOX_FEATURES = (

@@ -7,11 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Characters
-from kuzushiji.artifacts.features import Features, members
+from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.context import context_of
 from kuzushiji.classify.ngrams import FEATURES, NGrams
-from kuzushiji.classify.segments import best_of_others
 from kuzushiji.errors import InputError
+from kuzushiji.ragged import best_of_others, members
 
 
 def columns_of(

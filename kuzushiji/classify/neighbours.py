@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
-from kuzushiji.artifacts.features import members as members_of
+from kuzushiji.ragged import members as members_of
 
 
 @dataclass(frozen=True)

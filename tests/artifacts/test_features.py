@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kuzushiji.artifacts.features import concat_features, members, offsets_of, read_features, write_features
+from kuzushiji.artifacts.features import concat_features, read_features, write_features
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.errors import InputError
 from tests.tables import random_detailed
@@ -55,13 +55,6 @@ def test_taking_boxes_takes_their_candidates():
         here = slice(taken.offsets[new], taken.offsets[new + 1])
         assert taken.candidates[here].tolist() == features.candidates[there].tolist()
         np.testing.assert_array_equal(taken.candidate_logits[here], features.candidate_logits[there])
-
-
-def test_members_of_groups():
-    offsets = offsets_of(np.array([2, 1, 3]))
-    assert offsets.tolist() == [0, 2, 3, 6]
-    assert members(offsets, np.array([2, 0])).tolist() == [3, 4, 5, 0, 1]
-    assert members(offsets, np.zeros(0, np.int64)).tolist() == []
 
 
 def test_concat():

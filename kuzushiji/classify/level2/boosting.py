@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.classify.level2.names import BINARY, RANKING, SOFTMAX
-from kuzushiji.classify.segments import group_sum, log_loss, softmax
+from kuzushiji.ragged import group_sum, log_loss, softmax
 
 REFERENCE_POSITIVE_WEIGHT = 1.2
 """Of the target's row, for `binary`: the reference's `scale_pos_weight` of LightGBM. Its XGBoost has none."""

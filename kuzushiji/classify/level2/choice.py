@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.boosting import Scores, probabilities
-from kuzushiji.classify.segments import best_of_group, group_sum, spread
 from kuzushiji.metric import Counts
+from kuzushiji.ragged import best_of_group, group_sum, spread
 
 EVERY_FOLD = -1
 """Stands where the number of a fold does: for test pages, which the models of all folds read."""

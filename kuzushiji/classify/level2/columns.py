@@ -12,8 +12,8 @@ from kuzushiji.classify import ngrams
 from kuzushiji.classify.context import BOX_FEATURES, Context, best_classes, blended_logits, context_of
 from kuzushiji.classify.level2.names import REFERENCE
 from kuzushiji.classify.ngrams import NGrams
-from kuzushiji.classify.segments import best_of_group, best_of_others, group_max, spread
 from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.ragged import best_of_group, best_of_others, group_max, spread
 
 
 @dataclass(frozen=True)

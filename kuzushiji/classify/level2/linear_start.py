@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import members, offsets_of
 from kuzushiji.classify.level2.columns import Table
 from kuzushiji.classify.ngrams import FEATURES as LANGUAGE
-from kuzushiji.classify.segments import softmax
+from kuzushiji.ragged import members, offsets_of, softmax
 
 _PRIOR_BOXES = 3.0
 """Boxes that the belief in the blend counts as, for each column of standard deviation 1."""

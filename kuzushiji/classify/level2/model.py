@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import Features, members
+from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.kinds import kinds_of
@@ -15,6 +15,7 @@ from kuzushiji.classify.level2.training import FoldModel, fold_scores
 from kuzushiji.classify.ngrams import NGrams
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
+from kuzushiji.ragged import members
 
 _CHUNK_BOXES = 100_000
 """Boxes of whole pages that are looked at together: half a gigabyte."""

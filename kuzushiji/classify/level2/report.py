@@ -13,9 +13,9 @@ from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2.choice import EVERY_FOLD, Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.training import FoldResult
 from kuzushiji.classify.predictions import calibration_of
-from kuzushiji.classify.segments import best_of_group
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.metric import Counts
+from kuzushiji.ragged import best_of_group
 from kuzushiji.scoring import score_classes
 from kuzushiji.terminal import format_table
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import members, offsets_of
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2.columns import Source, Table
 from kuzushiji.classify.level2.linear_start import ENOUGH_BOXES, LinearStart, fit_linear_start
-from kuzushiji.classify.segments import group_max, softmax
+from kuzushiji.ragged import group_max, members, offsets_of, softmax
 
 N_READINGS = 3
 """On the demo's pages, out of fold, the linear model alone: F1 0.8702, 0.8780, 0.8799 after 1, 2, 3 readings, and no

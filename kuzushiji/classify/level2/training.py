@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.features import Features, members
+from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2.boosters import TRAINERS
 from kuzushiji.classify.level2.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
@@ -16,7 +16,7 @@ from kuzushiji.classify.level2.columns import Source, Table
 from kuzushiji.classify.level2.linear_start import LinearStart, fit_linear_start
 from kuzushiji.classify.level2.shortlist import Reading, fit_readers, joined, one_of_each, read, unread
 from kuzushiji.classify.parallel import in_parallel
-from kuzushiji.classify.segments import softmax
+from kuzushiji.ragged import members, softmax
 
 logger = logging.getLogger(__name__)
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kuzushiji.artifacts.features import offsets_of
 from kuzushiji.classify.level2.boosters import SUFFIXES, TRAINERS, load_trees
 from kuzushiji.classify.level2.boosting import Recipe, Rows, gradients_of, loss_of, probabilities
 from kuzushiji.classify.level2.names import BINARY, LIGHTGBM, OBJECTIVES, RANKING, SOFTMAX, XGBOOST
-from kuzushiji.classify.segments import best_of_group
 from kuzushiji.errors import InputError
+from kuzushiji.ragged import best_of_group, offsets_of
 
 KINDS = [LIGHTGBM, XGBOOST]
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from kuzushiji.artifacts.features import offsets_of
 from kuzushiji.classify.level2.columns import Table
 from kuzushiji.classify.level2.linear_start import fit_linear_start, linear_columns
-from kuzushiji.classify.segments import log_loss, softmax
+from kuzushiji.ragged import log_loss, offsets_of, softmax
 
 NAMES = ("group0_logit", "group1_logit", "votes", "is_seg_fp", "box_overlap", "on_page")
 

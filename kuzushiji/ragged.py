@@ -9,6 +9,21 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 
 
+def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where groups of these sizes (n,) begin, and where the last ends: (n + 1,)."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def members(offsets: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions of all members of some groups, group after group in the order given."""
+    counts = np.diff(offsets)[groups]
+    starts = offsets_of(counts)
+    positions: NDArray[np.int64] = np.arange(starts[-1]) + np.repeat(offsets[groups] - starts[:-1], counts)
+    return positions
+
+
 def group_sum(values: Floats, offsets: NDArray[np.int64]) -> Floats:
     """Return the sum of each group, shape (n,)."""
     sums: Floats = np.add.reduceat(values, offsets[:-1]) if len(values) else values[:0]
