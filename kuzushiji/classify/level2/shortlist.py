@@ -33,7 +33,7 @@ _RULED_OUT = 14.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class Shortlist:
     """Boxes of whole pages with their likely candidates, and neighbours as they were read.
 
     Attributes:
@@ -44,11 +44,11 @@ class Reading:
     source: Source
     kept: NDArray[np.bool_]
 
-    def keep(self, likely: NDArray[np.bool_]) -> "Reading":
-        """Return the reading with those of its candidates only."""
+    def keep(self, likely: NDArray[np.bool_]) -> "Shortlist":
+        """Return the shortlist with those of its candidates only."""
         kept = self.kept.copy()
         kept[self.kept] = likely
-        return Reading(self.source.keep(likely), kept)
+        return Shortlist(self.source.keep(likely), kept)
 
     def target(self, target: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of the candidates that are left are right, given that (m,) of all."""
@@ -80,12 +80,12 @@ def one_of_each(right: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray
     return whole
 
 
-def unread(source: Source) -> Reading:
+def unread(source: Source) -> Shortlist:
     """Return all candidates, with the neighbours of the source."""
-    return Reading(source, np.ones(len(source.features.candidates), np.bool_))
+    return Shortlist(source, np.ones(len(source.features.candidates), np.bool_))
 
 
-def read(source: Source, readers: tuple[LinearStart, ...], leave_out: Collection[int]) -> Reading:
+def read(source: Source, readers: tuple[LinearStart, ...], leave_out: Collection[int]) -> Shortlist:
     """Return what the readers make of boxes on whole pages; all of it as it is where there are no readers.
 
     Args:
@@ -95,10 +95,10 @@ def read(source: Source, readers: tuple[LinearStart, ...], leave_out: Collection
     """
     if not readers:
         return unread(source)
-    reading = _without_what_the_blend_rules_out(source)
+    shortlist = _without_what_the_blend_rules_out(source)
     for number, reader in enumerate(readers):
-        reading = _read_once(reading, reader, leave_out, first=number == 0)
-    return reading
+        shortlist = _read_once(shortlist, reader, leave_out, first=number == 0)
+    return shortlist
 
 
 def fit_readers(
@@ -106,7 +106,7 @@ def fit_readers(
     targets: Mapping[int, NDArray[np.bool_]],
     leave_out: Mapping[int, Collection[int]],
     n_readings: int = N_READINGS,
-) -> tuple[tuple[LinearStart, ...], dict[int, Reading]]:
+) -> tuple[tuple[LinearStart, ...], dict[int, Shortlist]]:
     """Return the readers that fit the boxes of some folds, and what they read there.
 
     Args:
@@ -115,22 +115,22 @@ def fit_readers(
         leave_out: Folds whose truth is not looked at for the language's columns of each fold.
         n_readings: How often they are read.
     """
-    readings = {number: _without_what_the_blend_rules_out(source) for number, source in sources.items()}
+    shortlists = {number: _without_what_the_blend_rules_out(source) for number, source in sources.items()}
     step = -(-sum(len(source.features) for source in sources.values()) // ENOUGH_BOXES) or 1
     readers = []
     for number in range(n_readings):
         tables, rights = {}, {}
-        for fold, reading in readings.items():
-            features = reading.source.features
+        for fold, shortlist in shortlists.items():
+            features = shortlist.source.features
             some = np.arange(0, len(features), step)
-            tables[fold] = reading.source.take(some).linear_table(leave_out[fold])
-            rights[fold] = reading.target(targets[fold])[members(features.offsets, some)]
+            tables[fold] = shortlist.source.take(some).linear_table(leave_out[fold])
+            rights[fold] = shortlist.target(targets[fold])[members(features.offsets, some)]
         readers.append(fit_linear_start(*joined(tables, rights)))
-        readings = {
-            fold: _read_once(reading, readers[-1], leave_out[fold], first=number == 0)
-            for fold, reading in readings.items()
+        shortlists = {
+            fold: _read_once(shortlist, readers[-1], leave_out[fold], first=number == 0)
+            for fold, shortlist in shortlists.items()
         }
-    return tuple(readers), readings
+    return tuple(readers), shortlists
 
 
 def joined(tables: Mapping[int, Table], targets: Mapping[int, NDArray[np.bool_]]) -> tuple[Table, NDArray[np.bool_]]:
@@ -143,19 +143,19 @@ def joined(tables: Mapping[int, Table], targets: Mapping[int, NDArray[np.bool_]]
     return table, np.concatenate([targets[number] for number in tables])
 
 
-def _without_what_the_blend_rules_out(source: Source) -> Reading:
+def _without_what_the_blend_rules_out(source: Source) -> Shortlist:
     features = source.features
     likely = softmax(blended_logits(features), features.offsets) >= _BLEND_RULES_OUT
     return unread(source).keep(_with_seg_fp(likely, features.offsets))
 
 
-def _read_once(reading: Reading, reader: LinearStart, leave_out: Collection[int], *, first: bool) -> Reading:
-    scores = reader.scores(reading.source.linear_table(leave_out))
+def _read_once(shortlist: Shortlist, reader: LinearStart, leave_out: Collection[int], *, first: bool) -> Shortlist:
+    scores = reader.scores(shortlist.source.linear_table(leave_out))
     if first:
-        offsets = reading.source.features.offsets
+        offsets = shortlist.source.features.offsets
         likely = _with_seg_fp(softmax(scores, offsets) >= _READER_RULES_OUT, offsets)
-        reading, scores = reading.keep(likely), scores[likely]
-    return Reading(reading.source.read_as(scores), reading.kept)
+        shortlist, scores = shortlist.keep(likely), scores[likely]
+    return Shortlist(shortlist.source.read_as(scores), shortlist.kept)
 
 
 def _with_seg_fp(likely: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from kuzushiji.classify.level2.boosters import TRAINERS
 from kuzushiji.classify.level2.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
 from kuzushiji.classify.level2.columns import Source, Table
 from kuzushiji.classify.level2.linear_start import LinearStart, fit_linear_start
-from kuzushiji.classify.level2.shortlist import Reading, fit_readers, joined, one_of_each, read, unread
+from kuzushiji.classify.level2.shortlist import Shortlist, fit_readers, joined, one_of_each, read, unread
 from kuzushiji.classify.parallel import in_parallel
 from kuzushiji.ragged import members, softmax
 
@@ -153,12 +153,12 @@ def fold_scores(model: FoldModel, source: Source, leave_out: Collection[int]) ->
     return _scores_of(model, read(source, model.readers, leave_out), leave_out)
 
 
-def _scores_of(model: FoldModel, reading: Reading, leave_out: Collection[int]) -> dict[str, Scores]:
-    table = reading.source.table(leave_out)
+def _scores_of(model: FoldModel, shortlist: Shortlist, leave_out: Collection[int]) -> dict[str, Scores]:
+    table = shortlist.source.table(leave_out)
     start = np.zeros(len(table.values), np.float32) if model.start is None else model.start.scores(table)
     kinds = list(model.trees)
     added = in_parallel(lambda kind: model.trees[kind].predict(table.values, model.rounds[kind]), kinds)
-    return {kind: reading.spread(start + scores) for kind, scores in zip(kinds, added, strict=True)}
+    return {kind: shortlist.spread(start + scores) for kind, scores in zip(kinds, added, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Trained:
     readers: tuple[LinearStart, ...]
     start: LinearStart | None
     boosted: dict[str, Boosted]
-    watched: Reading
+    watched: Shortlist
 
 
 def _train_fold(
@@ -179,11 +179,11 @@ def _train_fold(
     others = {number: source for number, source in sources.items() if number != fold}
     leave_out = _left_out(fold, others)
     readers: tuple[LinearStart, ...] = ()
-    readings = {number: unread(source) for number, source in others.items()}
+    shortlists = {number: unread(source) for number, source in others.items()}
     if training.readings:
-        readers, readings = fit_readers(others, targets, leave_out, training.readings)
-    table, target, weight = _sampled_rows(readings, targets, leave_out, training)
-    del readings
+        readers, shortlists = fit_readers(others, targets, leave_out, training.readings)
+    table, target, weight = _sampled_rows(shortlists, targets, leave_out, training)
+    del shortlists
     start = fit_linear_start(table, target, weight) if training.readings else None
     watched = read(sources[fold], readers, {fold})
     rows, left_out = _rows(table, target, start, weight), _watched_rows(watched, targets[fold], start, fold)
@@ -208,9 +208,9 @@ def _train_longer(
         return {}
     others = {number: source for number, source in sources.items() if number != one.fold}
     leave_out = _left_out(one.fold, others)
-    readings = {number: read(source, one.readers, leave_out[number]) for number, source in others.items()}
-    table, target, weight = _sampled_rows(readings, targets, leave_out, training)
-    del readings
+    shortlists = {number: read(source, one.readers, leave_out[number]) for number, source in others.items()}
+    table, target, weight = _sampled_rows(shortlists, targets, leave_out, training)
+    del shortlists
     rows = _rows(table, target, one.start, weight)
     left_out = _watched_rows(one.watched, targets[one.fold], one.start, one.fold)
     recipes = {kind: replace(training.recipes[kind], rounds=n, patience=0) for kind, n in short.items()}
@@ -222,24 +222,24 @@ def _left_out(fold: int, others: Collection[int]) -> dict[int, set[int]]:
     return {number: {fold, number} for number in others}
 
 
-def _watched_rows(watched: Reading, target: NDArray[np.bool_], start: LinearStart | None, fold: int) -> Rows:
+def _watched_rows(watched: Shortlist, target: NDArray[np.bool_], start: LinearStart | None, fold: int) -> Rows:
     every = np.ones(len(watched.source.features), np.float32)
     return _rows(watched.source.table({fold}), watched.target(target), start, every)
 
 
 def _sampled_rows(
-    readings: Mapping[int, Reading],
+    shortlists: Mapping[int, Shortlist],
     targets: Mapping[int, NDArray[np.bool_]],
     leave_out: Mapping[int, Collection[int]],
     training: Training,
 ) -> tuple[Table, NDArray[np.bool_], NDArray[np.float32]]:
     """Return about `max_rows` rows of some folds, which of them are right, and for how many boxes each box stands."""
-    share = training.max_rows / max(sum(len(reading.source.features.candidates) for reading in readings.values()), 1)
+    share = training.max_rows / max(sum(len(part.source.features.candidates) for part in shortlists.values()), 1)
     tables, rights, weights = {}, {}, []
-    for number, reading in readings.items():
-        features, target = reading.source.features, reading.target(targets[number])
+    for number, shortlist in shortlists.items():
+        features, target = shortlist.source.features, shortlist.target(targets[number])
         chosen, weight = _sample(features, target, share, training.seed + number)
-        tables[number] = reading.source.take(chosen).table(leave_out[number])
+        tables[number] = shortlist.source.take(chosen).table(leave_out[number])
         rights[number] = target[members(features.offsets, chosen)]
         weights.append(weight)
     return *joined(tables, rights), np.concatenate(weights)

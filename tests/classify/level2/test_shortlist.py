@@ -47,30 +47,30 @@ def test_what_the_blend_rules_out_is_left_out():
     features = build_features([make_detailed(rows)], [["a"]], {}, 3)
     source = source_of(features, EXTENDED, None)
     targets = {0: target_rows(features, true_classes(features))}
-    readers, readings = fit_readers({0: source}, targets, {0: ()})
+    readers, shortlists = fit_readers({0: source}, targets, {0: ()})
     assert len(readers) == N_READINGS
-    left = features.vocabulary.decode(readings[0].source.features.candidates).tolist()
+    left = features.vocabulary.decode(shortlists[0].source.features.candidates).tolist()
     assert "C" not in left
     assert left.count("A") == left.count("seg_fp") == 9
 
 
 def test_readers_read_other_boxes_as_those_they_were_fitted_to():
     sources, targets = sources_and_targets()
-    readers, readings = fit_readers(sources, targets, dict.fromkeys(sources, ()))
+    readers, shortlists = fit_readers(sources, targets, dict.fromkeys(sources, ()))
     for fold, source in sources.items():
         again = read(source, readers, ())
-        np.testing.assert_array_equal(again.kept, readings[fold].kept)
-        np.testing.assert_array_equal(again.source.context.before, readings[fold].source.context.before)
+        np.testing.assert_array_equal(again.kept, shortlists[fold].kept)
+        np.testing.assert_array_equal(again.source.context.before, shortlists[fold].source.context.before)
 
 
 def test_every_box_keeps_seg_fp_and_one_right_candidate():
     sources, targets = sources_and_targets()
-    readers, readings = fit_readers(sources, targets, dict.fromkeys(sources, ()))
-    for fold, reading in readings.items():
-        features = reading.source.features
+    readers, shortlists = fit_readers(sources, targets, dict.fromkeys(sources, ()))
+    for fold, shortlist in shortlists.items():
+        features = shortlist.source.features
         last = features.offsets[1:] - 1
         assert (features.candidates[last] == features.vocabulary.seg_fp).all()
-        assert (np.add.reduceat(reading.target(targets[fold]), features.offsets[:-1], dtype=int) == 1).all()
+        assert (np.add.reduceat(shortlist.target(targets[fold]), features.offsets[:-1], dtype=int) == 1).all()
 
 
 def test_scores_of_all_candidates():
@@ -79,9 +79,9 @@ def test_scores_of_all_candidates():
     offsets = sources[0].features.offsets
     kept = np.random.default_rng(2).random(offsets[-1]) < 0.5
     kept[offsets[1:] - 1] = True
-    reading = unread(sources[0]).keep(kept)
+    shortlist = unread(sources[0]).keep(kept)
     scores = np.random.default_rng(3).normal(size=kept.sum()).astype(np.float32)
-    every = reading.spread(scores)
+    every = shortlist.spread(scores)
     np.testing.assert_array_equal(every[kept], scores)
     for start, stop in itertools.pairwise(offsets):
         p = np.exp(every[start:stop] - every[start:stop].max())
@@ -90,12 +90,12 @@ def test_scores_of_all_candidates():
 
 def test_scores_of_no_boxes():
     sources, _ = sources_and_targets(1)
-    reading = unread(source_of(sources[0].features.take(np.zeros(0, np.int64)), EXTENDED, None))
-    assert reading.spread(np.zeros(0, np.float32)).tolist() == []
+    shortlist = unread(source_of(sources[0].features.take(np.zeros(0, np.int64)), EXTENDED, None))
+    assert shortlist.spread(np.zeros(0, np.float32)).tolist() == []
 
 
 def test_no_readers_change_nothing():
     sources, _ = sources_and_targets(1)
-    reading = read(sources[0], (), ())
-    assert reading.source is sources[0]
-    assert reading.kept.all()
+    shortlist = read(sources[0], (), ())
+    assert shortlist.source is sources[0]
+    assert shortlist.kept.all()
