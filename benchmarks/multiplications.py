@@ -4,11 +4,11 @@
 
 Counts multiplications of one training crop going forward through each network (convolutions and matrix products, by
 torch's counter; a step's backward pass is about twice as many, for all networks alike) and the passes of the recipe
-over the competition's pages. Prints JSON, kept in benchmarks/results/multiplications.json: for each stage both profiles'
-numbers and `share`, the part of the reference's multiplications that the profile's training needs. Its hours are
-estimated as that part of the reference's of 2019 (HOURS_SHARE in the profile, printed by `run-all.sh --dry-run`). Left
-out are predictions, number formats, and that layers by channel (ConvNeXt, EfficientNet) wait for memory more than they
-multiply.
+over the competition's pages. Prints JSON, kept in benchmarks/results/multiplications.json: for each stage the numbers
+of both profiles and `share`, the part of the reference's multiplications that the profile's training needs. Its hours
+are estimated as that part of the reference's of 2019 (HOURS_SHARE in the profile, printed by `run-all.sh --dry-run`).
+Left out are predictions, number formats, and that layers by channel (ConvNeXt, EfficientNet) wait for memory more
+than they multiply.
 """
 
 import argparse
