@@ -167,6 +167,7 @@ ROWS = [
     Row(f"{LEVEL2} --use-lgb 0 --use-xgb 0", "no library is left"),
     Row(f"{LEVEL2} --save-model m --load-model m --output s.csv", "flags contradict each other"),
     Row(f"{LEVEL2} --load-model m", "flags that go together"),
+    Row(f"{LEVEL2} --load-model m --output s.csv --min-probability auto", "what only training can find"),
     Row("demo books --pages 3 --books 6", "fewer pages than books"),
     Row("demo books --page-height 20", "pages that are too small"),
     Row("report . --seeds other", "flags that go together"),

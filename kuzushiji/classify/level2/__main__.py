@@ -16,7 +16,8 @@ def get_parser() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         prog="python -m kuzushiji.classify.level2",
         description="Train models that choose among the candidates of each box, across the folds, and print what they "
-        "reach on pages they have not seen; or apply them to test pages.",
+        "reach on pages they have not seen; or apply them to test pages, where of the options of training --use-xgb, "
+        "--use-lgb, --seg-fp-adjust and --min-probability count, if they are given.",
     )
     add_options(parser, Config)
     return parser

@@ -82,11 +82,11 @@ class Config:
     )  # fmt: skip
     seg_fp_adjust: float | str = option(
         0.0, "added to the log-odds of seg_fp; auto finds the best on out-of-fold pages", type=number_or_auto,
-        group="training",
+        metavar="X|auto", group="training",
     )  # fmt: skip
     min_probability: float | str = option(
         0.0, "characters less probable than that are left out; auto finds the best on out-of-fold pages",
-        type=number_or_auto, group="training",
+        type=number_or_auto, metavar="P|auto", group="training",
     )  # fmt: skip
     features: str = option(
         EXTENDED, "columns: the reference's, or extended by the neighbours in reading order and the language",
