@@ -78,7 +78,7 @@ def _known_codes(path: Path, found: Findings) -> set[str] | None:
     try:
         return set(read_unicode_translation(path))
     except InputError as error:
-        found.faults.append(f"{error}{_archive_hint(path)}")
+        found.faults.append(f"{error}{_hint(path)}")
         return None
 
 
@@ -87,7 +87,7 @@ def _rows(path: Path, found: Findings) -> list[_Row]:
     try:
         image_ids, texts = read_columns(path, FILE_COLUMNS)
     except InputError as error:
-        found.faults.append(f"{error}{_archive_hint(path)}")
+        found.faults.append(f"{error}{_hint(path)}")
         return []
     rows: dict[str, _Row] = {}
     for number, (image_id, text) in enumerate(zip(image_ids, texts, strict=True)):
@@ -131,20 +131,25 @@ def _image_size(folder: Path, row: _Row) -> tuple[int, int] | InputError:
 def _folder_fault(folder: Path) -> str | None:
     """Return what is wrong with a folder of images as a whole: one line instead of one a page."""
     if not folder.is_dir():
-        return f"{folder}: expected a folder with the images, got none{_archive_hint(folder)}"
+        return f"{folder}: expected a folder with the images, got none{_hint(folder)}"
     if any(folder.glob("*.jpg")):
         return None
-    inside = next(folder.glob("*/*.jpg"), None)
+    inside = next(folder.rglob("*.jpg"), None)
     if inside:
         return f"{folder}: expected the images in this folder itself, got them in {inside.parent}: move them up"
     return f"{folder}: expected images with names in .jpg, got none"
 
 
-def _archive_hint(path: Path) -> str:
-    """Return where the missing file or folder may be: in an archive beside it that nobody unpacked."""
+def _hint(path: Path) -> str:
+    """Return where the missing file or folder may be: in a folder below, or in an archive that nobody unpacked."""
+    if path.exists():
+        return ""
+    below = next((found for depth in ("*", "*/*") for found in sorted(path.parent.glob(f"{depth}/{path.name}"))), None)
+    if below is not None:
+        return f"; it is in {below.parent}: move all that is there up into {path.parent}"
     archives = [path.with_name(f"{path.name}.zip"), *sorted(path.parent.glob("kuzushiji*.zip"))]
     archive = next((archive for archive in archives if archive.is_file()), None)
-    if path.exists() or archive is None:
+    if archive is None:
         return ""
     place = path if archive.stem == path.name and not path.suffix else path.parent
     return f"; unpack the archive first: unzip {archive} -d {place}"

@@ -130,6 +130,20 @@ def into_subfolder(root: Path) -> None:
     (root / "unpacked").rename(root / "train_images" / "train_images")
 
 
+def into_deep_subfolder(root: Path) -> None:
+    (root / "train_images").rename(root / "unpacked")
+    (root / "train_images" / "a").mkdir(parents=True)
+    (root / "unpacked").rename(root / "train_images" / "a" / "b")
+
+
+def moved_below(name: str) -> Callable[[Path], None]:
+    def damage(root: Path) -> None:
+        (root / "kuzushiji-recognition").mkdir()
+        (root / name).rename(root / "kuzushiji-recognition" / name)
+
+    return damage
+
+
 def still_packed(root: Path) -> None:
     shutil.rmtree(root / "test_images")
     (root / "test_images.zip").touch()
@@ -186,6 +200,17 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "all still packed": (all_still_packed, "unpack the archive first: unzip ROOT/kuzushiji-recognition.zip -d ROOT"),
     "images in a subfolder": (
         into_subfolder, "the images in this folder itself, got them in ROOT/train_images/train_images: move",
+    ),
+    "images two folders too deep": (
+        into_deep_subfolder, "the images in this folder itself, got them in ROOT/train_images/a/b: move them up",
+    ),
+    "table in a subfolder": (
+        moved_below("unicode_translation.csv"),
+        "cannot be read: No such file or directory; it is in ROOT/kuzushiji-recognition: move all that is there up into",
+    ),
+    "images' folder in a subfolder": (
+        moved_below("test_images"),
+        "got none; it is in ROOT/kuzushiji-recognition: move all that is there up into ROOT",
     ),
     "no images": (without_images, "ROOT/test_images: expected images with names in .jpg, got none"),
 }  # fmt: skip
