@@ -18,26 +18,67 @@ missing_data() {
   echo "${missing[*]}"
 }
 
-# how_to_begin FOLDER: what is wrong in one line, then how to get the data.
+# how_to_begin FOLDER: what is wrong in one line, then what to do about it, and no more: move the data up, unpack them, or
+# download them.
 how_to_begin() {
-  local archive name folder
+  local folder below archive columns
   folder=$(printf '%q' "$1") # as it is typed
   echo "error: The competition's data are not in $1/: expected $(missing_data "$1") there too"
-  for archive in "$1"/kuzushiji*.zip "$1"/train_images.zip "$1"/test_images.zip; do
-    name=$(basename "$archive" .zip)
-    if [ -f "$archive" ] && [ ! -d "$1/$name" ]; then
-      echo "$archive is there, but not unpacked:"
-      break
-    fi
+  columns=$(foreign_columns "$1/train.csv")
+  below=$(find -L "$1" -mindepth 2 -maxdepth 3 -name train.csv 2>/dev/null | sort | head -n 1) || true # no such folder
+  if [ -n "$columns" ]; then
+    echo "$1/train.csv is another competition's: expected the columns image_id,labels, got $columns"
+    how_to_download kuzushiji-data 'KUZUSHIJI_DATA=kuzushiji-data '
+  elif [ -n "$below" ] && [ ! -e "$1/train.csv" ]; then
+    below=$(printf '%q' "$(dirname "$below")")
+    echo "They are in $below/: move them up, or say that they are there:"
+    echo "  mv $below/* $folder/"
+    echo "  KUZUSHIJI_DATA=$below bash run-all.sh kaggle"
+  elif archive=$(packed_archive "$1"); then
+    echo "$archive is there, but not unpacked:"
+    how_to_unpack "$folder" "$(basename "$archive")"
+    echo "  bash run-all.sh kaggle"
+  else
+    how_to_download "$folder" ''
+  fi
+  echo "Profiles: $(profiles). Without any data: bash run-all.sh demo"
+}
+
+# foreign_columns FILE: prints the header of a table that is not the competition's; nothing of one that is, or is empty.
+foreign_columns() {
+  local header=''
+  [ ! -f "$1" ] || header=$(head -c 200 "$1" | head -n 1 | tr -d '\r')
+  [[ -z "$header" || ",$header," == *image_id,* && ",$header," == *,labels,* ]] || echo "$header"
+}
+
+# packed_archive FOLDER: prints an archive with what is missing there; fails if there is none.
+packed_archive() {
+  local archive name
+  for archive in "$1"/kuzushiji*.zip; do
+    [ ! -f "$archive" ] || { echo "$archive"; return; }
   done
+  for name in train_images test_images; do
+    [ -d "$1/$name" ] || [ ! -f "$1/$name.zip" ] || { echo "$1/$name.zip"; return; }
+  done
+  return 1
+}
+
+# how_to_unpack FOLDER ARCHIVE: prints the command; FOLDER as it is typed. The archive holds one for each folder of images.
+how_to_unpack() {
+  local whole=''
+  case $2 in train_images.zip | test_images.zip) ;; *) whole="unzip -q $(printf '%q' "$2") && " ;; esac
+  echo "  (cd $1 && ${whole}for name in train_images test_images; do"
+  echo "    [ -d \$name ] || unzip -q \$name.zip -d \$name; done)"
+}
+
+# how_to_download FOLDER SETTING: prints the commands; FOLDER as it is typed, SETTING before the last.
+how_to_download() {
   cat <<END
 To get them, with an account that has accepted the rules on https://www.kaggle.com/c/kuzushiji-recognition :
   pip install kaggle
-  kaggle competitions download -c kuzushiji-recognition -p $folder
-  (cd $folder && unzip -q kuzushiji-recognition.zip &&
-    for name in train_images test_images; do [ -d \$name ] || unzip -q \$name.zip -d \$name; done)
-  bash run-all.sh kaggle
-Profiles: $(profiles). Without any data: bash run-all.sh demo
+  kaggle competitions download -c kuzushiji-recognition -p $1
+$(how_to_unpack "$1" kuzushiji-recognition.zip)
+  $2bash run-all.sh kaggle
 END
 }
 

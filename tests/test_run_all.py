@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,56 @@ def test_an_archive_that_is_not_unpacked_is_named(archive: str, tmp_path: Path) 
     done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data))
     assert done.returncode == 2
     assert f"{data}/{archive} is there, but not unpacked:\n" in done.stderr
+    assert "download" not in done.stderr and "account" not in done.stderr  # what is there already
+    assert ("unzip -q kuzushiji-recognition.zip" in done.stderr) == (archive == "kuzushiji-recognition.zip")
+
+
+def test_what_is_told_to_unpack_unpacks(tmp_path: Path) -> None:
+    """The archive has one of each folder of images in it, beside the tables."""
+    data = tmp_path / "the data"
+    data.mkdir()
+    with zipfile.ZipFile(data / "kuzushiji-recognition.zip", "w") as whole:
+        for name in ("train.csv", "sample_submission.csv", "unicode_translation.csv"):
+            whole.writestr(name, "")
+        for name in ("train_images", "test_images"):
+            with zipfile.ZipFile(tmp_path / "inner.zip", "w") as inner:
+                inner.writestr("page.jpg", "")
+            whole.write(tmp_path / "inner.zip", f"{name}.zip")
+    told = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data)).stderr
+    command = told[told.index("  (cd ") : told.index("  bash run-all.sh")]
+    script = command.replace("unzip -q $name.zip -d", f"{sys.executable} -m zipfile -e $name.zip")
+    script = script.replace("unzip -q kuzushiji", f"{sys.executable} -m zipfile -e kuzushiji").replace(
+        ".zip &&", ".zip . &&"
+    )
+    assert bash("-c", script).returncode == 0
+    assert (data / "test_images" / "page.jpg").is_file()
+    assert "The competition's data are not in" not in bash("run-all.sh", "kaggle", "--dry-run").stderr
+    assert bash("-c", f"source scripts/plan.sh; has_competition_data {shlex.quote(str(data))}").returncode == 0
+
+
+@pytest.mark.parametrize("inside", ["kuzushiji-recognition", "downloads/kuzushiji recognition"])
+def test_data_in_a_folder_below_are_to_be_moved_up(inside: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / inside).parent.mkdir(parents=True)
+    competition_data(data / inside)
+    done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data))
+    below = f"{data}/{inside}".replace(" ", "\\ ")
+    assert done.returncode == 2 and f"They are in {below}/: move them up" in done.stderr
+    assert f"  mv {below}/* {data}/\n" in done.stderr and "download -c" not in done.stderr
+    bash("-c", f"mv {below}/* {data}/")
+    assert bash("-c", f"source scripts/plan.sh; has_competition_data {data}").returncode == 0
+
+
+def test_another_competitions_table_is_told_by_its_columns(tmp_path: Path) -> None:
+    """Its data may have no folders of images; more must not be downloaded over them."""
+    (tmp_path / "train.csv").write_text("PassengerId,Survived,Pclass\r\n1,0,3\r\n")
+    (tmp_path / "sample_submission.csv").write_text("PassengerId,Survived\n")
+    done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(tmp_path))
+    assert done.returncode == 2
+    assert f"{tmp_path}/train.csv is another competition's: expected the columns image_id,labels, got " in done.stderr
+    assert "got PassengerId,Survived,Pclass\n" in done.stderr and "-p kuzushiji-data\n" in done.stderr
+    (tmp_path / "train.csv").write_text("\ufeffimage_id,labels\r\n", encoding="utf-8")
+    assert "another competition" not in bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(tmp_path)).stderr
 
 
 def passed_check(tmp_path: Path, passed_on: str) -> subprocess.CompletedProcess[str]:
