@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -64,10 +65,8 @@ def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
     """Add an argument to `parser` for every field of `config_class` that was made by `option`."""
     groups: dict[str, argparse.ArgumentParser | argparse._ArgumentGroup] = {"options": parser}
     hints = typing.get_type_hints(config_class)
-    for item in dataclasses.fields(config_class):
-        spec: _Option | None = item.metadata.get(_META)
-        if spec is None:
-            continue
+    for item in _option_fields(config_class):
+        spec: _Option = item.metadata[_META]
         if spec.group not in groups:
             groups[spec.group] = parser.add_argument_group(spec.group)
         groups[spec.group].add_argument(*_names(item.name, spec), **_arguments(item, spec, hints[item.name]))
@@ -117,7 +116,10 @@ def all_parameters(config: Any) -> dict[str, Any]:
 
 
 def _option_fields(config_class: Any) -> list["dataclasses.Field[Any]"]:
-    return [item for item in dataclasses.fields(config_class) if _META in item.metadata]
+    """Return the options in the order in which `--help` lists them: the class's own, then those of its bases."""
+    fields = [item for item in dataclasses.fields(config_class) if _META in item.metadata]
+    own = {name: place for place, name in enumerate(inspect.get_annotations(config_class))}
+    return sorted(fields, key=lambda item: own.get(item.name, len(own)))
 
 
 def _names(name: str, spec: _Option) -> list[str]:

@@ -8,13 +8,12 @@ from kuzushiji import cli
 from kuzushiji.artifacts import N_BEST
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
+from kuzushiji.machine_options import MachineOptions, benchmark_option, cache_option, check_average, check_task
 from kuzushiji.options import option, parameters
 from kuzushiji.packaged import weights_file
 from kuzushiji.run_folder import FUSED
 
-TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE, MACHINE = (
-    "what to do", "data", "model", "crops", "training", "inference", "machine",
-)  # fmt: skip
+TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE = "what to do", "data", "model", "crops", "training", "inference"
 _INFERENCE_ONLY = ("n_tta", "tta_heights", "top_k", "detailed_postfix", "test_boxes")
 _OF_INFERENCE = (
     "fold",
@@ -36,7 +35,7 @@ def heights_of(test_height: int, n_tta: int) -> tuple[int, ...]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifyConfig:
+class ClassifyConfig(MachineOptions):
     """Everything that a run of the networks can be told; see each option's help.
 
     Attributes:
@@ -169,7 +168,6 @@ class ClassifyConfig:
         1, "evaluate after every so many epochs, and after the last; 0: never, the last epoch counts as the best",
         type=cli.non_negative_int, group=TRAINING,
     )  # fmt: skip
-    seed: int = option(0, "seed of everything random", type=cli.non_negative_int, group=TRAINING)
 
     n_tta: int = option(
         4, "sizes of a page whose logits are averaged: --test-height times 1, 1.1, 1.2, 1.3 ...",
@@ -183,42 +181,8 @@ class ClassifyConfig:
         "", "put before the endings of detailed.parquet, test_detailed.parquet and submission.csv", group=INFERENCE
     )
 
-    opt_level: str = option(
-        "O0", "O0: float32; O1: mixed precision; O2, O3: weights in float16, of --amp-backend apex alone",
-        choices=("O0", "O1", "O2", "O3"), group=MACHINE,
-    )  # fmt: skip
-    amp_backend: str = option(
-        "torch", "what mixes the precision in training: PyTorch, or NVIDIA apex where it is installed",
-        choices=("torch", "apex"), group=MACHINE,
-    )  # fmt: skip
-    compile: bool = option(
-        False, "compile the backbone for training: minutes at the start, pays on a GPU", group=MACHINE,
-        changes_result=False,
-    )  # fmt: skip
-    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
-    benchmark: bool = option(
-        False, "let cuDNN time its algorithms: pays with --max-targets", group=MACHINE, changes_result=False
-    )
-    workers: int = option(
-        4, "processes that read pages; 0: this one", type=cli.non_negative_int, group=MACHINE, changes_result=False
-    )
-    threads: int = option(
-        0, "threads of the network on the CPU; 0: one a core", type=cli.non_negative_int, group=MACHINE,
-        changes_result=False,
-    )  # fmt: skip
-    cache_mib: int = option(
-        1024, "memory for decoded pages, MiB in all processes together", type=cli.non_negative_int, group=MACHINE,
-        changes_result=False,
-    )  # fmt: skip
-    tensorboard: bool = option(
-        False, "write the events for TensorBoard too (package tensorboard), into the folder tensorboard/ of the run",
-        group=MACHINE, changes_result=False,
-    )  # fmt: skip
-    strips: Path | None = option(
-        None, "folder where training pages that do not fit into --cache-mib are kept cut into strips, so that a crop "
-        "decodes only what it shows; written where they are missing, and may be shared by stages and folds",
-        metavar="DIR", group=MACHINE, changes_result=False,
-    )  # fmt: skip
+    benchmark: bool = benchmark_option(False, ": pays with --max-targets")
+    cache_mib: int = cache_option(1024)
 
     given: frozenset[str] = frozenset()
 
@@ -229,21 +193,15 @@ class ClassifyConfig:
             InputError: options contradict each other.
         """
         check_fold(self.fold, self.n_folds)
-        predicts = "--test-only" if self.test_only else "--submission" if self.submission else ""
-        if self.test_only and self.submission:
-            raise InputError("expected --test-only or --submission, got both")
-        if predicts and self.resume is None:
-            raise InputError(f"{predicts}: expected the weights to use, --resume .../model_best.pth, got none")
-        if predicts and self.with_test:
-            raise InputError("--with-test goes with training; --submission alone does the test pages")
-        if self.resume is not None and self.weights is not None:
-            raise InputError("--weights fills the backbone of a new model, --resume the whole: expected one, got both")
-        if self.opt_level in ("O2", "O3") and self.ema:
-            raise InputError(f"--ema: averages weights of float32, with --opt-level {self.opt_level} they are float16")
+        check_task(
+            test_only=self.test_only, submission=self.submission, with_test=self.with_test, resume=self.resume,
+            weights=self.weights,
+        )  # fmt: skip
+        check_average(self.ema, self.opt_level)
         if self.drop_lr_epoch and self.cosine and "cosine" in self.given:
             raise InputError("expected --cosine 1 or --drop-lr-epoch, got both")
-        if self.head_dropout >= 1 or self.ema >= 1 or self.scale_aug >= 1 or self.label_smoothing >= 1:
-            raise InputError("expected --head-dropout, --ema, --scale-aug and --label-smoothing below 1, got 1")
+        if self.head_dropout >= 1 or self.scale_aug >= 1 or self.label_smoothing >= 1:
+            raise InputError("expected --head-dropout, --scale-aug and --label-smoothing below 1, got 1")
         if "/" in self.detailed_postfix:
             raise InputError(f"--detailed-postfix: expected a part of a file name, got {self.detailed_postfix!r}")
 

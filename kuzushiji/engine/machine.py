@@ -1,47 +1,12 @@
 """The machine that a run works on: threads, device, number format, random generators."""
 
-from typing import Protocol
-
 import cv2
 import torch
 
 from kuzushiji.engine.device import resolve_device, set_benchmark
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.random_state import seed_everything
-
-
-class MachineOptions(Protocol):
-    """Options that every stage with networks has."""
-
-    @property
-    def device(self) -> str:
-        """Name of the device, as `resolve_device` takes it."""
-        ...
-
-    @property
-    def threads(self) -> int:
-        """Threads on the CPU; 0: one a core."""
-        ...
-
-    @property
-    def benchmark(self) -> bool:
-        """Whether cuDNN times its algorithms."""
-        ...
-
-    @property
-    def opt_level(self) -> str:
-        """Number format, as `Precision.from_level` takes it."""
-        ...
-
-    @property
-    def amp_backend(self) -> str:
-        """What mixes the precision in training, from there too."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Of everything random."""
-        ...
+from kuzushiji.machine_options import MachineOptions
 
 
 def set_up(options: MachineOptions, *, training: bool = False) -> Precision:

@@ -5,7 +5,9 @@ import dataclasses
 from pathlib import Path
 
 from kuzushiji import cli
+from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
+from kuzushiji.machine_options import MachineOptions, benchmark_option, check_average, check_task
 from kuzushiji.options import option
 from kuzushiji.packaged import weights_file
 
@@ -32,7 +34,7 @@ def model_name(text: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SegmentConfig:
+class SegmentConfig(MachineOptions):
     """Everything that a run of the stage can be told; see each option's help.
 
     Attributes:
@@ -151,7 +153,6 @@ class SegmentConfig:
         1, "evaluate after every so many epochs, and after the last; 0: never, the last epoch counts as the best",
         type=cli.non_negative_int, group="training",
     )  # fmt: skip
-    seed: int = option(0, "seed of everything random", type=cli.non_negative_int, group="training")
 
     test_long_side: int | None = option(
         None, "long side of a page for inference, pixels; without it that at which characters are as large as in "
@@ -173,42 +174,7 @@ class SegmentConfig:
         type=cli.fraction, group="inference",
     )  # fmt: skip
 
-    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group="machine", changes_result=False)
-    opt_level: str = option(
-        "O0", "O0: float32; O1: mixed precision; O2, O3: weights in float16, of --amp-backend apex alone",
-        choices=("O0", "O1", "O2", "O3"), group="machine",
-    )  # fmt: skip
-    amp_backend: str = option(
-        "torch", "what mixes the precision in training: PyTorch, or NVIDIA apex where it is installed",
-        choices=("torch", "apex"), group="machine",
-    )  # fmt: skip
-    compile: bool = option(
-        False, "compile the backbone for training: minutes at the start, pays on a GPU", group="machine",
-        changes_result=False,
-    )  # fmt: skip
-    benchmark: bool = option(
-        True, "let cuDNN time its algorithms for each shape of images", group="machine", changes_result=False
-    )
-    workers: int = option(
-        4, "processes that read pages; 0: this one", type=cli.non_negative_int, group="machine", changes_result=False
-    )
-    threads: int = option(
-        0, "threads of the network on the CPU; 0: one a core", type=cli.non_negative_int, group="machine",
-        changes_result=False,
-    )  # fmt: skip
-    cache_mib: int = option(
-        256, "memory for decoded pages, MiB in all processes together", type=cli.non_negative_int, group="machine",
-        changes_result=False,
-    )  # fmt: skip
-    tensorboard: bool = option(
-        False, "write the events for TensorBoard too (package tensorboard), into the folder tensorboard/ of the run",
-        group="machine", changes_result=False,
-    )  # fmt: skip
-    strips: Path | None = option(
-        None, "folder where training pages that do not fit into --cache-mib are kept cut into strips, so that a crop "
-        "decodes only what it shows; written where they are missing, and may be shared by stages and folds",
-        metavar="DIR", group="machine", changes_result=False,
-    )  # fmt: skip
+    benchmark: bool = benchmark_option(True, " for each shape of images")
 
     given: frozenset[str] = frozenset()
 
@@ -218,18 +184,12 @@ class SegmentConfig:
         Raises:
             InputError: options contradict each other.
         """
-        from kuzushiji.data.folds import check_fold
-
         check_fold(self.fold, self.n_folds)
-        if self.test_only and self.submission:
-            raise InputError("expected --test-only or --submission, got both")
-        if (self.test_only or self.submission) and self.resume is None:
-            flag = "--test-only" if self.test_only else "--submission"
-            raise InputError(f"{flag}: expected the weights to use, --resume .../model_best.pth, got none")
-        if self.with_test and (self.test_only or self.submission):
-            raise InputError("--with-test goes with training; --submission alone does the test pages")
-        if self.resume is not None and self.weights is not None:
-            raise InputError("--weights fills the backbone of a new model, --resume the whole: expected one, got both")
+        check_task(
+            test_only=self.test_only, submission=self.submission, with_test=self.with_test, resume=self.resume,
+            weights=self.weights,
+        )  # fmt: skip
+        check_average(self.ema, self.opt_level)
         if self.norm == "group" and self.pretrained and self.weights is None and self.resume is None:
             raise InputError("--norm group: there are no ImageNet weights for it, expected --pretrained 0 or --weights")
         if self.crop_min_height > self.crop_max_height:
@@ -241,13 +201,6 @@ class SegmentConfig:
             raise InputError(f"--anchor-sizes: expected five, one a level, got {len(self.anchor_sizes)}")
         if self.trainable_layers is not None and self.trainable_layers > 5:
             raise InputError(f"--trainable-layers: expected 0 to 5, got {self.trainable_layers}")
-        self._check_average()
-
-    def _check_average(self) -> None:
-        if self.ema >= 1:
-            raise InputError(f"--ema: expected a decay below 1, got {self.ema}")
-        if self.opt_level in ("O2", "O3") and self.ema:
-            raise InputError(f"--ema: averages weights of float32, with --opt-level {self.opt_level} they are float16")
 
     @property
     def predicts_only(self) -> bool:

@@ -1,7 +1,7 @@
 """The machine of a run: what the options say holds for the whole process."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,16 +10,9 @@ import torch
 
 from kuzushiji.engine.machine import set_up, use_threads
 from kuzushiji.errors import InputError
+from kuzushiji.machine_options import MachineOptions
 
-
-@dataclass(frozen=True)
-class Options:
-    device: str = "cpu"
-    threads: int = 0
-    benchmark: bool = False
-    opt_level: str = "O0"
-    amp_backend: str = "torch"
-    seed: int = 3
+OPTIONS = MachineOptions(device="cpu", seed=3)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +27,7 @@ def as_it_was() -> Iterator[None]:
 def test_the_seed_holds_for_all_generators() -> None:
     drawn = []
     for _ in range(2):
-        set_up(Options())
+        set_up(OPTIONS)
         drawn.append((torch.rand(1).item(), np.random.random()))  # noqa: NPY002
     assert drawn[0] == drawn[1]
 
@@ -44,13 +37,13 @@ def test_threads() -> None:
     assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
     use_threads(0)  # as it is
     assert torch.get_num_threads() == 1
-    set_up(Options(threads=2))
+    set_up(replace(OPTIONS, threads=2))
     assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("benchmark", [True, False])
 def test_benchmark(benchmark: bool) -> None:
-    set_up(Options(benchmark=benchmark))
+    set_up(replace(OPTIONS, benchmark=benchmark))
     assert torch.backends.cudnn.benchmark is benchmark
 
 
@@ -64,9 +57,9 @@ def test_benchmark(benchmark: bool) -> None:
     ],
 )
 def test_number_format(level: str, training: bool, dtype: torch.dtype) -> None:
-    assert set_up(Options(opt_level=level), training=training).dtype == dtype
+    assert set_up(replace(OPTIONS, opt_level=level), training=training).dtype == dtype
 
 
 def test_what_the_device_lacks() -> None:
     with pytest.raises(InputError, match="--amp-backend apex: expected a CUDA device"):
-        set_up(replace(Options(), opt_level="O2", amp_backend="apex"), training=True)
+        set_up(replace(OPTIONS, opt_level="O2", amp_backend="apex"), training=True)
