@@ -206,7 +206,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "table in a subfolder": (
         moved_below("unicode_translation.csv"),
-        "cannot be read: No such file or directory; it is in ROOT/kuzushiji-recognition: move all that is there up into",
+        "cannot be read: No such file or directory; it is in ROOT/kuzushiji-recognition: move all that is there up",
     ),
     "images' folder in a subfolder": (
         moved_below("test_images"),
