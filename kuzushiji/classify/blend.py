@@ -111,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(config: Config) -> int:
     """Do what the config asks for, unless that is done."""
-    from kuzushiji.classify.predictions import data_root_of, submission_outputs, table_inputs
+    from kuzushiji.classify.predictions import submission_outputs
+    from kuzushiji.classify.tables import data_root_of, table_inputs
     from kuzushiji.data.paths import DataRoot
     from kuzushiji.record import StageRecord
 
@@ -138,7 +139,8 @@ def run(config: Config) -> int:
 def read_and_blend(config: Config, root: "DataRoot | None") -> "Detailed":
     """Return the blend of the tables."""
     from kuzushiji.classify.blending import blend_tables
-    from kuzushiji.classify.predictions import check_test_pages, read_tables
+    from kuzushiji.classify.predictions import check_test_pages
+    from kuzushiji.classify.tables import read_tables
 
     tables = read_tables(config.paths, root)
     check_distinct(tables, config.paths)

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_features(config: Config) -> int:
     """Write the features, unless that is done."""
     from kuzushiji.artifacts.features import check_name
-    from kuzushiji.classify.predictions import data_root_of, table_inputs
+    from kuzushiji.classify.tables import data_root_of, table_inputs
     from kuzushiji.record import StageRecord
 
     check_name(config.output)
@@ -93,7 +93,7 @@ def make_features(config: Config) -> int:
     from kuzushiji.classify.blending import blend_tables
     from kuzushiji.classify.candidates import build_features
     from kuzushiji.classify.parallel import in_parallel
-    from kuzushiji.classify.predictions import read_tables
+    from kuzushiji.classify.tables import read_tables
 
     def blend_group(group: tuple[str, ...]) -> Detailed:
         return blend_tables(read_tables([Path(name) for name in group], root, at_a_time=1), group)

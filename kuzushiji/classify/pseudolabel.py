@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def choose_confident(config: Config) -> int:
     """Write the pseudolabels, unless that is done."""
-    from kuzushiji.classify.predictions import data_root_of, table_inputs
+    from kuzushiji.classify.tables import data_root_of, table_inputs
     from kuzushiji.record import StageRecord
 
     root = data_root_of(config.detailed, config.data_root)
@@ -106,7 +106,7 @@ def choose_confident(config: Config) -> int:
     if not record.needs_run(force=config.force):
         return 0
     from kuzushiji.classify.blending import blend_tables
-    from kuzushiji.classify.predictions import read_tables
+    from kuzushiji.classify.tables import read_tables
     from kuzushiji.data.labels import write_page_labels
 
     tables = read_tables(config.detailed, root)

@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None:
     """Apply the models of all folds to test pages and write the submission, unless that is done."""
-    from kuzushiji.classify.predictions import submission_outputs, table_inputs
+    from kuzushiji.classify.predictions import submission_outputs
+    from kuzushiji.classify.tables import table_inputs
     from kuzushiji.record import StageRecord
 
     ignored = sorted(config.given - OF_SUBMISSION)

@@ -16,7 +16,7 @@ from kuzushiji.artifacts.features import KIND, Features, concat_features, read_f
 from kuzushiji.artifacts.parquet import kind_of
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.level2.kinds import kinds_of
-from kuzushiji.classify.predictions import read_tables
+from kuzushiji.classify.tables import read_tables
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot

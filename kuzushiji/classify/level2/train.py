@@ -32,7 +32,7 @@ def train(config: Config, root: "DataRoot") -> None:
     """Train, report, and write the models, unless that is done."""
     from kuzushiji.classify.folds import n_folds_of
     from kuzushiji.classify.level2.folder import model_files
-    from kuzushiji.classify.predictions import table_inputs
+    from kuzushiji.classify.tables import table_inputs
     from kuzushiji.record import StageRecord
 
     n_folds = config.n_folds or n_folds_of(config.tables) or REFERENCE_FOLDS
