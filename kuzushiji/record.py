@@ -116,7 +116,7 @@ class StageRecord:
 
     def wrote(self, path: Path) -> bool:
         """Return whether `path` is just as a run of this stage left it, whatever its parameters and inputs were."""
-        outputs = self._outputs_of_old()
+        outputs = _by_end(self._outputs_of_old(), self._output_names)
         return path.is_file() and outputs.get(str(path)) == sha256_of_file(path)
 
     def changed_parameters(self) -> list[str]:
@@ -132,6 +132,11 @@ class StageRecord:
             InputError: an input does not exist.
         """
         return dict(self._digests)
+
+    def same_inputs(self, then: Any) -> bool:
+        """Return whether `then`, as `input_digests` gives them, are these inputs, wherever they lay."""
+        now = self.input_digests()
+        return isinstance(then, Mapping) and _by_end(then, now) == now
 
     @cached_property
     def _digests(self) -> dict[str, str]:
@@ -152,7 +157,7 @@ class StageRecord:
         with atomic_path(path) as temporary:
             yield temporary
             if path.exists() and not (force or _same_content(path, temporary) or self.wrote(path)):
-                known = str(path) in self._outputs_of_old()
+                known = str(path) in _by_end(self._outputs_of_old(), self._output_names)
                 fault = f"is not what {self.stage} wrote there" if known else f"was not written by {self.stage}"
                 raise InputError(f"{path}: exists and {fault}; --force replaces it")
 
@@ -180,20 +185,26 @@ class StageRecord:
         for name in ("parameters", "inputs"):
             if not isinstance(then.get(name), dict):
                 return f"{self.path} is damaged"
-            different = _different(then[name], now[name])
+            old = _by_end(then[name], now[name]) if name == "inputs" else then[name]
+            different = _different(old, now[name])
             if different:
                 return f"other {name}: {', '.join(different)}"
         return self._why_outputs_do_not_hold(then.get("outputs"))
 
     def _why_outputs_do_not_hold(self, written: Any) -> str | None:
-        if not isinstance(written, dict) or set(written) != {str(path) for path in self.outputs}:
+        files = _by_end(written, self._output_names) if isinstance(written, dict) else {}
+        if set(files) != set(self._output_names):
             return "it now writes other files"
-        for name, digest in written.items():
+        for name, digest in files.items():
             if not Path(name).is_file():
                 return f"{name} is missing"
             if sha256_of_file(Path(name)) != digest:
                 return f"{name} is damaged, or was changed since"
         return None
+
+    @property
+    def _output_names(self) -> list[str]:
+        return [str(path) for path in self.outputs]
 
     def _outputs_of_old(self) -> dict[str, str]:
         """Return the digests of what the last run of this stage wrote; none without its record."""
@@ -247,6 +258,21 @@ def _different(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     before = {name: "auto" if value == math.inf else value for name, value in then.items()}
     absent = object()
     return sorted(name for name in {*before, *now} if before.get(name, absent) != now.get(name, absent))
+
+
+def _by_end(then: Mapping[str, Any], now: Iterable[str]) -> dict[str, Any]:
+    """Return `then` with its files under the paths that they have now: a run in a folder that was moved is the same.
+
+    Files are the same by the shortest ends of their paths that tell those of now apart, such as
+    `clf-fold0/detailed.parquet` where there are several `detailed.parquet`; what has no counterpart keeps its path.
+    """
+    names = list(now)
+    for length in range(1, max((len(Path(name).parts) for name in names), default=0) + 1):
+        ends = {Path(name).parts[-length:]: name for name in names}
+        if len(ends) == len(names):
+            renamed = [ends.get(Path(name).parts[-length:], name) for name in then]
+            return dict(zip(renamed, then.values(), strict=True)) if len({*renamed}) == len(renamed) else {**then}
+    return {**then}
 
 
 def _check_origin(path: Path, digest: str) -> None:

@@ -40,6 +40,34 @@ def test_not_done_before_and_done_after(folder):
     assert not make(folder).needs_run()
 
 
+def test_a_run_in_a_folder_that_was_moved_is_done(folder):
+    """Of files of the same name the folder tells them apart, so that folds do not change places."""
+    names = ("fold0/in.csv", "fold1/in.csv")
+    for name in names:
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(name)
+    (folder / "out.csv").write_text("out")
+    make(folder, inputs=[folder / name for name in names]).finish()
+    moved = folder.rename(folder.with_name(f"{folder.name}-moved"))
+    record_there = make(moved, inputs=[moved / name for name in names])
+    assert not record_there.needs_run()
+    assert record_there.wrote(moved / "out.csv")
+    (moved / "fold0").rename(moved / "fold2")
+    (moved / "fold1").rename(moved / "fold0")
+    (moved / "fold2").rename(moved / "fold1")
+    assert make(moved, inputs=[moved / name for name in names]).needs_run()
+
+
+def test_same_inputs_wherever_they_lay(folder):
+    now = make(folder)
+    then = now.input_digests()
+    assert now.same_inputs(then)
+    assert now.same_inputs({f"/elsewhere/{Path(name).name}": digest for name, digest in then.items()})
+    assert not now.same_inputs({name: digest[::-1] for name, digest in then.items()})
+    assert not now.same_inputs({**then, "more.csv": "0"})
+    assert not now.same_inputs(None)
+
+
 def test_an_output_without_a_record_is_not_done(folder):
     (folder / "out.csv").write_text("out")
     assert make(folder).needs_run()

@@ -18,6 +18,7 @@ from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
+from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options
 from kuzushiji.record import StageRecord
@@ -53,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     root = DataRoot.find(config.data_root)
     if config.print_model:
         return print_model(config, root)
-    if config.with_test:
-        read_test_boxes(config, root)  # what is missing there should not come out after the training
+    for path in (config.resume, config.weights_file):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path}: expected a file with weights, got none")
     if not (config.test_only or config.submission):
         share_of_batch(config.batch_size)
         share_of_targets(config.max_targets)
@@ -104,6 +106,8 @@ def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[St
 
 def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> Facts:
     """Train, and write what training leaves; return the metrics."""
+    if config.with_test:
+        read_test_boxes(config, root)  # what is missing there should not come out after the training
     if config.tensorboard:
         check_installed()
     split = read_split(config, root)

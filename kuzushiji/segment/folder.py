@@ -139,7 +139,7 @@ def start_anew_where_needed(config: SegmentConfig, record: StageRecord) -> None:
             "take another --output-dir, or --force to train again"
         )
     began_with = read_json(folder.params).get("inputs") if folder.params.exists() else None
-    if config.force or record.path.exists() or (began_with or {}) != record.input_digests():
+    if config.force or record.path.exists() or not record.same_inputs(began_with):
         if folder.checkpoint.exists():
             logger.info("%s: starts anew", folder.folder)
         # In this order: what is stopped in between starts anew again.
