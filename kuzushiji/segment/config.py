@@ -190,6 +190,8 @@ class SegmentConfig(MachineOptions):
             weights=self.weights,
         )  # fmt: skip
         check_average(self.ema, self.opt_level)
+        if self.cosine and "lr_steps" in self.given:
+            raise InputError("expected --cosine 1 or --lr-steps, got both")
         if self.norm == "group" and self.pretrained and self.weights is None and self.resume is None:
             raise InputError("--norm group: there are no ImageNet weights for it, expected --pretrained 0 or --weights")
         if self.crop_min_height > self.crop_max_height:

@@ -57,8 +57,9 @@ def test_defaults_are_the_reference_recipe() -> None:
         "--output-dir D --fold 0 --model fasterrcnn_resnet152_fpn --resume D/model_best.pth --submission",
         "--output-dir D --fold 0 --resume D/model_best.pth --test-only 1",
         "--output-dir D --device cuda:1 --batch-size 8 --workers 16 --lr 0.02 --momentum 0.9 --wd 1e-4 --epochs 45 "
-        "--lr-steps 35 40 --lr-gamma 0.1 --cosine --pretrained 1 --score-threshold 0.5 --nms-threshold 0.25 "
+        "--lr-steps 35 40 --lr-gamma 0.1 --cosine 0 --pretrained 1 --score-threshold 0.5 --nms-threshold 0.25 "
         "--repeat-train-step 2 --n-folds 5",
+        "--output-dir D --cosine",
         *(f"--output-dir D --model {model}" for model in MODELS),
     ],
 )
@@ -95,6 +96,7 @@ def test_only_what_changes_the_result_is_compared() -> None:
         ("--output-dir D --anchor-sizes 8 16", "expected five, one a level, got 2"),
         ("--output-dir D --trainable-layers 6", "expected 0 to 5, got 6"),
         ("--output-dir D --norm group", "--pretrained 0"),
+        ("--output-dir D --cosine 1 --lr-steps 3", "expected --cosine 1 or --lr-steps, got both"),
         ("--output-dir D --ema 1", "expected a decay below 1"),
         ("--output-dir D --lr nan", "--lr"),
         ("--output-dir D --batch-size 0", "--batch-size"),
