@@ -40,14 +40,14 @@ def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None
     from kuzushiji.classify.predictions import write_predictions
 
     model = as_asked(load_model(folder), asked, folder)
-    views, pages = read_input(config.tables, root)
-    for features in views:
-        model.check(features, ", ".join(map(str, config.tables)))
-    choice = apply_model(model, views)
-    labels = views[0].labels(model.vocabulary.decode(choice.classes), pages)
+    given = read_input(config.tables, root)
+    for features, name in zip(given.views, given.names, strict=True):
+        model.check(features, name)
+    choice = apply_model(model, given.views)
+    labels = given.views[0].labels(model.vocabulary.decode(choice.classes), given.pages)
     write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
     characters = int((choice.classes != model.vocabulary.seg_fp).sum())
-    print_result({"pages": len(pages), "boxes": len(labels.boxes), "characters": characters}, as_json=config.json)
+    print_result({"pages": len(given.pages), "boxes": len(labels.boxes), "characters": characters}, as_json=config.json)
     record.finish(characters=characters)
 
 

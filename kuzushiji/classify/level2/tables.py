@@ -1,7 +1,7 @@
 """The input of the second level: detailed tables and features of the same boxes, split into folds."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.classify.tables import read_tables
 from kuzushiji.data.folds import assign_folds
+from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
@@ -36,7 +37,24 @@ def kind_of_table(path: Path) -> str:
     return "" if is_text(path) else kind_of(path)
 
 
-def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[list[Features], tuple[str, ...]]:
+@dataclass(frozen=True)
+class Input:
+    """What the tables of a command line hold.
+
+    Attributes:
+        views: Features of all boxes, in the order of the detailed tables: once, or once a view.
+        names: The files of each view.
+        pages: All pages looked at.
+        files: The file that has each page: of features, else a detailed table.
+    """
+
+    views: list[Features]
+    names: list[str]
+    pages: tuple[str, ...]
+    files: dict[str, str]
+
+
+def read_input(paths: Sequence[Path], root: DataRoot) -> Input:
     """Return the features of all boxes, once or several times, and all pages looked at.
 
     Features of other pages are joined. Those of the same pages are several views of the same boxes, such as what the
@@ -52,14 +70,27 @@ def read_input(paths: Sequence[Path], root: DataRoot) -> tuple[list[Features], t
     if not of_features or not of_boxes:
         missing = "features (of level2_features)" if of_boxes else "detailed table"
         raise InputError(f"{paths[0]}: expected detailed tables and features, got no {missing}")
-    detailed = blend_tables(read_tables(of_boxes, root, top_k=1), list(map(str, of_boxes)))
-    views = _views(_read_features(of_features, of_extra), list(map(str, of_features)))
-    in_order = []
-    for view, names in views:
-        rows = rows_of(detailed, view, str(of_boxes[0]), ", ".join(names))
-        in_order.append(view if rows is None else view.take(rows))
-    of_views = (page for view in in_order for page in view.pages)
-    return in_order, tuple(dict.fromkeys((*detailed.pages, *of_views)))
+    tables = read_tables(of_boxes, root, top_k=1)
+    detailed = blend_tables(tables, list(map(str, of_boxes)))
+    boxes_from = _files_of_pages(tables, of_boxes)
+    every = _read_features(of_features, of_extra)
+    views, names_of_views = [], []
+    for numbers in _views(every):
+        parts, names = [every[number] for number in numbers], [str(of_features[number]) for number in numbers]
+        view = concat_features(parts, names)
+        rows = _rows_of(detailed, boxes_from, parts, names)
+        views.append(view if rows is None else view.take(rows))
+        names_of_views.append(", ".join(names))
+    files = boxes_from | _files_of_pages(every, of_features)
+    return Input(views, names_of_views, tuple(dict.fromkeys((*detailed.pages, *files))), files)
+
+
+def _files_of_pages(tables: Iterable[Detailed | Features], paths: Iterable[Path]) -> dict[str, str]:
+    """Return the first file that has each page."""
+    files: dict[str, str] = {}
+    for table, path in zip(tables, paths, strict=True):
+        files = dict.fromkeys(table.pages, str(path)) | files
+    return files
 
 
 def _read_features(paths: Sequence[Path], extra_paths: Sequence[Path]) -> list[Features]:
@@ -93,8 +124,8 @@ def _check_same_kinds(features: Sequence[Features], paths: Sequence[Path]) -> No
             raise InputError(f"{path}: expected groups of {', '.join(expected)} as in {first}, got {', '.join(kinds)}")
 
 
-def _views(parts: Sequence[Features], names: Sequence[str]) -> list[tuple[Features, list[str]]]:
-    """Return the features joined to tables in which no page comes twice, each with the names of its files."""
+def _views(parts: Sequence[Features]) -> list[list[int]]:
+    """Return which tables of features are joined to one in which no page comes twice, for each view of the pages."""
     views: list[list[int]] = []
     seen: list[set[str]] = []
     for i, part in enumerate(parts):
@@ -104,48 +135,72 @@ def _views(parts: Sequence[Features], names: Sequence[str]) -> list[tuple[Featur
             seen.append(set())
         views[number].append(i)
         seen[number].update(part.pages)
-    return [
-        (concat_features([parts[i] for i in view], [names[i] for i in view]), [names[i] for i in view])
-        for view in views
-    ]
+    return views
 
 
-def rows_of(detailed: Detailed, features: Features, of_boxes: str, of_features: str) -> NDArray[np.intp] | None:
+def _rows_of(
+    detailed: Detailed, boxes_from: Mapping[str, str], parts: Sequence[Features], names: Sequence[str]
+) -> NDArray[np.intp] | None:
     """Return where in the features each box of the detailed table stands; None where both have the same order.
 
+    Args:
+        detailed: All boxes.
+        boxes_from: The file of each page there, for messages.
+        parts: Features of different pages, as they are joined.
+        names: Their files.
+
     Raises:
-        InputError: they are not of the same boxes or vocabulary.
+        InputError: they are not of the same boxes or vocabulary; naming the files that have the page.
     """
-    if len(features) and not set(features.boxes["image_id"]) & set(detailed.boxes["image_id"]):
-        raise InputError(f"{of_features}: expected the pages of {of_boxes}, got none in common")
-    if features.vocabulary != detailed.vocabulary:
-        raise InputError(f"{of_features}: expected the vocabulary of {of_boxes}, got another")
-    return rows_in_order_of(detailed.boxes, features.boxes, of_features)
+    rows = np.full(len(detailed), -1, np.intp)
+    begin = 0
+    for part, name in zip(parts, names, strict=True):
+        known = [page for page in part.pages if page in boxes_from]
+        first = ", ".join(dict.fromkeys(boxes_from[page] for page in known))
+        every = ", ".join(dict.fromkeys(boxes_from.values()))
+        if len(part) and not known:
+            raise InputError(f"{name}: expected the pages of {every}, got none in common")
+        if part.vocabulary != detailed.vocabulary:
+            raise InputError(f"{name}: expected the vocabulary of {first or every}, got another")
+        mine = np.flatnonzero(detailed.boxes["image_id"].isin(part.pages))
+        order = rows_in_order_of(detailed.boxes.iloc[mine], part.boxes, name, first)
+        rows[mine] = begin + (np.arange(len(mine)) if order is None else order)
+        begin += len(part)
+    lost = np.flatnonzero(rows < 0)
+    if len(lost):
+        page = str(detailed.boxes["image_id"].iloc[lost[0]])
+        raise InputError(
+            f"{boxes_from[page]}, page {shown(page)}: expected features of each page, got none in {', '.join(names)}"
+        )
+    return None if np.array_equal(rows, np.arange(begin)) else rows
 
 
 def split_by_fold(
-    features: Features, pages: Sequence[str], truth: PageLabels, n_folds: int
+    features: Features, given: Input, truth: PageLabels, train_csv: Path, n_folds: int
 ) -> tuple[dict[int, Features], NDArray[np.int32]]:
     """Return the boxes of each fold, and the fold of each page.
 
     Args:
         features: Of all boxes.
-        pages: All pages that the tables looked at.
+        given: What they are from.
         truth: All training pages: folds are by book, and books are counted there.
+        train_csv: The file of the truth, for messages.
         n_folds: Number of folds.
 
     Raises:
         InputError: a page that is no training page, or a fold without boxes.
     """
     folds = assign_folds(truth.image_ids, n_folds)
-    strange = next((page for page in pages if page not in folds), None)
+    strange = next((page for page in given.pages if page not in folds), None)
     if strange is not None:
-        raise InputError(f"train.csv: expected the training pages of the tables, page {strange} is not there")
-    fold_of_page = np.array([folds[page] for page in pages], np.int32)
+        where = f"{given.files[strange]}, page {shown(strange)}"
+        raise InputError(f"{where}: expected a training page, got one that is not in {train_csv}")
+    fold_of_page = np.array([folds[page] for page in given.pages], np.int32)
     fold_of_box = features.boxes["image_id"].map(folds).to_numpy(np.int32)
     empty = sorted(set(range(n_folds)) - set(fold_of_box.tolist()))
     if empty:
-        raise InputError(f"expected boxes of all {n_folds} folds (--n-folds), got none of fold {empty[0]}")
+        names = ", ".join(dict.fromkeys(given.files.values()))
+        raise InputError(f"{names}: expected boxes of all {n_folds} folds (--n-folds), got none of fold {empty[0]}")
     return {fold: features.take(np.flatnonzero(fold_of_box == fold)) for fold in range(n_folds)}, fold_of_page
 
 

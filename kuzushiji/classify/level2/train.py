@@ -122,12 +122,12 @@ def prepare(config: Config, n_folds: int, root: "DataRoot") -> Boxes:
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
 
-    views, pages = read_input(config.tables, root)
-    if len(views) > 1:
+    given = read_input(config.tables, root)
+    if len(given.views) > 1:
         raise InputError(f"{config.tables[-1]}: expected each training page in one table of features, got it in two")
-    every_box = views[0]
+    every_box = given.views[0]
     truth = read_page_labels(root.train_csv)
-    features, fold_of_page = split_by_fold(every_box, pages, truth, n_folds)
+    features, fold_of_page = split_by_fold(every_box, given, truth, root.train_csv, n_folds)
     language = None
     if config.features != REFERENCE:
         folds = fold_of_pages(truth.image_ids, n_folds)
@@ -138,7 +138,7 @@ def prepare(config: Config, n_folds: int, root: "DataRoot") -> Boxes:
         sources={fold: source_of(part, config.features, language) for fold, part in features.items()},
         classes=classes,
         targets={fold: target_rows(part, classes[fold]) for fold, part in features.items()},
-        truth=truth.of_pages(pages),
+        truth=truth.of_pages(given.pages),
         fold_of_page=fold_of_page,
         language=language,
     )

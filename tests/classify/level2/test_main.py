@@ -69,10 +69,10 @@ def run(words):
 @pytest.fixture
 def wrong(runs, tmp_path):
     """Features and tables that fit nothing."""
-    detailed, features = read_detailed(runs / "fold0-a.parquet"), read_features(runs / "features0.parquet")
+    detailed, last = read_detailed(runs / "fold0-a.parquet"), read_features(runs / "features2.parquet")
     write_detailed(tmp_path / "fewer.parquet", detailed.take(np.arange(1, len(detailed))))
-    moved = features.boxes.assign(x=features.boxes["x"] + 1)
-    write_features(tmp_path / "moved.parquet", replace(features, boxes=moved))
+    moved = last.boxes.assign(x=last.boxes["x"] + 1)
+    write_features(tmp_path / "moved.parquet", replace(last, boxes=moved))
     write_features(tmp_path / "one-group.parquet", build_features([detailed], [["a"]], {}, 2))
     write_features(tmp_path / "top3.parquet", build_features([detailed, detailed], [["a"], ["b"]], {}, 3))
     test = read_detailed(runs / "test-fold0-a.parquet")
@@ -103,8 +103,16 @@ def test_bad_input_of_training(wrong, tables, runs, tiny_root, capsys, fast):
         ([*features, *root], 1, "expected detailed tables and features, got no detailed table"),
         ([*tables, wrong / "none.parquet", *root], 1, "expected a detailed table or features, got no file"),
         ([*tables, wrong / "text.parquet", *root], 1, "expected a Parquet table, got something that cannot be read"),
-        ([wrong / "fewer.parquet", *boxes[1:], *features, *root], 1, "got one more"),
-        ([*boxes, wrong / "moved.parquet", *features[1:], *root], 1, "expected x y w h as in the other tables"),
+        (
+            [wrong / "fewer.parquet", *boxes[1:], *features, *root],
+            1,
+            f"{features[0]}, page 100000001_00001_1, box 0: expected the boxes of {wrong / 'fewer.parquet'}, got one",
+        ),
+        (
+            [*boxes, *features[:2], wrong / "moved.parquet", *root],
+            1,
+            f"{wrong / 'moved.parquet'}, page 100000003_00001_1, box 0: expected x y w h as in {boxes[2]} [",
+        ),
         ([*boxes, wrong / "one-group.parquet", *features[1:], *root], 1, "features with n_groups 1 as"),
         ([*boxes, wrong / "top3.parquet", *features[1:], *root], 1, "features with top_k 3 as"),
         (
@@ -112,11 +120,15 @@ def test_bad_input_of_training(wrong, tables, runs, tiny_root, capsys, fast):
             1,
             "expected each training page in one table of features, got it in two",
         ),
-        ([*boxes, *features, features[0], *root], 1, "expected a box as in the other tables"),
-        ([boxes[0], features[1], *root], 1, "got none in common"),
-        ([boxes[0], features[0], *root], 1, "expected boxes of all 3 folds (--n-folds), got none of fold"),
+        (
+            [*boxes, *features, features[0], *root],
+            1,
+            f"{boxes[1]}, page 100000002_00001_1: expected features of each page, got none in {features[0]}",
+        ),
+        ([boxes[0], features[1], *root], 1, f"{features[1]}: expected the pages of {boxes[0]}, got none in common"),
+        ([boxes[0], features[0], *root], 1, f"{features[0]}: expected boxes of all 3 folds (--n-folds), got none of"),
         ([wrong / "vocabulary.parquet", *features, *root], 1, "expected the vocabulary of"),
-        ([*test, *root], 1, "expected the training pages of the tables, page test_"),
+        ([*test, *root], 1, f"{test[1]}, page test_100000001_00001_1: expected a training page, got one that is not"),
         ([*tables, "--data-root", tiny_root, *fast[:4], "--n-folds", "9"], 1, "got 6 books for 9 folds"),
     ]
     for words, code, message in table:
@@ -139,7 +151,7 @@ def test_bad_input_of_submission(wrong, trained, tables, test_tables, runs, tiny
         (
             [test_tables[0], wrong / "test-top3.parquet", "--load-model", trained, *root],
             1,
-            "the top-k of the model, 2, got 3",
+            f"error: {wrong / 'test-top3.parquet'}: expected features with the top-k of the model, 2, got 3",
         ),
         (
             [test_tables[0], wrong / "test-one-group.parquet", "--load-model", trained, *root],
