@@ -15,6 +15,7 @@ from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_cla
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import Split, pages_of
 from kuzushiji.classify.predict import Predictor, predict_detailed
+from kuzushiji.classify.predictions import calibration_of_table
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
@@ -47,6 +48,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
     metrics = {
         **score_classes(split.truth, detailed.labels()).as_dict(),
         "accuracy": float(right.mean()) if len(right) else 0.0,
+        "calibration_error": calibration_of_table(detailed).error,
         "boxes": len(detailed),
         "pages": len(detailed.pages),
         "heights": list(config.heights),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Characters, Detailed, characters_path, write_characters
-from kuzushiji.classify.calibration import Calibration, calibration
+from kuzushiji.classify.calibration import Calibration, best_probability, calibration
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.errors import InputError
@@ -37,6 +37,12 @@ def calibration_of(
     """Return how well the probabilities of the characters fit; boxes predicted to be `seg_fp` are no characters."""
     characters = predicted != SEG_FP
     return calibration(probability[characters], (predicted == truth)[characters])
+
+
+def calibration_of_table(detailed: Detailed) -> Calibration:
+    """Return how well the probabilities of the best classes of boxes fit whose truth is known."""
+    truth = detailed.boxes["true"].to_numpy(object)
+    return calibration_of(detailed.pred, truth, best_probability(detailed.logits))
 
 
 def check_test_pages(tables: Sequence[Detailed], paths: Sequence[Path], sample_csv: Path) -> None:

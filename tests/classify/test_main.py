@@ -18,6 +18,7 @@ from kuzushiji import cli
 from kuzushiji.artifacts import read_characters, read_detailed
 from kuzushiji.artifacts.head_features import read_head_features
 from kuzushiji.classify import knn, level2_features
+from kuzushiji.classify.calibration import best_probability, calibration
 from kuzushiji.classify.main import main
 from kuzushiji.data.labels import SEG_FP, read_page_points
 from kuzushiji.errors import InputError
@@ -98,7 +99,10 @@ def test_held_out_table(trained: Path) -> None:
     assert detailed.classes.shape == (len(detailed), 6)
     metrics = json.loads((trained / "clf-fold0" / "metrics-oof.json").read_text())
     assert metrics["heights"] == [120, 132]
-    assert metrics["accuracy"] == pytest.approx((detailed.pred == detailed.boxes["true"].to_numpy()).mean())
+    right = detailed.pred == detailed.boxes["true"].to_numpy()
+    assert metrics["accuracy"] == pytest.approx(right.mean())
+    probability, character = best_probability(detailed.logits), detailed.pred != SEG_FP
+    assert metrics["calibration_error"] == calibration(probability[character], right[character]).error
 
 
 def test_test_table_and_submission(trained: Path) -> None:
