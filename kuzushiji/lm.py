@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
 from kuzushiji.terminal import format_table, print_result
 
 if TYPE_CHECKING:
@@ -47,11 +47,9 @@ class Config:
         "tables the features are of", type=cli.positive_int,
     )  # fmt: skip
     name: str = option("lm", "what the columns' names begin with")
-    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    data_root: Path | None = option(
-        None, "folder with train.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR", changes_result=False
-    )
+    force: bool = force_option()
+    json: bool = json_option()
+    data_root: Path | None = data_root_option("train.csv")
 
     def __post_init__(self) -> None:
         """Check the number of folds.

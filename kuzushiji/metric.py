@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kuzushiji import cli
 from kuzushiji.data.labels import PageLabels, PagePoints, page_numbers, read_page_labels, read_page_points
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import add_options, config_from, json_option, option
 from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ class Config:
     truth: Path = option(
         MISSING, 'CSV: image_id,labels with "U+XXXX x y w h" repeated', positional=True, metavar="TRUTH"
     )
-    json: bool = option(False, "print the result as one JSON object")
+    json: bool = json_option()
 
 
 def get_parser() -> cli.ArgumentParser:

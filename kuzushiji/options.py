@@ -61,6 +61,24 @@ def option(
     return dataclasses.field(default=default, metadata=meta)
 
 
+def json_option(group: str = "options") -> Any:
+    """Return the option that prints what a command found out as JSON."""
+    return option(False, "print the result as one JSON object", group=group, changes_result=False)
+
+
+def force_option(how: str = "and replace what others wrote", group: str = "options") -> Any:
+    """Return the option that runs a stage which is done; `how` ends the sentence of its help."""
+    return option(False, f"run again, {how}", group=group, changes_result=False)
+
+
+def data_root_option(content: str, group: str = "options") -> Any:
+    """Return the option that says where the data are; `content` is what is read there."""
+    return option(
+        None, f"folder with {content}; without it $KUZUSHIJI_DATA, else data/", metavar="DIR", group=group,
+        changes_result=False,
+    )  # fmt: skip
+
+
 def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
     """Add an argument to `parser` for every field of `config_class` that was made by `option`."""
     groups: dict[str, argparse.ArgumentParser | argparse._ArgumentGroup] = {"options": parser}

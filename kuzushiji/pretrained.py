@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import add_options, config_from, json_option, option
 from kuzushiji.terminal import format_table, print_result
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Config:
         nargs="+",
         metavar="NETWORK",
     )
-    json: bool = option(False, "print the result as one JSON object")
+    json: bool = json_option()
 
 
 def get_parser() -> cli.ArgumentParser:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
 
 if TYPE_CHECKING:
     from kuzushiji.artifacts import Detailed
@@ -34,25 +34,29 @@ class Config:
     output: Path | None = option(None, "submission to write; the probability of each character goes beside it")
     score: bool = option(False, "print the score on the training pages of the tables", changes_result=False)
     output_detailed: Path | None = option(None, "detailed table of the blend to write")
+    held_out: tuple[str, ...] = option(
+        (), "tables of the same models and the training pages that they have not seen: the score of their blend, and how "
+        "well its probabilities fit there, are printed and go into the record of what is written",
+        nargs="+", metavar="DETAILED[=weight]", changes_result=False,
+    )  # fmt: skip
     top_k: int | None = option(
         None, "classes a box to keep; all of the longest table by default", type=cli.positive_int
     )
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
-    data_root: Path | None = option(
-        None, "folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
-        changes_result=False,
-    )  # fmt: skip
+    json: bool = json_option()
+    force: bool = force_option()
+    data_root: Path | None = data_root_option("train.csv and sample_submission.csv")
 
     def __post_init__(self) -> None:
         """Check that there is something to do, and the weights.
 
         Raises:
-            InputError: there is nothing; a weight is not a finite number above 0.
+            InputError: there is nothing; two scores; a weight is not a finite number above 0.
         """
         if not (self.output or self.score or self.output_detailed):
             raise InputError("expected --output SUBMISSION, --score or --output-detailed TABLE")
-        for text in self.detailed:
+        if self.score and self.held_out:
+            raise InputError("expected --score or --held-out, got both")
+        for text in (*self.detailed, *self.held_out):
             path_and_weight(text)
 
     @property
@@ -115,38 +119,58 @@ def run(config: Config) -> int:
     from kuzushiji.classify.tables import data_root_of, table_inputs
     from kuzushiji.data.paths import DataRoot
     from kuzushiji.record import StageRecord
+    from kuzushiji.terminal import print_result
 
-    needs_root = config.score or config.output
+    needs_root = config.score or config.output or config.held_out
     root = DataRoot.find(config.data_root) if needs_root else data_root_of(config.paths, config.data_root)
     outputs = [*(submission_outputs(config.output) if config.output else [])]
     outputs += [config.output_detailed] if config.output_detailed else []
     if not outputs:
-        print_score(read_and_blend(config, root), root, as_json=config.json)
+        print_result(
+            score_of(read_and_blend(config.paths, config.weights, config.top_k, root), root), as_json=config.json
+        )
         return 0
     inputs = table_inputs(config.paths, root)
     inputs += [root.sample_submission_csv] if root and config.output else []
     record = StageRecord.of_file(outputs[0], STAGE, parameters(config), inputs, outputs[1:])
     if not record.needs_run(force=config.force or config.score):
         return 0
-    blend = read_and_blend(config, root)
-    write(config, record, blend, root)
-    record.finish(boxes=len(blend), pages=len(blend.pages))
+    told: dict[str, dict[str, float]] = {}
+    if config.held_out:  # what is wrong with these should not come out after the writing
+        paths, weights = zip(*map(path_and_weight, config.held_out), strict=True)
+        told["held_out"] = score_of(read_and_blend(paths, weights, config.top_k, root), root)
+    sample = root.sample_submission_csv if config.output and root else None
+    blend = read_and_blend(config.paths, config.weights, config.top_k, root, sample)
     if config.score:
-        print_score(blend, root, as_json=config.json)
+        told["score"] = score_of(blend, root)
+    write(config, record, blend, root)
+    record.finish(boxes=len(blend), pages=len(blend.pages), **told)
+    for facts in told.values():
+        print_result(facts, as_json=config.json)
     return 0
 
 
-def read_and_blend(config: Config, root: "DataRoot | None") -> "Detailed":
-    """Return the blend of the tables."""
+def read_and_blend(
+    paths: Sequence[Path],
+    weights: Sequence[float],
+    top_k: int | None,
+    root: "DataRoot | None",
+    sample_csv: Path | None = None,
+) -> "Detailed":
+    """Return the blend of tables.
+
+    Raises:
+        InputError: they do not match, one is there twice, or has a page that the sample lacks where there is one.
+    """
     from kuzushiji.classify.blending import blend_tables
     from kuzushiji.classify.predictions import check_test_pages
     from kuzushiji.classify.tables import read_tables
 
-    tables = read_tables(config.paths, root)
-    check_distinct(tables, config.paths)
-    if config.output and root:
-        check_test_pages(tables, config.paths, root.sample_submission_csv)
-    return blend_tables(tables, list(map(str, config.paths)), config.weights, config.top_k)
+    tables = read_tables(paths, root)
+    check_distinct(tables, paths)
+    if sample_csv is not None:
+        check_test_pages(tables, paths, sample_csv)
+    return blend_tables(tables, list(map(str, paths)), weights, top_k)
 
 
 def check_distinct(tables: "Sequence[Detailed]", paths: Sequence[Path]) -> None:
@@ -184,19 +208,17 @@ def write(config: Config, record: "StageRecord", blend: "Detailed", root: "DataR
         )
 
 
-def print_score(blend: "Detailed", root: "DataRoot | None", *, as_json: bool) -> None:
-    """Print the score of the blend on the training pages that its tables looked at, with every missed character."""
-    from kuzushiji.classify.calibration import best_probability
-    from kuzushiji.classify.predictions import calibration_of, truth_of_pages
+def score_of(blend: "Detailed", root: "DataRoot | None") -> dict[str, float]:
+    """Return the score of a blend on the training pages that its tables looked at, with every missed character."""
+    from kuzushiji.classify.predictions import calibration_of_table, truth_of_pages
     from kuzushiji.scoring import score_classes
-    from kuzushiji.terminal import print_result
 
     assert root is not None, "a data root is looked for wherever a score is asked for"
     counts = score_classes(truth_of_pages(blend.pages, root.train_csv), blend.labels())
-    fit = calibration_of(blend.pred, blend.boxes["true"].to_numpy(object), best_probability(blend.logits))
     right = float((blend.pred == blend.boxes["true"].to_numpy(object)).mean()) if len(blend) else 0.0
-    facts = {"pages": len(blend.pages), "boxes": len(blend), "accuracy": right, "calibration_error": fit.error}
-    print_result(counts.as_dict() | facts, as_json=as_json)
+    error = calibration_of_table(blend).error
+    facts = {"pages": len(blend.pages), "boxes": len(blend), "accuracy": right, "calibration_error": error}
+    return counts.as_dict() | facts
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from kuzushiji.artifacts import N_BEST
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.machine_options import MachineOptions, benchmark_option, cache_option, check_average, check_task
-from kuzushiji.options import option, parameters
+from kuzushiji.options import data_root_option, force_option, json_option, option, parameters
 from kuzushiji.packaged import weights_file
 from kuzushiji.run_folder import FUSED
 
@@ -67,15 +67,10 @@ class ClassifyConfig(MachineOptions):
         "classified) test pages, for python -m kuzushiji.classify.knn", group=TASK, changes_result=False,
     )  # fmt: skip
     print_model: bool = option(False, "print the model and leave", group=TASK, changes_result=False)
-    force: bool = option(
-        False, "run again what is already done, from the beginning", group=TASK, changes_result=False
-    )  # fmt: skip
-    json: bool = option(False, "print the result as one JSON object", group=TASK, changes_result=False)
+    force: bool = force_option("from the beginning", group=TASK)
+    json: bool = json_option(group=TASK)
 
-    data_root: Path | None = option(
-        None, "folder with train.csv and the images; without it $KUZUSHIJI_DATA, else data/",
-        metavar="DIR", group=DATA, changes_result=False,
-    )  # fmt: skip
+    data_root: Path | None = data_root_option("train.csv and the images", group=DATA)
     test_boxes: Path | None = option(
         None, "boxes of the test pages; without it segment_test_predictions.csv beside CLF_GT",
         metavar="FILE", group=DATA, changes_result=False,

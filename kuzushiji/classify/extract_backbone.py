@@ -12,7 +12,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import add_options, config_from, json_option, option
 from kuzushiji.terminal import print_result
 
 
@@ -28,7 +28,7 @@ class ExtractConfig:
         None, "licence of the weights, for the file's metadata: it follows from the pages and weights trained on"
     )
 
-    json: bool = option(False, "print the result as one JSON object")
+    json: bool = json_option()
 
     def __post_init__(self) -> None:
         """Check the name of the file.

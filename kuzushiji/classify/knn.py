@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, force_option, json_option, option, parameters
 from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Config:
     neighbours: int = option(20, "nearest neighbours that vote", type=cli.positive_int)
     name: str = option("knn", "what the columns' names begin with; another for each model")
     block: int = option(1024, "boxes at a time", type=cli.positive_int, changes_result=False)
-    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
+    force: bool = force_option()
+    json: bool = json_option()
 
 
 def get_parser() -> cli.ArgumentParser:

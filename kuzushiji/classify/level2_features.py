@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
 from kuzushiji.terminal import print_result
 
 STAGE = "classify.level2_features"
@@ -39,12 +39,9 @@ class Config:
     )  # fmt: skip
     output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
     top_k: int = option(3, "best classes of each group that become candidates", type=cli.positive_int)
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
-    data_root: Path | None = option(
-        None, "folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
-        changes_result=False,
-    )  # fmt: skip
+    json: bool = json_option()
+    force: bool = force_option()
+    data_root: Path | None = data_root_option("train.csv, for tables of the reference")
 
     @property
     def paths(self) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
 from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
@@ -36,12 +36,9 @@ class Config:
     min_gap: float = option(5.0, "logit by which the best class must lead the second", type=cli.non_negative_float)
     max_second_score: float = option(10.0, "logit of the second class at most")
     drop_seg_fp: bool = option(True, "leave out boxes whose best class in the blend is seg_fp")
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
-    data_root: Path | None = option(
-        None, "folder with train.csv, for tables of the reference; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
-        changes_result=False,
-    )  # fmt: skip
+    json: bool = json_option()
+    force: bool = force_option()
+    data_root: Path | None = data_root_option("train.csv, for tables of the reference")
 
 
 def confident(

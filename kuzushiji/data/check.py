@@ -10,7 +10,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import add_options, config_from, json_option, option
 from kuzushiji.terminal import print_result, progress
 
 
@@ -22,7 +22,7 @@ class Config:
         None, "the data root; without it $KUZUSHIJI_DATA, else data/", positional=True, nargs="?", metavar="ROOT"
     )
     workers: int = option(os.cpu_count() or 1, "images that are decoded at a time", type=cli.positive_int)
-    json: bool = option(False, "print the result as one JSON object")
+    json: bool = json_option()
 
 
 def get_parser() -> cli.ArgumentParser:

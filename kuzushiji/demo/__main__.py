@@ -15,7 +15,7 @@ from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, json_option, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.terminal import print_result
 
@@ -51,7 +51,7 @@ class Config:
         os.cpu_count() or 1, "number of processes", type=cli.positive_int, changes_result=False
     )  # fmt: skip
     force: bool = option(False, "write again, also where other demo books are", changes_result=False)
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
+    json: bool = json_option()
 
     def __post_init__(self) -> None:
         if self.pages < self.books:

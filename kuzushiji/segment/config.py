@@ -8,7 +8,7 @@ from kuzushiji import cli
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.machine_options import MachineOptions, benchmark_option, check_average, check_task
-from kuzushiji.options import option
+from kuzushiji.options import data_root_option, force_option, json_option, option
 from kuzushiji.packaged import weights_file
 
 MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)}
@@ -57,16 +57,9 @@ class SegmentConfig(MachineOptions):
     with_test: bool = option(
         False, "after training also find boxes on the test pages", group="what to do", changes_result=False
     )
-    force: bool = option(
-        False, "run again what is already done, from the beginning", group="what to do", changes_result=False
-    )
-    json: bool = option(
-        False, "print the result as one JSON object", group="what to do", changes_result=False
-    )  # fmt: skip
-    data_root: Path | None = option(
-        None, "folder with train.csv and the images; without it $KUZUSHIJI_DATA, else data/",
-        metavar="DIR", group="what to do", changes_result=False,
-    )  # fmt: skip
+    force: bool = force_option("from the beginning", group="what to do")
+    json: bool = json_option(group="what to do")
+    data_root: Path | None = data_root_option("train.csv and the images", group="what to do")
     train_limit: int = option(
         0, "train on this many pages, spread over the table; 0: all", type=cli.non_negative_int, group="what to do"
     )

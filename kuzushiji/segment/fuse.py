@@ -8,7 +8,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, force_option, json_option, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.run_folder import TEST_DETECTIONS
 from kuzushiji.segment.fusion import Fusion
@@ -40,8 +40,8 @@ class FuseConfig:
     nms_threshold: float = option(
         Fusion.nms_threshold, "of two fused boxes with a greater IoU only the better stays; 1: both", type=cli.fraction
     )
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
+    json: bool = json_option()
+    force: bool = force_option()
 
     def __post_init__(self) -> None:
         """Check what one option alone cannot.

@@ -8,7 +8,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, option, parameters
+from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.terminal import print_result
 
@@ -24,13 +24,10 @@ class MergeConfig:
     output: Path = option(
         dataclasses.MISSING, "table that is written", positional=True, metavar="OUT", changes_result=False
     )
-    data_root: Path | None = option(
-        None, "folder with train.csv, whose pages must all be there; without it $KUZUSHIJI_DATA, else data/",
-        metavar="DIR", changes_result=False,
-    )  # fmt: skip
+    data_root: Path | None = data_root_option("train.csv, whose pages must all be there")
     allow_missing: bool = option(False, "leave out training pages that no table has, instead of refusing")
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    force: bool = option(False, "run again, and replace an output of other origin", changes_result=False)
+    json: bool = json_option()
+    force: bool = force_option()
 
 
 def get_parser() -> cli.ArgumentParser:

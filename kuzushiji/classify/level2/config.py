@@ -9,7 +9,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.classify.level2.names import EXTENDED, FEATURE_SETS, LIGHTGBM, OBJECTIVES, SOFTMAX, XGBOOST
 from kuzushiji.errors import InputError
-from kuzushiji.options import option
+from kuzushiji.options import data_root_option, force_option, json_option, option
 from kuzushiji.run_folder import PARAMS
 
 STAGE = "classify.level2"
@@ -106,12 +106,9 @@ class Config:
         changes_result=False,
     )  # fmt: skip
     seed: int = option(0, "seed of bagging and sampling", type=cli.non_negative_int, group="training")
-    json: bool = option(False, "print the result as one JSON object", changes_result=False)
-    force: bool = option(False, "run again, and replace what others wrote", changes_result=False)
-    data_root: Path | None = option(
-        None, "folder with train.csv and sample_submission.csv; else $KUZUSHIJI_DATA, else data/", metavar="DIR",
-        changes_result=False,
-    )  # fmt: skip
+    json: bool = json_option()
+    force: bool = force_option()
+    data_root: Path | None = data_root_option("train.csv and sample_submission.csv")
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
