@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 
 from kuzushiji import cli
+from kuzushiji.artifacts.extra import Extra, write_extra
+from kuzushiji.artifacts.features import read_features
 from kuzushiji.bundle.files import find_models
 from kuzushiji.classify import blend, level2_features
 from kuzushiji.classify.level2 import __main__ as level2
 from kuzushiji.classify.main import main as classify
 from kuzushiji.data.labels import read_page_points
 from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.files import sha256_of_file
 from kuzushiji.predict.__main__ import main
 from kuzushiji.predict.config import FORMATS
 from kuzushiji.segment import fuse
 from kuzushiji.segment.main import main as segment
-from tests.models import some_of, write_classifier, write_detector
+from tests.models import LEVEL2, some_of, write_classifier, write_detector
 from tests.tables import N_FOLDS
 
 Failed = Callable[..., tuple[Any, str]]
@@ -302,12 +305,17 @@ def test_second_level_of_an_older_format(models: Path, pages: Path, tmp_path: Pa
 
 
 def test_second_level_with_columns_of_optional_stages(
-    models: Path, pages: Path, tmp_path: Path, failed: Failed
+    models: Path, pages: Path, tiny_root: Path, tmp_path: Path, failed: Failed
 ) -> None:
     runs = some_of(models, tmp_path / "runs", *(path.name for path in models.iterdir() if path.name != "level2_models"))
-    shutil.copytree(models / "level2_models", runs / "level2_models")
-    path = runs / "level2_models" / "level2.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "extra": ["knn_share"]}))
+    words = []
+    for fold in range(N_FOLDS):
+        features, extra = models / f"level2_features_fold{fold}.parquet", tmp_path / f"knn{fold}.parquet"
+        share = np.zeros(len(read_features(features).candidates), np.float32)
+        write_extra(extra, Extra({"knn_share": share}, sha256_of_file(features)))
+        words += [str(models / f"clf-fold{fold}" / "detailed.parquet"), str(features), str(extra)]
+    words += ["--save-model", str(runs / "level2_models"), "--data-root", str(tiny_root), *LEVEL2]
+    assert level2.main(words) == 0
     code, error = failed(runs, tmp_path / "out", pages)
     assert code == 1 and "columns of optional stages (knn_share), which new pages do not have" in error
 
