@@ -129,11 +129,15 @@ stage_blend() {
 
 # blend NAME KIND...: the models of these kinds and all folds.
 blend() {
-  local kind fold tables=()
+  local kind fold tables=() held_out=()
   for kind in "${@:2}"; do
-    for fold in "${FOLDS[@]}"; do tables+=("$RUNS/clf-fold$fold$kind/test_detailed.parquet"); done
+    for fold in "${FOLDS[@]}"; do
+      tables+=("$RUNS/clf-fold$fold$kind/test_detailed.parquet")
+      held_out+=("$RUNS/clf-fold$fold$kind/detailed.parquet")
+    done
   done
-  start_job "blend-$1" kuzushiji.classify.blend "${tables[@]}" --output "$RUNS/blend-$1.csv" "${COMMON[@]}"
+  start_job "blend-$1" kuzushiji.classify.blend "${tables[@]}" --held-out "${held_out[@]}" \
+    --output "$RUNS/blend-$1.csv" "${COMMON[@]}"
 }
 
 stage_level2() {

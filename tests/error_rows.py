@@ -161,6 +161,7 @@ ROWS = [
     Row("classify.main data/train.csv --output-dir clf --fold 5", "no such fold"),
     Row("classify.blend fold0.parquet", "nothing to do"),
     Row("classify.blend fold0.parquet=-1 --score", "a weight below 0"),
+    Row("classify.blend fold0.parquet --score --held-out fold1.parquet", "two scores"),
     Row("classify.pseudolabel", "arguments are missing"),
     Row("classify.pseudolabel test.parquet out.csv --min-gap -1", "a number is out of range"),
     Row("classify.level2_features fold0.parquet out.parquet", "groups that are no JSON"),

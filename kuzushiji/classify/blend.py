@@ -35,8 +35,8 @@ class Config:
     score: bool = option(False, "print the score on the training pages of the tables", changes_result=False)
     output_detailed: Path | None = option(None, "detailed table of the blend to write")
     held_out: tuple[str, ...] = option(
-        (), "tables of the same models and the training pages that they have not seen: the score of their blend, and how "
-        "well its probabilities fit there, are printed and go into the record of what is written",
+        (), "tables of the same models and the training pages that they have not seen: the score of their blend, and "
+        "how well its probabilities fit there, are printed and go into the record of what is written",
         nargs="+", metavar="DETAILED[=weight]", changes_result=False,
     )  # fmt: skip
     top_k: int | None = option(

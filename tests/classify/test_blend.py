@@ -14,6 +14,7 @@ from kuzushiji.classify.blend import main, path_and_weight
 from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
+from kuzushiji.files import read_json
 from tests.tables import detailed_of, make_detailed, write_runs
 
 
@@ -126,6 +127,30 @@ def test_pages_that_nobody_looked_at_are_told_apart_from_empty_ones(runs, tiny_r
     assert f"the first is {table.pages[0]}" in told["missing"]
 
 
+def test_what_the_models_reach_on_held_out_pages_goes_with_the_submission(runs, tiny_root, tmp_path, capsys):
+    folds, root = range(3), ["--data-root", str(tiny_root)]
+    held_out = [
+        f"{runs / f'fold{fold}-{kind}.parquet'}{weight}" for kind, weight in (("a", ""), ("b", "=2")) for fold in folds
+    ]
+    assert main([*held_out, "--score", "--json", *root]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    words = [str(runs / f"test-fold{fold}-a.parquet") for fold in folds]
+    assert main([*words, "--held-out", *held_out, "--output", str(tmp_path / "s.csv"), "--json", *root]) == 0
+    assert json.loads(capsys.readouterr().out) == alone
+    assert read_json(tmp_path / "s.csv.record.json")["facts"]["held_out"] == alone
+    assert 0 < alone["calibration_error"] < 1
+    assert main([*words, "--output", str(tmp_path / "plain.csv"), *root]) == 0
+    assert (tmp_path / "plain.csv").read_text() == (tmp_path / "s.csv").read_text()
+    assert main([*words, "--held-out", *held_out, "--output", str(tmp_path / "plain.csv"), *root]) == 0
+    assert capsys.readouterr().out == ""  # what is printed decides nothing, and what was written stays
+
+
+def test_the_score_of_what_is_written_is_recorded(runs, tiny_root, tmp_path, capsys):
+    words = [str(runs / "fold0-a.parquet"), "--score", "--output-detailed", str(tmp_path / "d.parquet"), "--json"]
+    assert main([*words, "--data-root", str(tiny_root)]) == 0
+    assert read_json(tmp_path / "d.parquet.record.json")["facts"]["score"] == json.loads(capsys.readouterr().out)
+
+
 def test_done_already(runs, tiny_root, tmp_path, caplog):
     words = [str(runs / "test-fold0-a.parquet"), "--output", str(tmp_path / "s.csv"), "--data-root", str(tiny_root)]
     assert main(words) == 0
@@ -181,6 +206,14 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         ([good, "--score", "--data-root", tmp_path / "none"], 1, "expected a folder with train.csv"),
         ([tmp_path / "none.parquet", "--score", *root], 1, "expected a detailed table, got no file"),
         ([f"{good}=x", "--score", *root], 2, "expected a weight above 0"),
+        ([test, "--output", tmp_path / "s.csv", "--held-out", f"{good}=x", *root], 2, "expected a weight above 0"),
+        ([good, "--score", "--held-out", good, *root], 2, "expected --score or --held-out, got both"),
+        (
+            [test, "--output", tmp_path / "s.csv", "--held-out", test, *root],
+            1,
+            "expected the training pages of the tables",
+        ),
+        ([test, "--output", tmp_path / "s.csv", "--held-out", good, good, *root], 1, "expected each table once"),
         ([good, tmp_path / "fewer.parquet", "--score", *root], 1, "fewer.parquet, page"),
         (
             [good, good, "--score", *root],
