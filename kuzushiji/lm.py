@@ -109,7 +109,7 @@ def make_columns(config: Config, root: "DataRoot") -> int:
     features = read_features(config.features)
     truth = read_page_labels(root.train_csv)
     folds = fold_of_pages(truth.image_ids, n_folds)
-    texts = texts_of_folds(truth, folds, n_folds, features.vocabulary)
+    texts = texts_of_folds(truth, folds, n_folds, features.vocabulary, str(root.train_csv))
     language = count_all(texts, len(features.vocabulary))
     told = [_known(perplexities(language, text, {fold})) for fold, text in enumerate(texts)]
     fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))

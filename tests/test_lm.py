@@ -1,6 +1,7 @@
 """The language model: perplexity by hand, columns honest by fold, from the command line to level 2."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -195,6 +196,8 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
     second = [str(runs / f"fold{k}-a.parquet") for k in range(3)] + [
         str(runs / f"features{k}.parquet") for k in range(3)
     ]
+    shutil.copytree(tiny_root, others := tmp_path / "others")
+    (others / "train.csv").write_text((tiny_root / "train.csv").read_text().replace("U+3042", "U+9999"))
     # Command, words of the command line, exit code, part of the one line on standard error.
     table = [
         (main, [features, out, "--data-root", str(tiny_root), "--n-folds", "1"], 2, "--n-folds of at least 2, got 1"),
@@ -205,6 +208,7 @@ def test_bad_input(runs, tiny_root, tmp_path, capsys):
         (main, [of_two_runs, out, *root[:2]], 1, "params.json, got 4"),
         (main, [str(tmp_path / "other.parquet"), out, *root], 1, "expected a table of kind level2_features"),
         (main, [features, out, *root, "--read-as", str(tmp_path / "other.parquet")], 1, "expected the vocabulary of"),
+        (main, [features, out, "--data-root", str(others), *root[2:]], 1, f"{others / 'train.csv'}: expected the "),
         (main, [features, out, *root, "--read-as", str(runs / "fold1-a.parquet")], 1, "expected a box as in"),
         (level2.main, [*second, str(tmp_path / "short.parquet"), *root], 1, "rows, one a candidate, got another"),
         (level2.main, [*second, str(tmp_path / "else.parquet"), *root], 1, "expected extra columns of one of the"),

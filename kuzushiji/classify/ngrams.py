@@ -106,7 +106,9 @@ class NGrams:
         return np.where(keys[place] == of, totals[n - 1][place], 0).astype(np.float64)
 
 
-def count_ngrams(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, vocabulary: Vocabulary) -> NGrams:
+def count_ngrams(
+    truth: PageLabels, folds: NDArray[np.int32], n_folds: int, vocabulary: Vocabulary, where: str = "train.csv"
+) -> NGrams:
     """Return the counts in the truth of some pages.
 
     Args:
@@ -114,11 +116,12 @@ def count_ngrams(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, voca
         folds: (pages,) fold of each page of `truth`.
         n_folds: Number of folds.
         vocabulary: Numbers of the codes.
+        where: The file of the truth, for messages.
 
     Raises:
         InputError: a code that the vocabulary lacks.
     """
-    return count_all(texts_of_folds(truth, folds, n_folds, vocabulary), len(vocabulary))
+    return count_all(texts_of_folds(truth, folds, n_folds, vocabulary, where), len(vocabulary))
 
 
 def count_all(texts: Sequence[Keys], edge: int) -> NGrams:
@@ -127,12 +130,14 @@ def count_all(texts: Sequence[Keys], edge: int) -> NGrams:
     return NGrams(edge, keys, counts)
 
 
-def texts_of_folds(truth: PageLabels, folds: NDArray[np.int32], n_folds: int, vocabulary: Vocabulary) -> list[Keys]:
+def texts_of_folds(
+    truth: PageLabels, folds: NDArray[np.int32], n_folds: int, vocabulary: Vocabulary, where: str = "train.csv"
+) -> list[Keys]:
     """Return each fold's characters in reading order, as class numbers, `N_NEIGHBOURS` times `edge` around each page.
 
     Arguments and errors are those of `count_ngrams`.
     """
-    classes = vocabulary.encode(truth.boxes["code"], "train.csv").astype(np.int64)
+    classes = vocabulary.encode(truth.boxes["code"], where).astype(np.int64)
     return [_stream(truth, classes, folds == fold, len(vocabulary)) for fold in range(n_folds)]
 
 

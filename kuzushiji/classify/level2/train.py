@@ -131,7 +131,7 @@ def prepare(config: Config, n_folds: int, root: "DataRoot") -> Boxes:
     language = None
     if config.features != REFERENCE:
         folds = fold_of_pages(truth.image_ids, n_folds)
-        language = count_ngrams(truth, folds, n_folds, every_box.vocabulary)
+        language = count_ngrams(truth, folds, n_folds, every_box.vocabulary, str(root.train_csv))
     classes = {fold: true_classes(part) for fold, part in features.items()}
     return Boxes(
         features=features,
