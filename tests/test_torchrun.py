@@ -3,15 +3,20 @@
 import json
 import os
 import shlex
-import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from kuzushiji.classify import train
 from kuzushiji.classify.main import main as classify
-from kuzushiji.run_folder import HEAD_FEATURES
+from kuzushiji.engine.checkpoint import load_checkpoint
+from kuzushiji.engine.signals import Stopped
+from kuzushiji.run_folder import CHECKPOINT, HEAD_FEATURES
 from kuzushiji.segment.main import main as segment
 
 ROOT = Path(__file__).parent.parent
@@ -66,11 +71,14 @@ def classified(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def epoch_of(folder: Path) -> dict[str, float]:
+def epoch_of(folder: Path) -> dict[str, Any]:
     """The one line of the events: means over the first updates, and the evaluation after them."""
-    (line,) = (folder / "events.jsonl").read_text().splitlines()
-    event: dict[str, float] = json.loads(line)
+    (event,) = events_of(folder)
     return event
+
+
+def events_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 
 
 def test_segment_has_the_losses_of_one_process_with_the_same_batch(segmented: Path) -> None:
@@ -109,13 +117,70 @@ def test_classify_predicts_what_one_process_predicts(classified: Path, tiny_root
         assert (classified / "again" / name).read_bytes() == (classified / "two" / name).read_bytes(), name
 
 
-def test_one_process_goes_on_where_two_were(classified: Path, tiny_root: Path, tmp_path: Path) -> None:
-    """The batch is that of all processes together: their number is no parameter of a run."""
-    shutil.copytree(classified / "two", tmp_path / "run")
-    (tmp_path / "run" / "record-train.json").unlink()
+STOPPING = """
+import os, signal, sys, time
+from kuzushiji import cli
+from kuzushiji.classify import train
+from kuzushiji.classify.main import main
+from kuzushiji.engine.processes import rank
+
+steps = []
+
+class Stopping(train.Step):
+    def __call__(self, batch):
+        steps.append(batch)
+        if len(steps) == 2 and rank() == 0:
+            os.kill(os.getppid(), signal.SIGTERM)  # torchrun, which passes it on
+            time.sleep(2)
+        return super().__call__(batch)
+
+train.Step = Stopping
+cli.run(main, sys.argv[1:])
+"""
+
+
+def test_a_run_goes_on_with_another_number_of_processes(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process is stopped after three updates, two together at their next look at the losses, one does the rest.
+
+    The batch is that of all processes: their number is no parameter of a run, and no trace of it is left.
+    """
     words = [str(tiny_root / "train.csv"), *shlex.split(f"{HERE} {CLASSIFY}".format(root=tiny_root))]
-    assert classify([*words, "--output-dir", str(tmp_path / "run")]) == 0
-    assert (tmp_path / "run" / "model_best.pth").read_bytes() == (classified / "two" / "model_best.pth").read_bytes()
+    words += ["--lr", "0.0001"]  # with more, what is rounded otherwise grows tenfold every other update
+    words += ["--epochs", "2", "--repeat-train", "6", "--save-features", "0", "--with-test", "0"]
+    words += ["--output-dir", str(tmp_path / "run")]
+    call = train.Step.__call__
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="by SIGTERM"):
+        numbers = iter(range(1, 100))
+        patch.setattr(
+            train.Step,
+            "__call__",
+            lambda step, batch: (next(numbers) == 3 and signal.raise_signal(signal.SIGTERM), call(step, batch))[1],
+        )
+        classify(words)
+    assert progress_of(tmp_path / "run") == (0, 3, 3)
+    (tmp_path / "stopping.py").write_text(STOPPING)
+    done = in_two_processes(str(tmp_path / "stopping.py"), *words)
+    assert done.returncode != 0
+    assert f"stopped by SIGTERM: the same command goes on from {tmp_path / 'run' / CHECKPOINT} (epoch 1)" in done.stderr
+    assert progress_of(tmp_path / "run") == (0, 10, 10)
+    assert classify(words) == 0
+    assert classify([*words[:-1], str(tmp_path / "undisturbed")]) == 0
+    assert progress_of(tmp_path / "run") == progress_of(tmp_path / "undisturbed")
+    found, expected = ([epoch for epoch in events_of(tmp_path / name) if epoch["kind"] == "epoch"]
+                       for name in ("run", "undisturbed"))  # fmt: skip
+    assert [epoch["step"] for epoch in found] == [epoch["step"] for epoch in expected] == [13, 26]
+    for name in ("loss", "accuracy", "valid_loss"):
+        assert [epoch[name] for epoch in found] == pytest.approx([epoch[name] for epoch in expected], rel=1e-4), name
+    model, same = (load_checkpoint(tmp_path / name / CHECKPOINT)["model"] for name in ("run", "undisturbed"))
+    torch.testing.assert_close(model, same, rtol=1e-3, atol=1e-5)
+
+
+def progress_of(folder: Path) -> tuple[int, int, int]:
+    """Epochs that are done, batches of the next, updates."""
+    progress = load_checkpoint(folder / CHECKPOINT)["progress"]
+    return progress["epoch"], progress["batches"], progress["updates"]
 
 
 def test_classify_with_fewer_pages_than_processes(tiny_root: Path, tmp_path: Path) -> None:
