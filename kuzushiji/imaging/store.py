@@ -1,10 +1,12 @@
 """Where the networks' pages come from: memory, strips on disk, or the JPEG."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from random import Random
 
 from kuzushiji.data.pages import page_size, read_page
 from kuzushiji.imaging.strips import PageStrips, StripsLostError, open_strips, write_strips
@@ -106,15 +108,24 @@ class PageStore:
             self._pages[path] = read_page(path)
 
     def _cut(self, paths: Sequence[Path], folder: Path, threads: int) -> None:
-        """Open the strips of pages, and write those that are missing."""
+        """Open the strips of pages, and write those that are missing.
+
+        Several processes may be at it at the same time: each takes the missing pages in an order of its own, and leaves
+        out what another has written meanwhile.
+        """
 
         def strips_of(path: Path) -> Path:
             return folder / path.parent.name / f"{path.stem}.strips"
 
         found = {path: open_strips(strips_of(path), path) for path in paths}
         missing = [path for path, strips in found.items() if strips is None]
+        Random(os.getpid()).shuffle(missing)
+
+        def cut_unless_there(path: Path) -> bool:
+            return open_strips(strips_of(path), path) is not None or write_strips(strips_of(path), path)
+
         with ThreadPoolExecutor(threads) as pool:
-            results = pool.map(lambda path: write_strips(strips_of(path), path), missing)
+            results = pool.map(cut_unless_there, missing)
             bar = progress(results, total=len(missing), title="strips", unit="page", leave=False)
             cut_now = [path for path, done in zip(missing, bar, strict=True) if done]
         if cut_now:

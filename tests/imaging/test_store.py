@@ -12,6 +12,7 @@ from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
+from kuzushiji.imaging import store as store_module
 from kuzushiji.imaging import strips as strips_module
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.imaging.window import Window, cut
@@ -85,6 +86,25 @@ def test_strips_that_are_not_whole_are_cut_again(
     change(path)
     assert PageStore(paths[:1], strips=tmp_path).n_strips == 1
     assert path.read_bytes() == whole
+
+
+def test_strips_that_another_process_cuts_meanwhile_are_not_cut_twice(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has cut all pages by the time that this one has cut its first."""
+    cut: list[Path] = []
+
+    def write(strips: Path, path: Path) -> bool:
+        if not cut:
+            PageStore([other for other in paths if other != path], strips=tmp_path)
+        cut.append(path)
+        return strips_module.write_strips(strips, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "write_strips", lambda *given: patch.undo() or write(*given))
+        store = PageStore(paths, strips=tmp_path)
+    assert store.n_strips == len(paths)
+    assert len(cut) == 1
 
 
 def test_strips_of_a_page_that_was_replaced_are_cut_again(tmp_path: Path) -> None:
