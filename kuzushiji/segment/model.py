@@ -109,9 +109,17 @@ class StoredModel:
         return dataclasses.replace(self.adopt(config), **own)
 
     def build(self, config: SegmentConfig) -> nn.Module:
-        """Return the detector that an adopted config describes, with this one's weights."""
+        """Return the detector that an adopted config describes, with this one's weights.
+
+        Raises:
+            InputError: the weights are not those of the detector that the checkpoint names.
+        """
         model: nn.Module = build_detector(detector_config(config))
-        model.load_state_dict(self.state)
+        try:
+            model.load_state_dict(self.state)
+        except (RuntimeError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{self.path}: expected the weights of {self.detector}, got others ({reason})") from error
         return model
 
     def check_unseen(self, image_ids: Sequence[str]) -> None:
@@ -148,18 +156,21 @@ def read_model(path: Path) -> StoredModel:
     meta = content["meta"]
     if meta.get("stage") != STAGE:
         raise InputError(f"{path}: expected a checkpoint of {STAGE}, got one of {meta.get('stage')}")
-    detector: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in meta["detector"].items()
-    }
-    return StoredModel(
-        path=path,
-        detector=DetectorConfig(**detector),
-        config=meta["config"],
-        train_pages=frozenset(meta["train_pages"]),
-        state=content["ema"]["model"] if "ema" in content else content["model"],
-        epoch=meta["epoch"],
-        metrics=meta["metrics"],
-    )
+    try:
+        detector: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in meta["detector"].items()
+        }
+        return StoredModel(
+            path=path,
+            detector=DetectorConfig(**detector),
+            config=meta["config"],
+            train_pages=frozenset(meta["train_pages"]),
+            state=content["ema"]["model"] if "ema" in content else content["model"],
+            epoch=meta["epoch"],
+            metrics=meta["metrics"],
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a checkpoint with detector, parameters and weights ({error})") from error
 
 
 def _imagenet_state(backbone: str) -> dict[str, Tensor]:

@@ -327,6 +327,7 @@ def test_training_from_the_weights_that_it_would_replace(finished: Path, failure
         (b"not a checkpoint", "model.pth"),  # something else
         ({"format": "other"}, "model.pth"),  # a file of torch.save, not ours
         ({"format": "kuzushiji-checkpoint-1", "meta": {"stage": "classify.train"}}, "got one of classify.train"),
+        ({"format": "kuzushiji-checkpoint-1", "meta": {"stage": "segment.train"}}, "a checkpoint with detector"),
     ],
 )
 def test_bad_checkpoint(content: Any, message: str, root: Path, tmp_path: Path, failure: Failure) -> None:
@@ -338,6 +339,16 @@ def test_bad_checkpoint(content: Any, message: str, root: Path, tmp_path: Path, 
     code, line = failure(main, "--output-dir", tmp_path / "run", "--resume", path, "--submission")
     assert code == 1
     assert message in line
+
+
+def test_weights_of_another_detector_than_is_named(finished: Path, tmp_path: Path, failure: Failure) -> None:
+    content = torch.load(finished / "model_best.pth", weights_only=True)
+    content["meta"]["detector"]["fpn_channels"] *= 2
+    path = tmp_path / "model.pth"
+    torch.save(content, path)
+    code, line = failure(main, "--output-dir", tmp_path / "run", "--resume", path, "--submission")
+    assert code == 1
+    assert f"{path}: expected the weights of DetectorConfig(" in line and "size mismatch" in line
 
 
 def test_no_data_root(tmp_path: Path, failure: Failure) -> None:
