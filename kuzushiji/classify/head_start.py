@@ -9,7 +9,9 @@ the finding of Kumar et al., 2022 (arXiv:2202.10054), "linear probing, then fine
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
@@ -20,6 +22,7 @@ from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.processes import gathered, own_share, world_size
 from kuzushiji.engine.schedule import LRSchedule, build_factor
 from kuzushiji.errors import InputError
 
@@ -90,13 +93,15 @@ def box_features(
 ) -> tuple[Tensor, Tensor]:
     """Return (n, features) in float16 and the classes (n,) of all boxes, on the predictor's device.
 
-    They stay in memory: 2 bytes a feature, 7 KB a box of ResNet-18 and 28 KB of ResNet-152.
+    Several processes divide the pages. The features stay in memory: 2 bytes a feature, 7 KB a box of ResNet-18 and
+    28 KB of ResNet-152.
     """
     was_training = model.training
     model.eval()
     distinct = list({page.path: page for page in pages}.values())  # a page that comes more than once is read once
-    rows = predictor.page_logits(Features(model), distinct, (page_height,), title="head start")
-    features = {distinct[number].path: of_page.half() for number, of_page in rows}
+    own = [distinct[number] for number in own_share(len(distinct))]
+    rows = predictor.page_logits(Features(model), own, (page_height,), title="head start")
+    features = _of_all_processes({own[number].path: of_page.half() for number, of_page in rows})
     model.train(was_training)
     with_boxes = [page for page in pages if len(page.classes)]
     classes = np.concatenate([page.classes for page in with_boxes]).astype(np.int64)
@@ -104,6 +109,15 @@ def box_features(
         torch.cat([features[page.path] for page in with_boxes]),
         torch.from_numpy(classes).to(predictor.precision.device),
     )
+
+
+def _of_all_processes(features: dict[Path, Tensor]) -> dict[Path, Tensor]:
+    """Return the features of all pages from those of each process's, on the device that they are on."""
+    if world_size() == 1:
+        return features
+    parts = gathered({path: of_page.cpu() for path, of_page in features.items()})
+    device = next((of_page.device for of_page in features.values()), idist.device())
+    return {path: of_page.to(device) for part in parts for path, of_page in part.items()}
 
 
 def train_head(head: nn.Module, features: Tensor, classes: Tensor, precision: Precision, recipe: HeadStart) -> float:

@@ -150,6 +150,26 @@ def gathered(value: Result) -> list[Result]:
     return values
 
 
+@contextmanager
+def first_of_machine_first() -> Iterator[None]:
+    """Let the first process of each machine do the block before the others: what it fetches, they find."""
+    if world_size() == 1:
+        yield
+        return
+    from torch import distributed
+
+    if not distributed.is_initialized():  # nobody to be met: a model is printed
+        yield
+        return
+    if local_rank():
+        distributed.barrier()
+    try:
+        yield
+    finally:
+        if not local_rank():
+            distributed.barrier()
+
+
 def own_share(n: int) -> range:
     """Return the numbers, of `n` items, that this process works on: they take turns, nothing comes twice."""
     return range(rank(), n, world_size())

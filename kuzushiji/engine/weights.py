@@ -10,6 +10,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from kuzushiji.engine.checkpoint import read_tensors
+from kuzushiji.engine.processes import first_of_machine_first
 from kuzushiji.errors import InputError
 
 Loaded = TypeVar("Loaded")
@@ -116,6 +117,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def pretrained_or_explain(load: Callable[[], Loaded], name: str) -> Loaded:
     """Return `load()`, which may fetch weights from the network; where that fails, say how to supply them.
 
+    Of several processes on a machine the first fetches them.
+
     Args:
         load: Calls torchvision, timm or the like.
         name: Of the weights, as somebody would look for them.
@@ -124,7 +127,8 @@ def pretrained_or_explain(load: Callable[[], Loaded], name: str) -> Loaded:
         InputError: the weights are neither in the cache nor to be had.
     """
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # torch.hub tells of its download where results go
+        # torch.hub tells of its download where results go.
+        with first_of_machine_first(), contextlib.redirect_stdout(sys.stderr):
             return load()
     except Exception as error:
         if not _is_of_download(error):

@@ -1,11 +1,14 @@
 """The head start: the head learns, nothing else changes, and the result depends on the arguments alone."""
 
+import contextlib
 import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
+from kuzushiji.classify import head_start
 from kuzushiji.classify.head_start import HeadStart, box_features, shuffled, start_head, train_head
 from kuzushiji.classify.inputs import Page, pages_of
 from kuzushiji.classify.main import main
@@ -41,6 +44,22 @@ def test_features_of_all_boxes_in_order(model: RoIClassifier, pages: list[Page])
     assert features.shape == (sum(len(page.classes) for page in pages), roi_features(model.backbone))
     assert classes.tolist() == [number for page in pages for number in page.classes]
     assert model.training  # as it was
+
+
+def test_several_processes_divide_the_pages(
+    model: RoIClassifier, pages: list[Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they have what one process has, bit for bit; each page was looked at by one of them."""
+    expected, classes = box_features(model, pages, PREDICTOR, page_height=240)
+    parts: list[dict[Path, Tensor]] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(head_start, "gathered", lambda part: parts.append(part) or [{**parts[0], **part}])
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        with contextlib.suppress(KeyError):  # the first of the two has not heard of the other
+            found, same = box_features(model, pages, PREDICTOR, page_height=240)
+    assert torch.equal(found, expected) and torch.equal(same, classes)
+    assert not set(parts[0]) & set(parts[1])
 
 
 def test_the_head_learns_and_the_backbone_stays(model: RoIClassifier, pages: list[Page]) -> None:

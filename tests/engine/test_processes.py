@@ -8,6 +8,7 @@ import torch
 
 from kuzushiji.engine import processes
 from kuzushiji.engine.device import resolve_device
+from kuzushiji.engine.weights import pretrained_or_explain
 from kuzushiji.errors import InputError
 
 
@@ -53,6 +54,34 @@ def test_one_of_several(torchrun):
     assert list(processes.own_share(20)) == [5, 13]
     assert list(processes.own_share(3)) == []
     assert processes.share_of_batch(16) == 2
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "fails", "order"),
+    [
+        (0, False, ["done", "met"]),  # the others wait
+        (1, False, ["met", "done"]),
+        (0, True, ["done", "met"]),  # nobody waits for ever for one that has failed
+    ],
+)
+def test_the_first_of_a_machine_goes_first(torchrun, monkeypatch, local_rank, fails, order):
+    done: list[str] = []
+    monkeypatch.setenv("LOCAL_RANK", str(local_rank))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "barrier", lambda: done.append("met"))
+
+    def load():
+        done.append("done")
+        if fails:
+            raise OSError("no network")
+        return 5
+
+    if fails:
+        with pytest.raises(InputError, match="weights resnet18: expected them in the cache or on the network"):
+            pretrained_or_explain(load, "resnet18")
+    else:
+        assert pretrained_or_explain(load, "resnet18") == 5
+    assert done == order
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 100])
