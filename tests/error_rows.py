@@ -58,6 +58,12 @@ def exported() -> None:
     Path("exported/bundle.json").write_text("{}")
 
 
+def damaged_second_level() -> None:
+    """Make a folder of a second level whose list of classes is not one."""
+    Path("m").mkdir()
+    Path("m/level2.json").write_text('{"format": 2, "files": {}, "vocabulary": ["U+3042", 7]}')
+
+
 def cut(path: str | Path, kept: int) -> Change:
     """Return a change that cuts a file off."""
     return lambda: Path(path).write_bytes(Path(path).read_bytes()[:kept])
@@ -234,6 +240,11 @@ ROWS = [
     Row("classify.level2 fold0.parquet fold1.parquet --n-folds 3", "no features"),
     Row(f"{LEVEL2} --n-folds 7", "more folds than books"),
     Row("classify.level2 test.parquet features0.parquet --load-model m --output s.csv", "no such models"),
+    Row(
+        "classify.level2 test.parquet features0.parquet --load-model m --output s.csv",
+        "models with a damaged field",
+        damaged_second_level,
+    ),
     Row("metric none.csv data/train.csv", "no such submission"),
     Row("metric data/train.csv data/train.csv", "boxes in place of points"),
     Row("data.check none", "no data"),

@@ -123,8 +123,9 @@ def _facts_of(folder: Path) -> Field:
 
 
 def _vocabulary_of(field: Field) -> Vocabulary:
+    codes = field.texts()
     try:
-        return Vocabulary(field.texts())
+        return Vocabulary(codes)
     except InputError:
         field.fail("sorted codes, each once, and seg_fp last")
 
