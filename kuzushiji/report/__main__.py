@@ -57,10 +57,16 @@ class Config:
         """Check what one option alone cannot.
 
         Raises:
-            InputError: other seeds, and nothing to compare.
+            InputError: other seeds, and nothing to compare; or the same run twice, which tells nothing.
         """
         if self.seeds and not self.compare:
             raise InputError("--seeds goes with --compare")
+        folders = [path.resolve() for path in (self.runs, *self.seeds)]
+        for path, folder in zip(self.seeds, folders[1:], strict=True):
+            if folders.count(folder) > 1:
+                raise InputError(
+                    f"--seeds {path}: expected the folders of other runs, each once, got the same run again"
+                )
 
 
 def get_parser() -> cli.ArgumentParser:

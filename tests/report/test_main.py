@@ -57,9 +57,10 @@ def test_table_on_stdout_and_a_page_that_needs_nothing_else(
 
 
 def test_everything_that_can_be_known_and_the_comparison(
-    runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(runs), "--data-root", str(tiny_root), "--compare", "--seeds", str(runs)]) == 0
+    other = shutil.copytree(runs, tmp_path / "another seed")
+    assert main([str(runs), "--data-root", str(tiny_root), "--compare", "--seeds", str(other)]) == 0
     table, comparison = capsys.readouterr().out.split("\n\n")[:2]
     assert table.startswith("stage ") and comparison.startswith("not comparable: this run is of ")
     assert re.search(r"^clf +0 +0\.7500 +0\.9303 +-0\.1803 +0\.5000 .* other pages$", comparison, re.MULTILINE)
@@ -168,6 +169,14 @@ def test_what_comes_from_data_is_escaped(runs: Path, tiny_root: Path, tmp_path: 
         (
             ["{tmp}", "--data-root", "{root}", "--compare", "--seeds", "{tmp}/none"],
             "none: expected a run folder, got none",
+        ),
+        (
+            ["{tmp}", "--data-root", "{root}", "--compare", "--seeds", "{tmp}/../{tmp.name}"],
+            "expected the folders of other runs, each once, got the same run again",
+        ),
+        (
+            ["{tmp}", "--data-root", "{root}", "--compare", "--seeds", "{tmp}/a", "{tmp}/a"],
+            "expected the folders of other runs, each once, got the same run again",
         ),
         (["{tmp}", "--data-root", "{root}", "--reference", "{tmp}"], "results.csv: expected the reference's results"),
         (["{tmp}", "--data-root", "{root}", "--output", "{root}/train.csv/report.html"], "report.html: cannot write"),
