@@ -32,8 +32,9 @@ class Config:
     """What books to write, and where."""
 
     out: Path = option(
-        dataclasses.MISSING, "folder for the books", positional=True, metavar="OUT", changes_result=False
-    )
+        Path("_runs/books"), "folder for the books; without it _runs/books", positional=True, nargs="?", metavar="OUT",
+        changes_result=False,
+    )  # fmt: skip
     seed: int = option(0, "seed of the books: hands, paper, text", type=cli.non_negative_int)
     hidden_seed: int | None = option(
         None, "seed of the test pages and of the books that only they come from; without it --seed",

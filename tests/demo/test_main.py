@@ -162,3 +162,9 @@ def test_the_defaults_are_the_demos_size() -> None:
     config = parse_args(["books"])
     assert (config.books, config.pages, config.test_pages, config.page_height) == (6, 48, 20, 800)
     assert config.classes is None
+
+
+def test_the_books_have_a_folder_where_none_is_given() -> None:
+    config = parse_args(["--pages", "300", "--books", "28", "--classes", "3900", "--page-height", "3500"])
+    assert (config.out, config.pages) == (Path("_runs/books"), 300)
+    assert parse_args(["elsewhere"]).out == Path("elsewhere")
