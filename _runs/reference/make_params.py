@@ -5,10 +5,13 @@
 The command lines are those that `bash run-all.sh kaggle --dry-run` prints. A test compares the files with them.
 """
 
+import argparse
 import os
 import re
 import shlex
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,17 @@ INPUTS = ("clf_gt", "pseudolabels", "resume", "weights")
 """What decides a model beside the options of its recipe. Devices, threads, caches and outputs are left out."""
 
 
-def main() -> None:
-    """Write the files."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the files; return the exit code."""
+    argparse.ArgumentParser(
+        prog="python -m _runs.reference.make_params", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(argv)  # fmt: skip
     for kind, values in reference_parameters().items():
         path = HERE / kind / "params.json"
         atomic_write_json(path, values)
         print(path)
+    return 0
 
 
 def reference_parameters() -> dict[str, dict[str, Any]]:
@@ -50,4 +58,4 @@ def reference_parameters() -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -91,6 +91,14 @@ def test_published_parameters_are_the_recipe(kind: str, expected: dict[str, Any]
     assert {key: params[key] for key in expected} == expected
 
 
+def test_help_of_make_params_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MADE, "reference_parameters", lambda: pytest.fail("it writes"))
+    for words, code in ((["--help"], 0), (["--nope"], 2)):
+        with pytest.raises(SystemExit) as end:
+            MADE.main(words)
+        assert end.value.code == code
+
+
 def test_a_run_repeats_the_reference_when_its_recipe_is_the_same() -> None:
     reference = read_reference(FOLDER)
     same = dict(reference.params["clf"]) | {"fold": 2, "seed": 5, "device": "cuda:1", "output_dir": "elsewhere"}
