@@ -1,6 +1,6 @@
 """What a page costs in each stage of a finished run, and the straight line to the competition's pages and recipe.
 
-    for stage in segment merge classify classify-second pseudolabel pseudo-ft pseudo blend level2; do
+    for stage in books check segment merge classify classify-second pseudolabel pseudo-ft pseudo blend level2 report; do
       /usr/bin/time -a -o times.txt -f "$stage %e %U %S %M" bash run-all.sh fullsize --stage $stage
     done
     python benchmarks/page_costs.py RUNS [--times times.txt] [--machine TEXT]
