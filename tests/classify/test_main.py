@@ -318,6 +318,19 @@ def test_bad_input(
     assert len(lines) == 1 and message in lines[0], lines
 
 
+@pytest.mark.parametrize("option", ["--weights", "--resume"])
+def test_a_file_that_is_not_there_is_said_before_anything_else(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """Not after "runs again: other parameters", as if something had begun."""
+    for name in ("data", "clf-fold0"):
+        shutil.copytree(trained / name, tmp_path / name)
+    shutil.copy(trained / "clf_gt.csv", tmp_path)
+    with pytest.raises(SystemExit):
+        cli.run(main, arguments(tmp_path, option, str(tmp_path / "none.pth")))
+    assert capsys.readouterr().err == f"error: {tmp_path / 'none.pth'}: expected a file with weights, got none\n"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
