@@ -169,7 +169,7 @@ def test_other_boxes(runs, tiny_root, tmp_path, capsys):
         (level2_features.main, [json.dumps([[good], [fewer]]), out, *words], "fewer.parquet, page"),
         (level2_features.main, [json.dumps([[good], [other]]), out, *words], f"expected the boxes of {good}, got one"),
         (level2.main, [other, features[0], "--n-folds", "3", *words], "expected the pages of"),
-        (level2.main, [fewer, features[0], "--n-folds", "3", *words], "expected the boxes of the other tables"),
+        (level2.main, [fewer, features[0], "--n-folds", "3", *words], f"expected the boxes of {fewer}, got one more"),
     ):
         assert message in refused(main, given, capsys), message
 
