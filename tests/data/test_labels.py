@@ -16,6 +16,7 @@ from kuzushiji.data.labels import (
     parse_labels,
     read_page_labels,
     read_page_points,
+    rows_by_page,
     whole_pixels,
     write_page_labels,
     write_page_points,
@@ -227,6 +228,13 @@ def test_of_pages(tmp_path: Path) -> None:
 def test_number_within_page() -> None:
     assert number_within_page(np.array([3, 1, 3, 3, 1])).tolist() == [0, 0, 1, 2, 1]
     assert number_within_page(np.zeros(0, np.int64)).tolist() == []
+
+
+def test_rows_by_page() -> None:
+    """Pages without rows have none, also the last; rows keep their order."""
+    assert [rows.tolist() for rows in rows_by_page(np.array([3, 1, 3, 3, 1]), 5)] == [[], [1, 4], [], [0, 2, 3], []]
+    assert [rows.tolist() for rows in rows_by_page(np.zeros(0, np.int64), 2)] == [[], []]
+    assert rows_by_page(np.zeros(0, np.int64), 0) == []
 
 
 def test_tables_check_what_they_are_made_of(tmp_path: Path) -> None:
