@@ -79,20 +79,26 @@ def test_each_command_line_is_understood_with_all_its_flags(line: str, values: d
     assert [name for name in given if not hasattr(config, name)] == []
 
 
-# The chain, at the smallest size: other networks and sizes by flags, one epoch of each training.
+# The chain, small: other networks and sizes by flags, packaged weights where a new model begins. So it learns to read
+# twelve characters in seconds.
 N_FOLDS = 2
 SMALL_DETECTOR = (
-    "--model fasterrcnn_resnet18_fpn --pretrained 0 --norm batch --long-side 128 --crop-width 128 --crop-height 96 "
-    "--crop-min-height 80 --crop-max-height 110 --anchor-sizes 4 8 12 16 24 --fpn-channels 16 --box-head-size 16 "
-    "--rois-per-image 32 --max-detections 40 --score-threshold 0.05 --nms-threshold 0.25 --lr 0.01 --momentum 0.9 "
-    "--wd 1e-4 --lr-steps 35 --lr-gamma 0.1 --epochs 1 --repeat-train-step 1 --batch-size 2 --workers 0 --device cpu"
+    "--model fasterrcnn_resnet18_fpn --norm batch --trainable-layers 5 --long-side 384 --crop-width 224 "
+    "--crop-height 160 --crop-min-height 150 --crop-max-height 170 --test-long-side 384 --anchor-sizes 6 10 14 20 32 "
+    "--fpn-channels 32 --box-head-size 64 --rois-per-image 96 --proposals-train 200 --proposals-test 400 "
+    "--max-detections 300 --score-threshold 0.15 --match-iou 0.25 --nms-threshold 0.25 --optimizer adamw "
+    "--lr 1.5e-3 --wd 0.01 --cosine 1 --warmup-steps 5 --epochs 5 --repeat-train-step 2 --evaluate-every 0 "
+    "--batch-size 2 --opt-level O1 --workers 0 --device cpu"
 )
 SMALL_CLASSIFIER = (
-    "--test-height 128 --crop-width 96 --crop-height 128 --scale-aug 0.3 --color-hue-aug 7 --color-sat-aug 30 "
-    "--color-val-aug 30 --optimizer sgd --wd 1e-4 --head-dropout 0.5 --cosine 1 --n-tta 1 --epochs 1 --repeat-train 1 "
-    "--batch-size 2 --workers 0 --device cpu --pretrained 0"
+    "--test-height 320 --crop-width 224 --crop-height 320 --scale-aug 0.1 --color-hue-aug 7 --color-sat-aug 30 "
+    "--color-val-aug 30 --head-size 64 --head-dropout 0.1 --optimizer adamw --lr 1e-3 --wd 0.02 --cosine 1 "
+    "--warmup-steps 5 --n-tta 1 --epochs 2 --repeat-train 2 --evaluate-every 0 --batch-size 2 --opt-level O1 "
+    "--workers 0 --device cpu"
 )
-SMALL_BOOKS = "--seed 1 --books 4 --pages 8 --test-books 1 --test-pages 4 --page-height 160 --classes 20 --workers 1"
+NEW = "--weights books"
+NEW_CLASSIFIER = f"{NEW} --head-start-epochs 10"
+SMALL_BOOKS = "--seed 1 --books 4 --pages 14 --test-books 1 --test-pages 3 --page-height 400 --classes 12 --workers 1"
 
 
 @pytest.fixture(scope="module")
@@ -106,29 +112,32 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     for k in folds:
         where = f"--output-dir {runs}/segment-fold{k} --fold {k} {at} {SMALL_DETECTOR}"
-        three_steps("kuzushiji.segment.main", where, runs / f"segment-fold{k}")
+        three_steps("kuzushiji.segment.main", where, NEW, runs / f"segment-fold{k}")
     tables = " ".join(f"{runs}/segment-fold{k}/clf_gt.csv" for k in folds)
     run("kuzushiji.segment.merge", f"{tables} {runs}/segment_clf_gt.csv --data-root {root}")
 
     boxes = f"{runs}/segment_clf_gt.csv --test-boxes {runs}/segment-fold0/test_predictions.csv"
 
-    def classify(kind: str, flags: Callable[[int], str]) -> None:
+    def classify(kind: str, flags: str, start: Callable[[int], str] = lambda _: NEW_CLASSIFIER) -> None:
         for k in folds:
-            where = f"{boxes} --output-dir {runs}/clf-fold{k}{kind} --fold {k} {at} {SMALL_CLASSIFIER} {flags(k)}"
-            three_steps("kuzushiji.classify.main", where, runs / f"clf-fold{k}{kind}")
+            where = f"{boxes} --output-dir {runs}/clf-fold{k}{kind} --fold {k} {at} {SMALL_CLASSIFIER} {flags}"
+            three_steps("kuzushiji.classify.main", where, start(k), runs / f"clf-fold{k}{kind}")
 
     second = "--base resnet10t --max-targets 256 --frozen-start 1 --benchmark 1"
-    classify("", lambda k: "--base resnet18")
-    classify("-wsl", lambda k: second)
+    classify("", "--base resnet18")
+    classify("-wsl", second)
     test_tables = " ".join(f"{runs}/clf-fold{k}{kind}/test_detailed.parquet" for kind in ("", "-wsl") for k in folds)
     pseudolabels = f"{runs}/pseudolabels.csv.gz"
     run("kuzushiji.classify.pseudolabel", f"{test_tables} {pseudolabels} --min-gap 0 --max-second-score 1000")
     classify(
         "-wsl-pseudo-ft",
-        lambda k: f"{second} --pseudolabels {pseudolabels} --lr 1.6e-3 --resume {runs}/clf-fold{k}-wsl/model_best.pth",
+        f"{second} --pseudolabels {pseudolabels} --lr 1e-4 --epochs 1",
+        lambda k: f"--resume {runs}/clf-fold{k}-wsl/model_best.pth",
     )
-    classify("-wsl-pseudo", lambda k: f"{second} --pseudolabels {pseudolabels} --pseudolabels-oversample 2")
+    classify("-wsl-pseudo", f"{second} --pseudolabels {pseudolabels} --pseudolabels-oversample 2")
     run("kuzushiji.classify.blend", f"{test_tables} --output {runs}/blend.csv --data-root {root}")
+    held_out = " ".join(f"{runs}/clf-fold0{kind}/detailed.parquet" for kind in ("", "-wsl"))
+    run("kuzushiji.classify.blend", f"{held_out} --score --json --data-root {root}")
     second_level(runs, root)
     return runs
 
@@ -153,13 +162,11 @@ def run(module: str, line: str) -> None:
     assert module_of(module).main(shlex.split(line)) == 0, f"{module} {line}"
 
 
-def three_steps(module: str, where: str, folder: Path) -> None:
-    """Train; then the held-out pages and the test pages with what was trained."""
-    run(module, where)
-    weights = f"{folder}/model_best.pth"
-    kept = " ".join(word for word in where.split() if word != "--resume" and not word.endswith("model_best.pth"))
-    run(module, f"{kept} --resume {weights} --test-only")
-    run(module, f"{kept} --resume {weights} --submission")
+def three_steps(module: str, where: str, start: str, folder: Path) -> None:
+    """Train from `start`; then the held-out pages and the test pages with what was trained."""
+    run(module, f"{where} {start}")
+    run(module, f"{where} --resume {folder}/model_best.pth --test-only")
+    run(module, f"{where} --resume {folder}/model_best.pth --submission")
 
 
 @pytest.mark.chain
@@ -167,12 +174,14 @@ def three_steps(module: str, where: str, folder: Path) -> None:
 def test_the_commands_chained_as_in_the_references_scripts_reach_a_submission_that_scores(
     runs: Path, name: str
 ) -> None:
+    """Far better than chance: every box found and given the commonest character."""
     root = runs / "data"
     submission = read_page_points(runs / name)
     assert submission.image_ids == read_sample(root / "sample_submission.csv")
-    counts = score_points(read_page_labels(root / "solution.csv"), submission)
-    assert counts.tp + counts.fn == len(read_page_labels(root / "solution.csv").boxes)
-    assert 0 <= counts.f1 <= 1
+    truth = read_page_labels(root / "solution.csv")
+    counts = score_points(truth, submission)
+    chance = truth.boxes["code"].value_counts(normalize=True).max()
+    assert counts.tp > 0 and counts.f1 > 2 * chance
 
 
 @pytest.mark.chain
