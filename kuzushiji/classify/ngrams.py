@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ class NGrams:
 
     Attributes:
         edge: The number that stands for the end of a page: the number of classes.
-        keys: For each n the sorted distinct n-grams, one whole number each, digits to the base `edge + 1`.
+        keys: For each n the sorted distinct n-grams that begin or end with a character, one whole number each, digits
+            to the base `edge + 1`.
         counts: For each n int32 (len(keys), folds).
     """
 
@@ -41,6 +43,11 @@ class NGrams:
     def n_folds(self) -> int:
         """Folds whose characters are counted."""
         return int(self.counts[0].shape[1])
+
+    @property
+    def counts_ends(self) -> bool:
+        """Whether ends of pages count as characters: so it was once, and models from then see what they were taught."""
+        return self.edge in self.keys[0]
 
     def log_probabilities(
         self,
@@ -64,8 +71,9 @@ class NGrams:
         """
         totals = self.totals(leave_out)
         base, of = self.edge + 1, candidates.astype(np.int64)
+        signs = base if self.counts_ends else self.edge
         before, after = before.astype(np.int64), after.astype(np.int64)
-        single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * base)
+        single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * signs)
         columns = np.empty((len(of), len(FEATURES)), np.float32, order="F")
         columns[:, 0] = np.log(single)
         left, right = np.zeros((2, len(before)), np.int64)
@@ -75,9 +83,9 @@ class NGrams:
             left = before[:, n - 1] * base ** (n - 1) + left
             right = right * base + after[:, n - 1]
             keys = left[box] * base + of
-            after_them = self._given(totals, n + 1, keys, self._count(totals, n, left)[box], after_them)
+            after_them = self._given(totals, n + 1, keys, self._before_characters(totals, n, left)[box], after_them)
             keys = of * base**n + right[box]
-            before_them = self._given(totals, n + 1, keys, self._count(totals, n, right)[box], before_them)
+            before_them = self._given(totals, n + 1, keys, self._after_characters(totals, n, right)[box], before_them)
             columns[:, n] = np.log(after_them / single)
             columns[:, N_NEIGHBOURS + n] = np.log(before_them / single)
         return columns
@@ -94,6 +102,30 @@ class NGrams:
         probability: NDArray[np.float64] = (self._count(totals, n, whole) + _PRIOR * shorter) / (context + _PRIOR)
         return probability
 
+    def _before_characters(self, totals: list[Keys], n: int, context: Keys) -> NDArray[np.float64]:
+        """Return how often each context of n signs stands before a character: that is where it could have told it."""
+        if self.counts_ends:
+            return self._count(totals, n, context)
+        return _sums(self.keys[n], totals[n], context * (self.edge + 1), self.edge)
+
+    def _after_characters(self, totals: list[Keys], n: int, context: Keys) -> NDArray[np.float64]:
+        """Return how often each context of n signs stands after a character."""
+        if self.counts_ends:
+            return self._count(totals, n, context)
+        keys, order = self._first_sign_last[n]
+        return _sums(keys, totals[n][order], context * (self.edge + 1), self.edge)
+
+    @cached_property
+    def _first_sign_last(self) -> tuple[tuple[Keys, NDArray[np.int64]], ...]:
+        """For each n the n-grams with their first sign moved to the end, sorted, and where each was before."""
+        moved = []
+        for n, keys in enumerate(self.keys):
+            first, rest = np.divmod(keys, (self.edge + 1) ** n)
+            turned = rest * (self.edge + 1) + first
+            order = np.argsort(turned)
+            moved.append((turned[order], order))
+        return tuple(moved)
+
     def _count(self, totals: list[Keys], n: int, of: Keys) -> NDArray[np.float64]:
         keys = self.keys[n - 1]
         if not len(keys):
@@ -104,6 +136,13 @@ class NGrams:
             return by_class[of]
         place = np.minimum(np.searchsorted(keys, of), len(keys) - 1)
         return np.where(keys[place] == of, totals[n - 1][place], 0).astype(np.float64)
+
+
+def _sums(keys: Keys, counts: Keys, first: Keys, width: int) -> NDArray[np.float64]:
+    """Return the sum of the counts whose keys, sorted, are `first` (n,) or one of the `width - 1` numbers after it."""
+    below = np.concatenate([[0], np.cumsum(counts)])
+    sums: NDArray[np.int64] = below[np.searchsorted(keys, first + width)] - below[np.searchsorted(keys, first)]
+    return sums.astype(np.float64)
 
 
 def count_ngrams(
@@ -172,7 +211,7 @@ def _stream(truth: PageLabels, classes: Keys, chosen: NDArray[np.bool_], edge: i
 
 
 def _count(streams: Sequence[Keys], n: int, base: int) -> tuple[Keys, NDArray[np.int32]]:
-    """Return the distinct n-grams of all streams and how often each stream has each."""
+    """Return the distinct n-grams of all streams that begin or end with a character, and how often each has each."""
     grams = [_grams(stream, n, base) for stream in streams]
     found = [np.unique(gram, return_counts=True) for gram in grams]
     keys = np.unique(np.concatenate([key for key, _ in found]))
@@ -187,4 +226,6 @@ def _grams(stream: Keys, n: int, base: int) -> Keys:
     gram = np.zeros(size, np.int64)
     for k in range(n):
         gram = gram * base + stream[k : k + size]
-    return gram
+    edge = base - 1
+    kept: Keys = gram[(stream[:size] != edge) | (stream[n - 1 : n - 1 + size] != edge)]
+    return kept

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.classify.ngrams import FEATURES, count_ngrams
+from kuzushiji.classify.ngrams import FEATURES, NGrams, count_ngrams
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
@@ -44,6 +44,7 @@ def test_counts_by_fold(ngrams):
     assert counted(ngrams, 2, [C, A]) == []
     assert counted(ngrams, 4, [A, B, A, B]) == [[1, 0]]
     assert counted(ngrams, 4, [EDGE, EDGE, EDGE, A]) == [[1, 1]]
+    assert [counted(ngrams, n, [EDGE] * n) for n in (1, 2, 3, 4)] == [[], [], [], []]
 
 
 def say(ngrams, leave_out=(), before=(A, EDGE, EDGE), after=(EDGE, EDGE, EDGE)):
@@ -61,12 +62,62 @@ def test_after_a_comes_b(ngrams):
 
 def test_probabilities_by_hand(ngrams):
     told = say(ngrams)
-    # 6 characters and 12 ends of pages (3 at each end of both pages with text), 5 signs.
-    total = sum(int(counts[:, :].sum()) for counts in ngrams.counts[:1])
-    frequency = (3 + 0.5) / (total + 0.5 * 5)
-    assert told["log_frequency"][A] == pytest.approx(np.log(frequency), rel=1e-5)
-    b = (2 + 0.5) / (total + 0.5 * 5)
+    # 6 characters, 4 of which could have been one: ends of pages are none.
+    a, b = (3 + 0.5) / (6 + 0.5 * 4), (2 + 0.5) / (6 + 0.5 * 4)
+    assert told["log_frequency"][A] == pytest.approx(np.log(a), rel=1e-5)
+    # A stands three times before a character: twice before B, once before C.
     assert told["log_after_one"][B] == pytest.approx(np.log((2 + 4 * b) / (3 + 4) / b), rel=1e-5)
+    # Before the end of a page stand B and C.
+    assert told["log_before_one"][B] == pytest.approx(np.log((1 + 4 * b) / (2 + 4) / b), rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_page_begins_once_however_many_signs_of_its_end_are_before(ngrams, n):
+    """Two pages with text, both of which begin with A: the longer the context of ends, the surer it is."""
+    told = say(ngrams, before=(EDGE, EDGE, EDGE))
+    expected = (3 + 0.5) / (6 + 0.5 * 4)
+    single = expected
+    for _ in range(n):
+        expected = (2 + 4 * expected) / (2 + 4)
+    assert told[f"log_after_{('one', 'two', 'three')[n - 1]}"][A] == pytest.approx(np.log(expected / single), rel=1e-5)
+
+
+def test_a_context_counts_where_a_character_comes_after_it(ngrams):
+    """B is twice in the text, once before A and once at the end of a page."""
+    told = say(ngrams, before=(B, EDGE, EDGE))
+    a = (3 + 0.5) / (6 + 0.5 * 4)
+    assert told["log_after_one"][A] == pytest.approx(np.log((1 + 4 * a) / (1 + 4) / a), rel=1e-5)
+    # The other way round: A is before no character that A stands before, and once the first of a page in each fold.
+    told = say(ngrams, after=(A, EDGE, EDGE))
+    b = (2 + 0.5) / (6 + 0.5 * 4)
+    assert told["log_before_one"][B] == pytest.approx(np.log((1 + 4 * b) / (1 + 4) / b), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_probabilities_of_the_characters_sum_to_one(seed):
+    """In any context, seen or not, with the ends of pages in it or not."""
+    rng = np.random.default_rng(seed)
+    texts = ["".join(rng.choice(list("ABC"), rng.integers(1, 7))) for _ in range(12)]
+    ngrams = count_ngrams(page_labels(*texts), np.zeros(12, np.int32), 1, VOCABULARY)
+    around = rng.choice([A, B, C, EDGE], (20, 3))
+    around = np.where(np.maximum.accumulate(around == EDGE, axis=1), EDGE, around)  # past the end there is only the end
+    every = np.tile(np.arange(EDGE, dtype=np.int32), 20)
+    values = ngrams.log_probabilities(every, np.repeat(np.arange(20), EDGE), around, around[::-1], ())
+    for k in range(1, values.shape[1]):
+        np.testing.assert_allclose(np.exp(values[:, 0] + values[:, k]).reshape(20, EDGE).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_counts_of_models_from_before_say_what_they_said():
+    """They hold ends of pages as 1-grams; these counted as characters then, three of them at each end."""
+    A_B, ends = [A * 5 + B, A * 5 + EDGE, EDGE * 5 + A, EDGE * 5 + EDGE], [[1], [1], [2], [6]]
+    one = np.array([A, B, EDGE]), np.array([[2], [1], [9]], np.int32)
+    two = np.array(A_B), np.array(ends, np.int32)
+    none = np.zeros(0, np.int64), np.zeros((0, 1), np.int32)
+    keys, counts = zip(one, two, none, none, strict=True)
+    told = say(NGrams(EDGE, keys, counts), before=(EDGE, EDGE, EDGE))
+    a = (2 + 0.5) / (12 + 0.5 * 5)
+    assert told["log_frequency"][A] == pytest.approx(np.log(a), rel=1e-5)
+    assert told["log_after_one"][A] == pytest.approx(np.log((2 + 4 * a) / (9 + 4) / a), rel=1e-5)
 
 
 def test_left_out_folds_say_nothing(ngrams):
@@ -74,7 +125,7 @@ def test_left_out_folds_say_nothing(ngrams):
     assert told["log_after_one"].argmax() == C
     nothing = say(ngrams, leave_out={0, 1})
     np.testing.assert_allclose(nothing["log_after_one"], 0, atol=1e-6)
-    np.testing.assert_allclose(nothing["log_frequency"], np.log(1 / 5), rtol=1e-5)
+    np.testing.assert_allclose(nothing["log_frequency"], np.log(1 / 4), rtol=1e-5)
 
 
 def test_unknown_code():
