@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole chain, from page photographs to a submission. `bash run-all.sh --help` lists the options.
 #
-#   bash run-all.sh demo       seven minutes on two cores, on books that the machine writes itself
+#   bash run-all.sh demo       eight minutes on two cores, on books that the machine writes itself
 #   bash run-all.sh kaggle     the competition's data in data/, days on a GPU
 #
 # Each stage is a `python -m` command, printed as it would be typed. A stage whose parameters and inputs are unchanged
