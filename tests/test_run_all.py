@@ -207,7 +207,7 @@ def test_the_first_classifier_needs_more_memory_than_the_others() -> None:
 def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> None:
     out = bash("run-all.sh", "demo", "--dry-run").stdout
     assert (
-        "about 7 minutes on two cores (measured)" in out and "disk: about 2 GB for all folds below _runs/demo/" in out
+        "about 8 minutes on two cores (measured)" in out and "disk: about 2 GB for all folds below _runs/demo/" in out
     )
     assert "about 84 minutes on two cores" in bash("run-all.sh", "fullsize", "--dry-run").stdout
 
