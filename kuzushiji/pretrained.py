@@ -81,16 +81,14 @@ def fill(name: str, file: Path | None) -> None:
     Raises:
         InputError: there is no such network; the weights cannot be had, are damaged or another network's.
     """
-    from kuzushiji.segment.config import MODELS
+    from kuzushiji.segment.config import MODELS, SegmentConfig
 
     if file is not None and not file.is_file():
         raise InputError(f"{file}: expected a file with weights of {name}, got none")
     if name in MODELS:
-        from kuzushiji.segment.main import parse_args as segment_config
         from kuzushiji.segment.model import build_model
 
-        weights = ["--weights", str(file)] if file else []
-        build_model(segment_config(["--output-dir", "none", "--model", name, *weights]))
+        build_model(SegmentConfig(output_dir=Path(), model=name, weights=str(file) if file else None))
         return
     from kuzushiji.classify.backbones import build_backbone
 

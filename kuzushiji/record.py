@@ -133,11 +133,6 @@ class StageRecord:
         """
         return dict(self._digests)
 
-    def same_inputs(self, then: Any) -> bool:
-        """Return whether `then`, as `input_digests` gives them, are these inputs, wherever they lay."""
-        now = self.input_digests()
-        return isinstance(then, Mapping) and _by_end(then, now) == now
-
     @cached_property
     def _digests(self) -> dict[str, str]:
         paths = list(self.inputs)
@@ -216,6 +211,11 @@ class StageRecord:
 def path_of(output: Path) -> Path:
     """Return the path of the record beside an output, as `StageRecord.of_file` names it."""
     return output.with_name(output.name + ENDING)
+
+
+def same_files(then: Any, now: Mapping[str, str]) -> bool:
+    """Return whether `then` is what `input_digests` returns of the files of `now`, wherever they lay."""
+    return isinstance(then, Mapping) and _by_end(then, now) == now
 
 
 def package_versions() -> dict[str, str]:

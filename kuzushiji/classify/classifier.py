@@ -14,6 +14,7 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
+from kuzushiji.record import same_files
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def inputs_changed(checkpoint: Path, inputs: Mapping[str, str]) -> bool:
     """Return whether the run that left a checkpoint had other inputs: then it is not gone on with."""
     if not checkpoint.is_file():
         return False
-    changed = bool(load_checkpoint(checkpoint)["meta"].get("inputs") != dict(inputs))
+    changed = not same_files(load_checkpoint(checkpoint)["meta"].get("inputs"), inputs)
     if changed:
         logger.warning("%s: the inputs are others now, training starts anew", checkpoint)
     return changed

@@ -152,7 +152,12 @@ def gathered(value: Result) -> list[Result]:
 
 @contextmanager
 def first_of_machine_first() -> Iterator[None]:
-    """Let the first process of each machine do the block before the others: what it fetches, they find."""
+    """Let the first process of each machine do the block before the others: what it fetches, they find.
+
+    Raises:
+        RuntimeError: as `on_main`.
+    """
+    _check_together()
     if world_size() == 1:
         yield
         return

@@ -9,7 +9,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
 from kuzushiji.options import parameters
-from kuzushiji.record import StageRecord
+from kuzushiji.record import StageRecord, same_files
 from kuzushiji.run_folder import (
     CHECKPOINT,
     CLF_GT,
@@ -139,7 +139,7 @@ def start_anew_where_needed(config: SegmentConfig, record: StageRecord) -> None:
             "take another --output-dir, or --force to train again"
         )
     began_with = read_json(folder.params).get("inputs") if folder.params.exists() else None
-    if config.force or record.path.exists() or not record.same_inputs(began_with):
+    if config.force or record.path.exists() or not same_files(began_with, record.input_digests()):
         if folder.checkpoint.exists():
             logger.info("%s: starts anew", folder.folder)
         # In this order: what is stopped in between starts anew again.

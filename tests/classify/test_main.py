@@ -58,6 +58,13 @@ def trained(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copy_inputs(trained: Path, folder: Path) -> None:
+    """Copy the data and the boxes of `trained`, to be changed."""
+    shutil.copytree(trained / "data", folder / "data")
+    for name in ("clf_gt.csv", "segment_test_predictions.csv"):
+        shutil.copy(trained / name, folder)
+
+
 def test_outputs(trained: Path) -> None:
     run = trained / "clf-fold0"
     assert {path.name for path in run.iterdir()} == {
@@ -197,6 +204,19 @@ def test_fault_7_classes_are_those_of_the_checkpoint(trained: Path, tmp_path: Pa
             main(arguments(tmp_path, *resume, *words))
 
 
+def test_a_training_whose_folder_was_moved_goes_on(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has all its epochs and not yet its record: what began anew would train them again."""
+    copy_inputs(trained, tmp_path)
+    shutil.copytree(trained / "clf-fold0", tmp_path / "clf-fold0")
+    (tmp_path / "clf-fold0" / "record-train.json").unlink()
+    with caplog.at_level("INFO"):
+        assert main(arguments(tmp_path)) == 0
+    assert "training starts anew" not in caplog.text
+    assert "epoch 1 of" not in caplog.text
+
+
 def test_changed_boxes_train_anew(tiny_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = prepare(tiny_root, tmp_path)
     assert main(arguments(folder, "--epochs", "1")) == 0
@@ -301,9 +321,7 @@ def test_bad_input(
     message: str,
 ) -> None:
     """One line on standard error that says what and where, exit code 1, no traceback."""
-    shutil.copytree(trained / "data", tmp_path / "data")
-    for name in ("clf_gt.csv", "segment_test_predictions.csv"):
-        shutil.copy(trained / name, tmp_path)
+    copy_inputs(trained, tmp_path)
     change(tmp_path)
     given = [word.format(folder=tmp_path, trained=trained) for word in words.split()]
     if "--base" in given or "--head-size" in given or "--resume" not in given:
@@ -346,9 +364,7 @@ def test_what_is_wrong_with_the_test_boxes_is_said_before_the_training(
     change: Callable[[Path], None],
     message: str,
 ) -> None:
-    shutil.copytree(trained / "data", tmp_path / "data")
-    for name in ("clf_gt.csv", "segment_test_predictions.csv"):
-        shutil.copy(trained / name, tmp_path)
+    copy_inputs(trained, tmp_path)
     change(tmp_path)
     with pytest.raises(SystemExit) as caught:
         cli.run(main, arguments(tmp_path, "--with-test", "1"))
