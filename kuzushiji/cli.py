@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kuzushiji.arguments import (
     EXIT_USAGE,
@@ -34,6 +34,7 @@ __all__ = [
     "Terminated",
     "bool_flag",
     "fraction",
+    "name_of",
     "non_negative_float",
     "non_negative_int",
     "positive_float",
@@ -49,8 +50,10 @@ _SIGNALLED = 128
 """Added to a signal's number, as shells do: 130 for Ctrl-C, 143 for SIGTERM."""
 
 
-def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run an entry point and leave the process with its exit code.
+def run(
+    main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None, name: str | None = None
+) -> NoReturn:
+    """Run an entry point and leave the process with its exit code; `name` is how it is typed, if not by `python -m`.
 
     A mistake of the user, or a full disk, ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C
     in 130, SIGTERM in 143. Anything else is a fault of the program and keeps its traceback.
@@ -66,7 +69,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
             sys.stdout.flush()
     except UsageError as error:
         logger.debug("the error came from here", exc_info=True)
-        print(usage_line(_command(main), _one_line(error)), file=sys.stderr)
+        print(usage_line(name or name_of(main), _one_line(error)), file=sys.stderr)
         code = EXIT_USAGE
     except InputError as error:
         _print_error(_one_line(error))
@@ -89,10 +92,11 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     sys.exit(code)
 
 
-def _command(main: Callable[..., int]) -> str:
-    """Return how the command of an entry point is typed, which is what its parser is called."""
-    spec = sys.modules[main.__module__].__spec__
-    name = spec.name if spec is not None else main.__module__
+def name_of(command: Any) -> str:
+    """Return how a command is typed, given its class or its `main`: `python -m MODULE`."""
+    module = getattr(command, "__self__", command).__module__
+    spec = sys.modules[module].__spec__
+    name = spec.name if spec is not None else module
     return f"python -m {name.removesuffix('.__main__')}"
 
 

@@ -11,7 +11,7 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.__main__ import STAGES
 from kuzushiji.options import add_options, option
-from tests.commands import module_of
+from tests.commands import command_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,7 +148,7 @@ def test_the_shell_completes_flags(tmp_path):
 @pytest.mark.parametrize("module", [module for module, _ in STAGES])
 def test_help_of_every_command_is_in_one_style(module):
     """Parts of sentences: they begin small, but for names, and end without a full stop."""
-    for action in module_of(module).get_parser()._actions:
+    for action in command_of(module).get_parser()._actions:
         text = action.help or ""
         assert text and (not text.endswith(".") or text.endswith("...")), action.dest
         assert text[0].islower() or not text[1].islower() or text.split()[0] in ("Parquet", "IoU"), text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark_scripts import load
-from tests.commands import module_of
+from tests.commands import command_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,7 +50,7 @@ def test_the_ablation_trains_what_is_missing(
     result = json.loads(capsys.readouterr().out)
     assert result["variants"]["segment-ema"] == {"f1": {"1": 0.5, "2": 0.5}, "mean_f1": 0.5, "processor_seconds": 7.0}
     for module, *arguments in (command[1:] for command in commands):
-        module_of(module).parse_args(arguments)  # each command line is understood
+        command_of(module).parse_args(arguments)  # each command line is understood
     commands.clear()
     script.main(words)
     assert not commands
@@ -93,7 +93,7 @@ def test_extra_columns_asks_for_what_the_commands_understand(
         ["plain", "with knn", "with lm"], 0.9
     )
     for module, *arguments in (command[1:] for command in commands):
-        module_of(module).parse_args(arguments)
+        command_of(module).parse_args(arguments)
     commands.clear()
     script.main()
     assert not commands

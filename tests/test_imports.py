@@ -1,5 +1,6 @@
 """What importing costs and does: each check runs in a process of its own, since this one has imported much already."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -36,7 +37,14 @@ def sources() -> list[Path]:
 
 
 MODULES = [module_name(path) for path in sources()]
-ENTRY_POINTS = [module_name(path) for path in sources() if "cli.run(main)" in path.read_text(encoding="utf-8")]
+ENTRY_POINTS = [module_name(path) for path in sources() if "\n    cli.run(main)" in path.read_text(encoding="utf-8")]
+NOT_YET = (
+    "kuzushiji.__main__", "kuzushiji.chain_lock", "kuzushiji.classify.__main__", "kuzushiji.classify.blend",
+    "kuzushiji.classify.extract_backbone", "kuzushiji.classify.level2.__main__", "kuzushiji.classify.main",
+    "kuzushiji.data.check", "kuzushiji.demo.__main__", "kuzushiji.export.__main__", "kuzushiji.lm", "kuzushiji.metric",
+    "kuzushiji.predict.__main__", "kuzushiji.pretrained", "kuzushiji.report.__main__", "kuzushiji.report.draw",
+    "kuzushiji.segment.main",
+)  # fmt: skip
 
 
 def in_process(script: str, cwd: Path, *arguments: object) -> object:
@@ -128,10 +136,15 @@ def test_a_wrong_flag_fails_before_heavy_imports(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_entry_points_have_the_same_shape(name: str) -> None:
-    source = (ROOT / Path(*name.split("."))).with_suffix(".py").read_text(encoding="utf-8")
-    if name.endswith("__main__") and "def main(" not in source:
-        return  # the package's way to its module `main`
-    assert "def get_parser() -> " in source and "def main(argv: " in source
+    """`main` is that of a command, whose docstring `--help` shows."""
+    from kuzushiji.stage import Command
+
+    main = importlib.import_module(name).main
+    command = getattr(main, "__self__", None)
+    if command is None:
+        assert name in NOT_YET
+        return
+    assert issubclass(command, Command) and main == command.main and command.__doc__
 
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)

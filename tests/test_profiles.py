@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import module_of
+from tests.commands import command_of
 from tests.test_run_all import ROOT, bash
 
 
@@ -18,7 +18,7 @@ def configs(profile: str) -> dict[str, Any]:
     for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
         if line.startswith("python -m kuzushiji."):
             _, _, module, *words = shlex.split(line)
-            config = module_of(module).parse_args(words)
+            config = command_of(module).parse_args(words)
             folder = re.search(r"--output-dir \S*/(\S+)", line)
             found.setdefault(folder[1] if folder else module.removeprefix("kuzushiji."), config)
     return found

@@ -15,7 +15,7 @@ import pytest
 from kuzushiji.data.labels import read_page_labels, read_page_points
 from kuzushiji.metric import score_points
 from kuzushiji.submission import read_sample
-from tests.commands import module_of
+from tests.commands import command_of, module_of
 
 SEGMENT = """
 kuzushiji.segment.main --output-dir _runs/segment-fold2 --fold 2 --model fasterrcnn_resnet152_fpn --device cuda
@@ -73,7 +73,7 @@ COMMANDS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize(("line", "values"), COMMANDS.values(), ids=COMMANDS)
 def test_each_command_line_is_understood_with_all_its_flags(line: str, values: dict[str, Any]) -> None:
     module, *words = shlex.split(line)
-    config = module_of(module).parse_args(words)
+    config = command_of(module).parse_args(words)
     assert {name: getattr(config, name) for name in values} == values
     given = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
     assert [name for name in given if not hasattr(config, name)] == []

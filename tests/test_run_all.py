@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import module_of
+from tests.commands import command_of
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ("run-all.sh", "level2.sh", "tests/run.sh", ".ci/run", *sorted(map(str, (ROOT / "scripts").glob("*.sh"))))
@@ -75,7 +75,7 @@ def test_every_command_of_a_profile_is_understood(profile: str) -> None:
     for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
         if line.startswith("python -m "):
             _, _, module, *arguments = shlex.split(line)
-            module_of(module).parse_args(arguments)
+            command_of(module).parse_args(arguments)
 
 
 WEIGHTS = {name: f"/no where/{name}.pth" for name in ("SEGMENT_WEIGHTS", "FIRST_WEIGHTS", "SECOND_WEIGHTS")}
@@ -88,7 +88,7 @@ def test_weights_from_files_reach_every_new_model(profile: str) -> None:
     for line in bash("run-all.sh", profile, "--dry-run", **WEIGHTS).stdout.splitlines():
         if line.startswith("python -m "):
             _, _, module, *arguments = shlex.split(line)
-            config = module_of(module).parse_args(arguments)
+            config = command_of(module).parse_args(arguments)
             if module.endswith(".main"):
                 kind = re.sub(r"fold\d", "", config.output_dir.name)
                 given.setdefault(kind, set()).add(config.weights)

@@ -6,16 +6,14 @@ Similarity is the cosine between what the head's last layer sees of two boxes (`
 """
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, force_option, json_option, option, parameters
-from kuzushiji.terminal import print_result
+from kuzushiji.options import force_option, json_option, option
+from kuzushiji.stage import Facts, Stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +22,9 @@ if TYPE_CHECKING:
     from kuzushiji.artifacts.features import Features
     from kuzushiji.artifacts.head_features import HeadFeatures
 
-STAGE = "classify.knn"
-
 
 @dataclass(frozen=True)
-class Config:
+class KnnConfig:
     """What the command line asks for."""
 
     features: Path = option(
@@ -51,64 +47,52 @@ class Config:
     json: bool = json_option()
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.classify.knn",
-        description="Compare each box with all training characters of other folds and say for each of its candidates "
-        "how similar the most similar one is, how far it leads the best of another class, and its share of the votes "
-        "of the nearest neighbours: extra columns for level2.",
-    )
-    add_options(parser, Config)
-    return parser
+class Knn(Stage):
+    """Compare each box with all training characters of other folds.
 
+    Writes extra columns for level2: for each candidate of a box how similar the most similar character is, how far it
+    leads the best of another class, and its share of the votes of the nearest neighbours.
+    """
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_args(argv), Config)
+    name = "classify.knn"
+    config: KnnConfig
 
+    def inputs(self) -> list[Path]:
+        """Return the features of level 2 and the head features of boxes and training characters."""
+        return [self.config.features, self.config.queries, self.config.gallery]
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the columns and print how often the nearest neighbour is right, where that is known."""
-    config = parse_args(argv)
-    with hold(config.output):
-        return make_columns(config)
+    def outputs(self) -> list[Path]:
+        """Return the table of extra columns."""
+        from kuzushiji.artifacts.extra import check_name
 
+        check_name(self.config.output)
+        return [self.config.output]
 
-def make_columns(config: Config) -> int:
-    """Write the columns, unless that is done."""
-    from kuzushiji.artifacts.extra import check_name
-    from kuzushiji.record import StageRecord
+    def run(self) -> Facts:
+        """Write the columns; return how often the nearest neighbour is right, where that is known."""
+        from kuzushiji.artifacts.extra import Extra, write_extra
+        from kuzushiji.artifacts.features import read_features
+        from kuzushiji.artifacts.head_features import read_head_features
+        from kuzushiji.classify.neighbours import Gallery, columns_of
 
-    check_name(config.output)
-    inputs = [config.features, config.queries, config.gallery]
-    record = StageRecord.of_file(config.output, STAGE, parameters(config), inputs)
-    if not record.needs_run(force=config.force):
-        return 0
-    from kuzushiji.artifacts.extra import Extra, write_extra
-    from kuzushiji.artifacts.features import read_features
-    from kuzushiji.artifacts.head_features import read_head_features
-    from kuzushiji.classify.neighbours import Gallery, columns_of
-
-    features = read_features(config.features)
-    queries, gallery = read_head_features(config.queries), read_head_features(config.gallery)
-    values = queries.vectors[check_fit(features, queries, gallery, config)]
-    known = Gallery.of(gallery.vectors, gallery.vocabulary.encode(gallery.boxes["true"], str(config.gallery)))
-    columns, nearest = columns_of(values, known, features, config.neighbours, config.block)
-    with record.output_path(config.output, force=config.force) as temporary:
-        write_extra(temporary, Extra.of(config.features, config.name, columns))
-    truth = features.vocabulary.encode(features.boxes["true"], str(config.features))
-    of_characters = truth != features.vocabulary.seg_fp
-    facts: dict[str, float] = {"boxes": len(features), "gallery": len(gallery)}
-    if of_characters.any():
-        facts["nearest_right"] = float((nearest == truth)[of_characters].mean())
-    record.finish(**facts)
-    print_result(facts, as_json=config.json)
-    return 0
+        config = self.config
+        features = read_features(config.features)
+        queries, gallery = read_head_features(config.queries), read_head_features(config.gallery)
+        values = queries.vectors[check_fit(features, queries, gallery, config)]
+        known = Gallery.of(gallery.vectors, gallery.vocabulary.encode(gallery.boxes["true"], str(config.gallery)))
+        columns, nearest = columns_of(values, known, features, config.neighbours, config.block)
+        with self.output_path(config.output) as temporary:
+            write_extra(temporary, Extra.of(config.features, config.name, columns))
+        truth = features.vocabulary.encode(features.boxes["true"], str(config.features))
+        of_characters = truth != features.vocabulary.seg_fp
+        facts: Facts = {"boxes": len(features), "gallery": len(gallery)}
+        if of_characters.any():
+            facts["nearest_right"] = float((nearest == truth)[of_characters].mean())
+        return facts
 
 
 def check_fit(
-    features: "Features", queries: "HeadFeatures", gallery: "HeadFeatures", config: Config
+    features: "Features", queries: "HeadFeatures", gallery: "HeadFeatures", config: KnnConfig
 ) -> "NDArray[np.intp]":
     """Return where in the queries each box of the features stands.
 
@@ -137,6 +121,8 @@ def check_fit(
     rows = rows_in_order_of(features.boxes, queries.boxes, str(config.queries), str(config.features))
     return np.arange(len(features)) if rows is None else rows
 
+
+main = Knn.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -4,16 +4,17 @@
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kuzushiji import cli
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
-from kuzushiji.terminal import print_result
+from kuzushiji.options import data_root_option, force_option, json_option, option
+from kuzushiji.stage import Facts, Stage
 
-STAGE = "classify.level2_features"
+if TYPE_CHECKING:
+    from kuzushiji.data.paths import DataRoot
 
 
 def groups_of_tables(text: str) -> tuple[tuple[str, ...], ...]:
@@ -30,7 +31,7 @@ def groups_of_tables(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 @dataclass(frozen=True)
-class Config:
+class Level2FeaturesConfig:
     """What the command line asks for."""
 
     groups: tuple[tuple[str, ...], ...] = option(
@@ -49,65 +50,62 @@ class Config:
         return [Path(name) for group in self.groups for name in group]
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.classify.level2_features",
-        description="Write for each box its candidates, the best classes of each group of models and seg_fp, with what "
-        "the groups think of them. Tables of a group that have the same pages are averaged (the folds' models on test "
-        "pages), those of other pages are joined (the folds' out-of-fold pages).",
-    )
-    add_options(parser, Config)
-    return parser
+class Level2Features(Stage):
+    """Write for each box its candidates and what the models think of them.
+
+    The candidates are the best classes of each group of models and seg_fp. Tables of a group that have the same pages
+    are averaged (the folds' models on test pages), those of other pages are joined (the folds' out-of-fold pages).
+    """
+
+    name = "classify.level2_features"
+    config: Level2FeaturesConfig
+
+    @cached_property
+    def root(self) -> "DataRoot | None":
+        """Where tables of the reference have their pages and vocabulary."""
+        from kuzushiji.classify.tables import data_root_of
+
+        return data_root_of(self.config.paths, self.config.data_root)
+
+    def inputs(self) -> list[Path]:
+        """Return the detailed tables, and what text tables need beside them."""
+        from kuzushiji.classify.tables import table_inputs
+
+        return table_inputs(self.config.paths, self.root)
+
+    def outputs(self) -> list[Path]:
+        """Return the table of features."""
+        from kuzushiji.artifacts.features import check_name
+
+        check_name(self.config.output)
+        return [self.config.output]
+
+    def run(self) -> Facts:
+        """Write the features; return their numbers of pages, boxes and candidates."""
+        from kuzushiji.artifacts import Detailed
+        from kuzushiji.artifacts.detailed_files import is_text
+        from kuzushiji.artifacts.features import write_features
+        from kuzushiji.classify.blending import blend_tables
+        from kuzushiji.classify.candidates import build_features
+        from kuzushiji.classify.parallel import in_parallel
+        from kuzushiji.classify.tables import read_tables
+
+        config = self.config
+
+        def blend_group(group: tuple[str, ...]) -> Detailed:
+            return blend_tables(read_tables([Path(name) for name in group], self.root, at_a_time=1), group)
+
+        # A text table is several times as large while it is read: one at a time.
+        blends = in_parallel(blend_group, config.groups, at_a_time=1 if any(map(is_text, config.paths)) else None)
+        given = self.record.input_digests()
+        sources = {str(path): given[str(path)] for path in config.paths}
+        features = build_features(blends, config.groups, sources, config.top_k)
+        with self.output_path(config.output) as temporary:
+            write_features(temporary, features)
+        return {"pages": len(features.pages), "boxes": len(features), "candidates": len(features.candidates)}
 
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_intermixed_args(argv), Config)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the features and print their size."""
-    config = parse_args(argv)
-    with hold(config.output):
-        return make_features(config)
-
-
-def make_features(config: Config) -> int:
-    """Write the features, unless that is done."""
-    from kuzushiji.artifacts.features import check_name
-    from kuzushiji.classify.tables import data_root_of, table_inputs
-    from kuzushiji.record import StageRecord
-
-    check_name(config.output)
-    root = data_root_of(config.paths, config.data_root)
-    record = StageRecord.of_file(config.output, STAGE, parameters(config), table_inputs(config.paths, root))
-    if not record.needs_run(force=config.force):
-        return 0
-    from kuzushiji.artifacts import Detailed
-    from kuzushiji.artifacts.detailed_files import is_text
-    from kuzushiji.artifacts.features import write_features
-    from kuzushiji.classify.blending import blend_tables
-    from kuzushiji.classify.candidates import build_features
-    from kuzushiji.classify.parallel import in_parallel
-    from kuzushiji.classify.tables import read_tables
-
-    def blend_group(group: tuple[str, ...]) -> Detailed:
-        return blend_tables(read_tables([Path(name) for name in group], root, at_a_time=1), group)
-
-    # A text table is several times as large while it is read: one at a time.
-    blends = in_parallel(blend_group, config.groups, at_a_time=1 if any(map(is_text, config.paths)) else None)
-    given = record.input_digests()
-    sources = {str(path): given[str(path)] for path in config.paths}
-    features = build_features(blends, config.groups, sources, config.top_k)
-    with record.output_path(config.output, force=config.force) as temporary:
-        write_features(temporary, features)
-    candidates = len(features.candidates)
-    facts = {"pages": len(features.pages), "boxes": len(features), "candidates": candidates}
-    print_result(facts, as_json=config.json)
-    record.finish(**facts)
-    return 0
-
+main = Level2Features.main
 
 if __name__ == "__main__":
     cli.run(main)

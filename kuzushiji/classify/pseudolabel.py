@@ -4,26 +4,25 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
-from kuzushiji.terminal import print_result
+from kuzushiji.options import data_root_option, force_option, json_option, option
+from kuzushiji.stage import Facts, Stage
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts import Detailed
-
-STAGE = "classify.pseudolabel"
+    from kuzushiji.data.paths import DataRoot
 
 
 @dataclass(frozen=True)
-class Config:
+class PseudolabelConfig:
     """What the command line asks for."""
 
     detailed: tuple[Path, ...] = option(
@@ -70,59 +69,49 @@ def confident(
     return keep & (blend.classes[:, 0] != blend.vocabulary.seg_fp) if drop_seg_fp else keep
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.classify.pseudolabel",
-        description="Average the logits of all models on the test pages and keep the boxes of which they are sure, as "
-        "extra training pages. Pages without such a box are left out.",
-    )
-    add_options(parser, Config)
-    return parser
+class Pseudolabel(Stage):
+    """Keep the boxes of test pages of which the models are sure, as extra training pages.
 
+    The logits of all models are averaged. Pages without such a box are left out.
+    """
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_intermixed_args(argv), Config)
+    name = "classify.pseudolabel"
+    config: PseudolabelConfig
 
+    @cached_property
+    def root(self) -> "DataRoot | None":
+        """Where tables of the reference have their pages and vocabulary."""
+        from kuzushiji.classify.tables import data_root_of
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the pseudolabels and print how many boxes were kept, and how many of them are right where that is known."""
-    config = parse_args(argv)
-    with hold(config.output):
-        return choose_confident(config)
+        return data_root_of(self.config.detailed, self.config.data_root)
 
+    def inputs(self) -> list[Path]:
+        """Return the detailed tables, and what text tables need beside them."""
+        from kuzushiji.classify.tables import table_inputs
 
-def choose_confident(config: Config) -> int:
-    """Write the pseudolabels, unless that is done."""
-    from kuzushiji.classify.tables import data_root_of, table_inputs
-    from kuzushiji.record import StageRecord
+        return table_inputs(self.config.detailed, self.root)
 
-    root = data_root_of(config.detailed, config.data_root)
-    record = StageRecord.of_file(config.output, STAGE, parameters(config), table_inputs(config.detailed, root))
-    if not record.needs_run(force=config.force):
-        return 0
-    from kuzushiji.classify.blending import blend_tables
-    from kuzushiji.classify.tables import read_tables
-    from kuzushiji.data.labels import write_page_labels
+    def run(self) -> Facts:
+        """Write the pseudolabels; return how many boxes were kept, and how many are right where that is known."""
+        from kuzushiji.classify.blending import blend_tables
+        from kuzushiji.classify.tables import read_tables
+        from kuzushiji.data.labels import write_page_labels
 
-    tables = read_tables(config.detailed, root)
-    check_second_class(tables, config.detailed)
-    blend = blend_tables(tables, list(map(str, config.detailed)), top_k=2)
-    # A table holds all classes of a box, or so few that those of all tables together are not all either.
-    whole = {page for table in tables if table.classes.shape[1] == len(table.vocabulary) for page in table.pages}
-    keep = confident(
-        blend, config.min_gap, config.max_second_score, drop_seg_fp=config.drop_seg_fp,
-        all_named=blend.boxes["image_id"].isin(whole).to_numpy(),
-    )  # fmt: skip
-    kept = blend.take(keep)
-    pages = tuple(dict.fromkeys(kept.boxes["image_id"]))
-    with record.output_path(config.output, force=config.force) as temporary:
-        write_page_labels(temporary, dataclasses.replace(kept, pages=pages).labels())
-    facts = summary(blend, kept, len(pages))
-    print_result(facts, as_json=config.json)
-    record.finish(**facts)
-    return 0
+        config = self.config
+        tables = read_tables(config.detailed, self.root)
+        check_second_class(tables, config.detailed)
+        blend = blend_tables(tables, list(map(str, config.detailed)), top_k=2)
+        # A table has all classes of a box, or so few that those of all tables together are not all either.
+        whole = {page for table in tables if table.classes.shape[1] == len(table.vocabulary) for page in table.pages}
+        keep = confident(
+            blend, config.min_gap, config.max_second_score, drop_seg_fp=config.drop_seg_fp,
+            all_named=blend.boxes["image_id"].isin(whole).to_numpy(),
+        )  # fmt: skip
+        kept = blend.take(keep)
+        pages = tuple(dict.fromkeys(kept.boxes["image_id"]))
+        with self.output_path(config.output) as temporary:
+            write_page_labels(temporary, dataclasses.replace(kept, pages=pages).labels())
+        return summary(blend, kept, len(pages))
 
 
 def check_second_class(tables: "Sequence[Detailed]", paths: Sequence[Path]) -> None:
@@ -147,6 +136,8 @@ def summary(blend: "Detailed", kept: "Detailed", n_pages: int) -> dict[str, floa
         facts["precision"] = right
     return facts
 
+
+main = Pseudolabel.main
 
 if __name__ == "__main__":
     cli.run(main)

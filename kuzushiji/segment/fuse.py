@@ -2,17 +2,14 @@
 """Makes one set of test boxes out of several folds' detectors: `python -m kuzushiji.segment.fuse FOLD... OUT.csv`."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, force_option, json_option, option, parameters
-from kuzushiji.record import StageRecord
+from kuzushiji.options import force_option, json_option, option
 from kuzushiji.run_folder import TEST_DETECTIONS
 from kuzushiji.segment.fusion import Fusion
-from kuzushiji.terminal import print_result
+from kuzushiji.stage import Facts, Stage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,48 +62,33 @@ class FuseConfig:
         return Fusion(self.min_votes, self.iou_threshold, self.score_threshold, self.nms_threshold)
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.segment.fuse",
-        description="Fuse the boxes that several folds' detectors found on the test pages.",
-    )
-    add_options(parser, FuseConfig)
-    return parser
+class Fuse(Stage):
+    """Fuse the boxes that several folds' detectors found on the test pages."""
+
+    name = "segment.fuse"
+    config: FuseConfig
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the detections of all folds."""
+        return self.config.paths
+
+    def run(self) -> Facts:
+        """Write the table; return the number of pages and boxes."""
+        from kuzushiji.artifacts.detections import read_detections
+        from kuzushiji.data.labels import write_page_labels
+        from kuzushiji.segment.fusing import check_same_pages, fuse_pages
+
+        config = self.config
+        detections = [read_detections(path) for path in config.paths]
+        check_same_pages(detections, config.paths)
+        fused = fuse_pages(detections, config.fusion)
+        with self.output_path(config.output) as temporary:
+            write_page_labels(temporary, fused.to_labels())
+        counts = [len(each.scores) for each in detections]
+        return {"pages": len(fused.image_ids), "boxes": len(fused.scores), "boxes_of_folds": counts}
 
 
-def parse_args(argv: Sequence[str] | None = None) -> FuseConfig:
-    """Return the checked parameters of a command line."""
-    return config_from(get_parser().parse_args(argv), FuseConfig)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code."""
-    config = parse_args(argv)
-    with hold(config.output):
-        return fuse(config)
-
-
-def fuse(config: FuseConfig) -> int:
-    """Write the table, unless that is done; return the exit code."""
-    record = StageRecord.of_file(config.output, "segment.fuse", parameters(config), config.paths)
-    if not record.needs_run(force=config.force):
-        return 0
-    from kuzushiji.artifacts.detections import read_detections
-    from kuzushiji.data.labels import write_page_labels
-    from kuzushiji.segment.fusing import check_same_pages, fuse_pages
-
-    detections = [read_detections(path) for path in config.paths]
-    check_same_pages(detections, config.paths)
-    fused = fuse_pages(detections, config.fusion)
-    with record.output_path(config.output, force=config.force) as temporary:
-        write_page_labels(temporary, fused.to_labels())
-    counts = [len(each.scores) for each in detections]
-    facts = {"pages": len(fused.image_ids), "boxes": len(fused.scores), "boxes_of_folds": counts}
-    record.finish(**facts)
-    print_result(facts, as_json=config.json)
-    return 0
-
+main = Fuse.main
 
 if __name__ == "__main__":
     cli.run(main)
