@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.data.characters import read_unicode_translation
+from kuzushiji.data.images import SUFFIXES
 from kuzushiji.data.label_text import BOX_FIELDS, FILE_COLUMNS, place_of, read_columns
 from kuzushiji.data.labels import parse_labels
 from kuzushiji.data.pages import read_page
@@ -110,7 +111,7 @@ def _image_sizes(
         found.faults.append(fault)
         return [None] * len(rows)
     sizes: list[tuple[int, int] | None] = []
-    # Threads will do: both decoders work outside the interpreter's lock.
+    # Threads will do: decoders work outside the interpreter's lock.
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(partial(_image_size, folder), rows)
         for row, result in zip(rows, progress(results, len(rows), folder.name), strict=True):
@@ -132,12 +133,12 @@ def _folder_fault(folder: Path) -> str | None:
     """Return what is wrong with a folder of images as a whole: one line instead of one a page."""
     if not folder.is_dir():
         return f"{folder}: expected a folder with the images, got none{_hint(folder)}"
-    if any(folder.glob("*.jpg")):
+    if any(path.suffix in SUFFIXES for path in folder.iterdir()):
         return None
-    inside = next(folder.rglob("*.jpg"), None)
+    inside = next((path for path in folder.rglob("*") if path.suffix in SUFFIXES), None)
     if inside:
         return f"{folder}: expected the images in this folder itself, got them in {inside.parent}: move them up"
-    return f"{folder}: expected images with names in .jpg, got none"
+    return f"{folder}: expected images ({', '.join(SUFFIXES)}), got none"
 
 
 def _hint(path: Path) -> str:

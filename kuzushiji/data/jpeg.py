@@ -34,6 +34,11 @@ class JpegHeader:
     end: int
 
 
+def is_jpeg(content: bytes) -> bool:
+    """Return whether a file that begins so is meant to be a JPEG."""
+    return content.startswith(_START)
+
+
 def read_header(file: BinaryIO) -> JpegHeader:
     """Read up to the frame header; the segments before it (EXIF, profiles) are skipped, not read.
 

@@ -1,12 +1,14 @@
-"""Pictures of pages as arrays.
+"""Images of labelled pages as arrays.
 
 One rule for every page, whatever the file and whatever decodes it: RGB, 8 bits, pixels as they are stored. Grey
-becomes three equal channels and CMYK is converted. A rotation noted in the EXIF data is ignored, because labels
-count pixels as they are stored: turning the page would leave its boxes behind.
+becomes three equal channels and CMYK is converted; `data.images` has the rest. A rotation noted in the EXIF data is
+ignored, because labels count pixels as they are stored: turning the page would leave its boxes behind.
+
+JPEGs are decoded by libjpeg-turbo: by the system's own with jpeg4py, else by the one in the wheel of simplejpeg. Both
+give the same pixels.
 """
 
 import io
-import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,33 +16,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.data.jpeg import JpegHeader, NotJpegError, is_complete, read_header
+from kuzushiji.data.images import check_size, decode_image, open_image, unreadable
+from kuzushiji.data.jpeg import JpegHeader, NotJpegError, is_complete, is_jpeg, read_header
 from kuzushiji.errors import InputError
 
-logger = logging.getLogger(__name__)
-
-MAX_PIXELS = 200_000_000
-"""A page of the competition has about 10 million pixels; a header that promises more than this is not believed."""
-
-_JPEG4PY_COMPONENTS = (1, 3)
+_TURBO_COMPONENTS = (1, 3)
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
 """Warnings of libjpeg after which the picture is not the one that was stored."""
 
 
 def read_page(path: Path) -> NDArray[np.uint8]:
-    """Return the page as an array (height, width, 3), RGB.
-
-    jpeg4py decodes; OpenCV where jpeg4py's library is missing, and what it cannot decode (CMYK). OpenCV does not tell
-    damage in the middle of a file; a file that is cut off is refused with either.
+    """Return the page as an array (height, width, 3), RGB: of a JPEG, PNG, TIFF, WebP or JPEG 2000 file.
 
     Raises:
-        InputError: the file is missing, empty, not a JPEG, cut off, damaged, or larger than `MAX_PIXELS`.
+        InputError: the file is missing, empty, of another kind, cut off, damaged, larger than `MAX_PIXELS`, or has
+            more than one picture.
     """
-    return decode_page(_read_bytes(path), path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if is_jpeg(content):
+        return decode_page(content, path)
+    with open_image(path) as image:
+        n_pictures = int(getattr(image, "n_frames", 1))
+        if n_pictures > 1:
+            raise InputError(f"{path}: expected the image of one page, got a file with {n_pictures} pictures")
+        return decode_image(image, path)
 
 
 def decode_page(content: bytes, path: Path) -> NDArray[np.uint8]:
-    """Return what `read_page` returns for a file with this content; `path` names it in messages.
+    """Return what `read_page` returns for a JPEG file with this content; `path` names it in messages.
+
+    OpenCV decodes what libjpeg-turbo's own interface cannot (CMYK); it does not notice damage in the middle of a file.
 
     Raises:
         InputError: as `read_page`.
@@ -57,10 +65,12 @@ def decode_with_header(content: bytes, header: JpegHeader, path: Path) -> NDArra
     Raises:
         InputError: it is damaged.
     """
-    if header.components in _JPEG4PY_COMPONENTS and _jpeg4py() is not None:
-        page = _decode_with_jpeg4py(content, header, path)
-        if page is not None:
-            return page
+    if header.components in _TURBO_COMPONENTS:
+        try:
+            return _decode_with_simplejpeg(content) if _jpeg4py() is None else _decode_with_jpeg4py(content, header)
+        except (RuntimeError, ValueError) as error:  # OpenCV may decode this kind of JPEG all the same
+            if any(sign in str(error) for sign in _DAMAGE):
+                raise InputError(f"{path}: expected a whole JPEG image, got a damaged one ({error})") from error
     return _decode_with_opencv(content, header, path)
 
 
@@ -68,69 +78,64 @@ def page_size(path: Path) -> tuple[int, int]:
     """Return (width, height) of the page that `read_page` would return, from the header alone.
 
     Raises:
-        InputError: the file is missing, empty, not a JPEG, or larger than `MAX_PIXELS`.
+        InputError: the file is missing, empty, of another kind, or larger than `MAX_PIXELS`.
     """
     try:
         with path.open("rb") as file:
-            header = _checked_header(file, path)
+            if is_jpeg(file.read(2)):
+                file.seek(0)
+                header = _checked_header(file, path)
+                return header.width, header.height
     except OSError as error:
-        raise _unreadable(path, error) from error
-    return header.width, header.height
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: expected the image of a page, cannot be read: {error.strerror or error}")
+        raise unreadable(path, error) from error
+    with open_image(path) as image:
+        width, height = image.size
+        return width, height
 
 
 def _checked_header(file: Any, path: Path) -> JpegHeader:
     try:
         header = read_header(file)
     except NotJpegError as error:
-        size = file.seek(0, 2)
-        got = f"{size} bytes that are none: {error}" if size else "an empty file"
-        raise InputError(f"{path}: expected a JPEG image, got {got}") from error
-    pixels = header.width * header.height
-    if not 0 < pixels <= MAX_PIXELS:
-        size = f"{header.width} x {header.height}"
-        raise InputError(f"{path}: expected a page of 1 to {MAX_PIXELS:,} pixels, got one of {size}")
+        raise InputError(
+            f"{path}: expected a JPEG image, got {file.seek(0, 2)} bytes that are none: {error}"
+        ) from error
+    check_size(header.width, header.height, path)
     return header
 
 
 @cache
 def _jpeg4py() -> Any:
-    """Return the module, or None (said once) where it or its library is missing."""
+    """Return the module, or None where it or its library is missing."""
     try:
         import jpeg4py
+        from jpeg4py._cffi import initialize
 
-        jpeg4py.JPEG(np.zeros(1, np.uint8))  # loads the library
-    except (ImportError, OSError) as error:
-        logger.warning("pages are read by OpenCV, which is slower: jpeg4py cannot be used (%s)", error)
+        initialize()  # not by making a JPEG: one without a library prints a traceback when it goes
+    except (ImportError, OSError):
         return None
     return jpeg4py
 
 
-def _decode_with_jpeg4py(content: bytes, header: JpegHeader, path: Path) -> NDArray[np.uint8] | None:
-    """Return the page, or None where jpeg4py cannot decode this kind of JPEG."""
-    jpeg4py = _jpeg4py()
+def _decode_with_jpeg4py(content: bytes, header: JpegHeader) -> NDArray[np.uint8]:
+    """Return the page; what cannot be decoded raises RuntimeError."""
     page = np.zeros((header.height, header.width, 3), np.uint8)
-    decoder = jpeg4py.JPEG(np.frombuffer(content, np.uint8))
+    decoder = _jpeg4py().JPEG(np.frombuffer(content, np.uint8))
     try:
         decoder.decode(page)
-    except jpeg4py.JPEGRuntimeError as error:
+    except _jpeg4py().JPEGRuntimeError:
         # jpeg4py would give the decompressor to the next page, but one that failed writes outside its picture.
         decoder.decompressor.release()
         decoder.decompressor = None
-        if any(sign in str(error) for sign in _DAMAGE):
-            raise InputError(f"{path}: expected a whole JPEG image, got a damaged one ({error})") from error
-        logger.debug("%s: read by OpenCV, jpeg4py cannot (%s)", path, error)
-        return None
+        raise
+    return page
+
+
+def _decode_with_simplejpeg(content: bytes) -> NDArray[np.uint8]:
+    """Return the page; what cannot be decoded raises ValueError."""
+    import simplejpeg
+
+    page: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "RGB")
     return page
 
 

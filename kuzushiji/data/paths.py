@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kuzushiji.data.images import SUFFIXES
 from kuzushiji.errors import InputError
 
 DEFAULT_ROOT = Path("data")
@@ -85,7 +86,7 @@ class DataRoot:
 
 
 def image_path(folder: Path, image_id: str) -> Path:
-    """Return `folder/<image_id>.jpg`.
+    """Return `folder/<image_id>.jpg`, or the same with the first of `images.SUFFIXES` for which there is a file.
 
     Image ids come from CSV files that others wrote: one that is not a plain file name, or whose file is a link to
     somewhere else, is refused. `folder` itself may be a link.
@@ -93,11 +94,12 @@ def image_path(folder: Path, image_id: str) -> Path:
     Raises:
         InputError: the path would leave `folder`, or cannot be that of a file.
     """
-    path = folder / f"{image_id}.jpg"
+    path = folder / f"{image_id}{SUFFIXES[0]}"
     plain = image_id not in ("", ".", "..") and image_id.isprintable() and not any(sign in image_id for sign in "/\\")
     if not plain or len(path.name.encode()) > _LONGEST_NAME:
         shown = image_id if len(image_id) < _LONGEST_SHOWN else f"{image_id[:_LONGEST_SHOWN]}…"
         raise InputError(f"{folder}: expected an image id that is a plain file name, got {shown!r}")
+    path = next(filter(os.path.lexists, (folder / f"{image_id}{suffix}" for suffix in SUFFIXES)), path)
     if path.is_symlink() and not _target(path).is_relative_to(_target(folder)):
         raise InputError(f"{path}: expected a file in its folder, got a link to {_target(path)}")
     return path

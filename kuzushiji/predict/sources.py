@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuzushiji.data.pictures import SUFFIXES, Picture, pictures_in
+from kuzushiji.data.images import SUFFIXES
+from kuzushiji.data.pictures import Picture, pictures_in
 from kuzushiji.errors import InputError
 from kuzushiji.predict.config import STDIN
 

@@ -172,11 +172,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "image of the sample missing": (
         remove(f"test_images/{TEST_PAGE}.jpg"), f"sample_submission.csv, row 2, page {TEST_PAGE}: ROOT/test_images/",
     ),
-    "image empty": (overwrite(f"train_images/{PAGE}.jpg", b""), "expected a JPEG image, got an empty file"),
+    "image empty": (overwrite(f"train_images/{PAGE}.jpg", b""), "JPEG 2000 image, got an empty file"),
     "image truncated": (shorten(f"train_images/{PAGE}.jpg"), "expected a whole JPEG image"),
     "test image truncated": (shorten(f"test_images/{TEST_PAGE}.jpg"), "expected a whole JPEG image"),
     "image is something else": (
-        overwrite(f"train_images/{PAGE}.jpg", b"\x89PNG\r\n\x1a\n" + bytes(50)), "expected a JPEG image, got 58 bytes",
+        overwrite(f"train_images/{PAGE}.jpg", b"\x89PNG\r\n\x1a\n" + bytes(50)), "2000 image, got 58 bytes",
     ),
     "image is a link to outside": (link_outside, "expected a file in its folder, got a link to"),
     "id that leaves the folder": (append("train.csv", "../x,"), "row 15, page ../x: ROOT/train_images: expected"),
@@ -212,7 +212,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         moved_below("test_images"),
         "got none; it is in ROOT/kuzushiji-recognition: move all that is there up into ROOT",
     ),
-    "no images": (without_images, "ROOT/test_images: expected images with names in .jpg, got none"),
+    "no images": (without_images, "ROOT/test_images: expected images (.jpg, .jpeg"),
 }  # fmt: skip
 
 

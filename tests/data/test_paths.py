@@ -53,6 +53,22 @@ def test_ids_never_leave_the_folder(image_id: str, tiny_root: Path) -> None:
             path_of(image_id)
 
 
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ([], "page.jpg"),  # what is missing is a JPEG
+        (["page.png"], "page.png"),
+        (["page.tif", "page.webp"], "page.tif"),
+        (["page.png", "page.jpg"], "page.jpg"),
+        (["page.txt", "other.png"], "page.jpg"),
+    ],
+)
+def test_pages_are_images_of_any_kind(there: list[str], expected: str, tmp_path: Path) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    assert image_path(tmp_path, "page") == tmp_path / expected
+
+
 @pytest.mark.parametrize(("image_id", "fits"), [("a" * 251, True), ("a" * 252, False), ("あ" * 84, False)])
 def test_ids_are_no_longer_than_a_files_name(image_id: str, fits: bool, tmp_path: Path) -> None:
     if fits:

@@ -105,10 +105,10 @@ def test_each_picture_of_a_tiff_is_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "expected a JPEG, PNG or TIFF image, got an empty file"),
-        (b"image_id,labels\n", "expected a JPEG, PNG or TIFF image, got 16 bytes that are none"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "expected a JPEG, PNG or TIFF image"),
-        (b"GIF89a" + b"\0" * 40, "expected a JPEG, PNG or TIFF image, got 46 bytes that are none"),
+        (b"", "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image, got an empty file"),
+        (b"image_id,labels\n", "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image, got 16 bytes that are none"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image"),
+        (b"GIF89a" + b"\0" * 40, "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image, got 46 bytes that are none"),
     ],
 )
 def test_what_is_no_picture(tmp_path: Path, content: bytes, message: str) -> None:
@@ -128,7 +128,7 @@ def test_picture_that_is_cut_off(tmp_path: Path, ending: str) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
         pictures_in(tmp_path / "page.png")
     with pytest.raises(InputError, match="cannot be read"):
         pictures_in(tmp_path)

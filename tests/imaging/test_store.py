@@ -141,7 +141,7 @@ def test_without_the_library_pages_are_decoded_whole(
     [
         (None, "cannot be read"),
         (b"", "an empty file"),
-        (b"GIF89a" + bytes(50), "expected a JPEG image"),
+        (b"GIF89a" + bytes(50), "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image"),
         (b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(50) + b"\xff\xd9", "65535 x 65535"),
     ],
 )

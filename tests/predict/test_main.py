@@ -149,9 +149,12 @@ def test_goes_on_after_a_bad_page(light: Path, pages: Path, tmp_path: Path, fail
     assert code == 1
     lines = [line for line in error.splitlines() if line.startswith("failed: ")]
     assert len(lines) == 3
-    assert any("page1a.jpg: expected a JPEG, PNG or TIFF image, got 10 bytes that are none" in line for line in lines)
+    assert any(
+        "page1a.jpg: expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image, got 10 bytes that are none" in line
+        for line in lines
+    )
     assert any("page3.jpg: expected a whole JPEG image" in line for line in lines)
-    assert any("missing.png: expected the image of a page, there is no such file" in line for line in lines)
+    assert any("missing.png: expected the image of a page, cannot be read: No such file" in line for line in lines)
     assert (tmp_path / "out" / "page1.txt").is_file() and (tmp_path / "out" / "page2.txt").is_file()
     assert read_page_points(tmp_path / "out" / "submission.csv").image_ids == ("page1", "page2")
 

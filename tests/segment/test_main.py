@@ -394,7 +394,7 @@ GIANT = b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(50) + b"\xff
     [
         (lambda whole: whole[:-500], "expected a whole JPEG image"),  # truncated
         (lambda whole: b"", "an empty file"),
-        (lambda whole: b"GIF89a" + whole, "expected a JPEG image, got"),  # another type
+        (lambda whole: b"GIF89a" + whole, "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image, got"),  # another type
         (lambda whole: GIANT, "expected a page of 1 to 200,000,000 pixels, got one of 65535 x 65535"),
     ],
 )
@@ -424,7 +424,7 @@ def test_images_that_are_no_pages(
     [
         (b"", "an empty file"),
         (GIANT, "got one of 65535 x 65535"),
-        (b"%PDF-1.7", "expected a JPEG image"),
+        (b"%PDF-1.7", "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image"),
     ],
 )
 def test_test_images_that_are_no_pages(
