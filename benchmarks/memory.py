@@ -125,7 +125,7 @@ def run_segment_evaluation(folder: Path, n_pages: int, watch: Watch) -> None:
     torch.manual_seed(0)
     model = build_model(config)
     paths = repeated(folder, n_pages)
-    loader = stage.page_loader(paths, PageStore(), config.inference_long_sides, config.workers)
+    loader = stage.page_loader(paths, PageStore(), config.inference_long_sides, config.workers, precision.device)
     find = counted(stage.find_boxes, n_pages, watch)
     stage.find_boxes = find
     image_ids = [f"page{number}" for number in range(n_pages)]

@@ -28,7 +28,7 @@ from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.predict import Predictor
-from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
+from kuzushiji.engine.device import peak_memory, resolve_device
 from kuzushiji.engine.machine import use_threads
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.imaging.store import PageStore
@@ -90,7 +90,7 @@ def detected(args: argparse.Namespace, paths: Sequence[Path], precision: Precisi
     scales = [str(scale) for scale in args.test_scales]
     config = segment_args([*words, "--workers", str(args.workers), "--test-scales", *scales])
     model = place(build_detector(config), precision.device).eval()
-    for sizes in page_loader(paths, PageStore(), config.inference_long_sides, args.workers):
+    for sizes in page_loader(paths, PageStore(), config.inference_long_sides, args.workers, precision.device):
         yield find_boxes(model, sizes, precision)
 
 
@@ -110,7 +110,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Return how fast pages are read."""
     device = resolve_device(args.device)
     use_threads(args.threads)
-    set_benchmark(True)
     precision = Precision.for_inference(args.opt_level, device)
     way = detected if args.model in MODELS else classified
     torch.manual_seed(0)

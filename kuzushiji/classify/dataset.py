@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from kuzushiji.classify.collate import Crop
 from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.models import rois_of
 from kuzushiji.classify.transforms import Boxes, CropRecipe, boxes_in, clip_to, draw_crop, jitter_boxes
 from kuzushiji.data.pages import page_size
 from kuzushiji.engine.sampler import SampleKey, generator_of
@@ -26,13 +27,18 @@ class PageView:
 
     Attributes:
         index: Number of the page in the dataset.
-        images: One (h, w, 3) uint8 picture a size, as tensors: workers hand them over in shared memory.
-        boxes_xyxy: One (n, 4) float32 array a size: the page's boxes in the pixels of the picture.
+        images: One (h, w, 3) uint8 picture for each size, as tensors: workers hand them over in shared memory.
+        rois: One (n, 5) float32 tensor for each size: 0, and the page's boxes x0 y0 x1 y1 in pixels of the picture.
     """
 
     index: int
     images: tuple[Tensor, ...]
-    boxes_xyxy: tuple[Boxes, ...]
+    rois: tuple[Tensor, ...]
+
+    def pin_memory(self) -> "PageView":
+        """Return the page in memory from which a GPU can copy by itself."""
+        images, rois = (tuple(each.pin_memory() for each in tensors) for tensors in (self.images, self.rois))
+        return PageView(self.index, images, rois)
 
 
 class CropDataset(Dataset[Crop]):
@@ -126,7 +132,7 @@ def page_view(index: int, image: Image, boxes_xyxy: Boxes, heights: Sequence[int
     return PageView(
         index,
         tuple(torch.from_numpy(resize(image, *size)) for size in sizes),
-        tuple(boxes_in(boxes, whole, *size) for size in sizes),
+        tuple(rois_of([torch.from_numpy(boxes_in(boxes, whole, *size))]) for size in sizes),
     )
 
 

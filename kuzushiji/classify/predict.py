@@ -12,9 +12,9 @@ from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.box_table import boxes_with_truth
 from kuzushiji.classify.dataset import PageDataset, PageView
 from kuzushiji.classify.inputs import Page
-from kuzushiji.classify.models import rois_of
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.engine.device import shapes_vary
 from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
@@ -54,7 +54,8 @@ class Predictor:
         """
         numbers = [number for number, page in enumerate(pages) if len(page.classes)]
         dataset = PageDataset([pages[number] for number in numbers], heights, self.store)
-        loader = build_loader(dataset, 1, collate=_only, workers=min(self.workers, len(dataset)))
+        workers = min(self.workers, len(dataset))
+        loader = build_loader(dataset, 1, collate=_only, workers=workers, device=self.precision.device)
         try:
             for view in progress(loader, title=title, unit="page", show=bool(title), leave=False):
                 yield numbers[view.index], self.logits(model, view)
@@ -66,10 +67,10 @@ class Predictor:
         """Return the logits (n, classes) float32 of a page's boxes, at least one, averaged over its sizes."""
         total: Tensor | None = None
         device = self.precision.device
-        for image, boxes_xyxy in zip(view.images, view.boxes_xyxy, strict=True):
+        for image, boxes in zip(view.images, view.rois, strict=True):
             picture = image[None].to(device, non_blocking=True)
-            rois = rois_of([torch.from_numpy(boxes_xyxy)]).to(device, non_blocking=True)
-            with self.precision.autocast():
+            rois = boxes.to(device, non_blocking=True)
+            with shapes_vary(), self.precision.autocast():
                 logits: Tensor = model(picture, rois)
             total = logits if total is None else total + logits
         assert total is not None

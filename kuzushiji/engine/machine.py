@@ -16,7 +16,7 @@ def set_up(options: MachineOptions, *, training: bool = False) -> Precision:
         InputError: this machine lacks the device, or the device the number format.
     """
     use_threads(options.threads)
-    set_benchmark(options.benchmark)
+    set_benchmark(training and options.benchmark)
     seed_everything(options.seed)
     device = resolve_device(options.device)
     if training:

@@ -78,7 +78,7 @@ def _detect(
     image_ids = tuple(images)
     own = tuple(image_ids[number] for number in own_share(len(image_ids)))
     paths = [images[image_id] for image_id in own]
-    loader = page_loader(paths, PageStore(), config.inference_long_sides, config.workers)
+    loader = page_loader(paths, PageStore(), config.inference_long_sides, config.workers, precision.device)
     with enough_memory(title, "lower --test-long-side or --proposals-test, or use --opt-level O1"):
         found = predict_pages(
             model, loader, own, precision, title=title, score_threshold=config.score_threshold

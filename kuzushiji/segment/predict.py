@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from detection.fusion import fuse_boxes
 from kuzushiji.artifacts.detections import Detections
+from kuzushiji.engine.device import shapes_vary
 from kuzushiji.engine.loader import build_loader, stop_workers
 from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
@@ -34,10 +35,11 @@ class Timed:
 
 
 def page_loader(
-    paths: Sequence[Path], store: PageStore, long_sides: Sequence[int], workers: int
+    paths: Sequence[Path], store: PageStore, long_sides: Sequence[int], workers: int, device: torch.device
 ) -> "DataLoader[tuple[WholePage, ...]]":
-    """Return a loader of pages in several sizes, one page at a time: pages differ in shape."""
-    return build_loader(WholePages(paths, store, long_sides), 1, collate=_first, workers=min(workers, len(paths)))
+    """Return a loader, for a device, of pages in several sizes, one page at a time: pages differ in shape."""
+    pages = WholePages(paths, store, long_sides)
+    return build_loader(pages, 1, collate=_first, workers=min(workers, len(paths)), device=device)
 
 
 def _first(pages: list[tuple[WholePage, ...]]) -> tuple[WholePage, ...]:
@@ -112,7 +114,7 @@ def predict_page(
         precision: Number format and device.
     """
     image = page.image.to(precision.device, non_blocking=True)
-    with precision.autocast():
+    with shapes_vary(), precision.autocast():
         (found,) = model([image])
     boxes_xyxy = page.to_original(found["boxes"].double().cpu().numpy())
     return boxes_xyxy, found["scores"].double().cpu().numpy()

@@ -176,7 +176,8 @@ def build_evaluation(
     image_ids = tuple(pages.held_out.image_ids[number] for number in own_share(len(pages.held_out.image_ids)))
     truth = pages.held_out.of_pages(image_ids)
     paths = [pages.held_out_images[image_id] for image_id in image_ids]
-    loader = page_loader(paths, PageStore(paths, cache_mib=cache_mib), config.inference_long_sides, config.workers)
+    store = PageStore(paths, cache_mib=cache_mib)
+    loader = page_loader(paths, store, config.inference_long_sides, config.workers, precision.device)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         found = predict_pages(

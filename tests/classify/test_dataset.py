@@ -91,8 +91,9 @@ def test_whole_pages_show_every_box_in_every_size(pages: list[Page]) -> None:
     page = Page("p", pages[0].path, boxes, np.zeros(4, np.int64))
     view = PageDataset([page], (240, 480))[0]
     assert [image.shape for image in view.images] == [(240, 160, 3), (480, 320, 3)]
-    assert view.boxes_xyxy[0].tolist() == [[20, 30, 60, 90], [150, 230, 160, 240], [159, 10, 160, 30], [10, 10, 11, 30]]
-    assert (view.boxes_xyxy[1] == 2 * view.boxes_xyxy[0]).all()
+    boxes_xyxy = view.rois[0][:, 1:]
+    assert boxes_xyxy.tolist() == [[20, 30, 60, 90], [150, 230, 160, 240], [159, 10, 160, 30], [10, 10, 11, 30]]
+    assert (view.rois[1] == 2 * view.rois[0]).all() and not view.rois[0][:, 0].any()
 
 
 def test_missing_image_is_found_before_training(pages: list[Page]) -> None:

@@ -41,10 +41,12 @@ def test_threads() -> None:
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize("benchmark", [True, False])
-def test_benchmark(benchmark: bool) -> None:
-    set_up(replace(OPTIONS, benchmark=benchmark))
-    assert torch.backends.cudnn.benchmark is benchmark
+@pytest.mark.parametrize(
+    ("benchmark", "training", "expected"), [(True, True, True), (False, True, False), (True, False, False)]
+)
+def test_benchmark_belongs_to_training(benchmark: bool, training: bool, expected: bool) -> None:
+    set_up(replace(OPTIONS, benchmark=benchmark), training=training)
+    assert torch.backends.cudnn.benchmark is expected
 
 
 @pytest.mark.parametrize(

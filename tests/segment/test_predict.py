@@ -85,7 +85,7 @@ def test_nothing_is_found_on_an_empty_page(long_sides: tuple[int, ...]) -> None:
 def test_all_pages_in_order(workers: int, tiny_root: Path) -> None:
     image_ids = read_page_labels(tiny_root / "train.csv").image_ids[:5]
     paths = [DataRoot(tiny_root).train_image(image_id) for image_id in image_ids]
-    loader = page_loader(paths, PageStore(), (120, 300), workers)
+    loader = page_loader(paths, PageStore(), (120, 300), workers, CPU.device)
     found = predict_pages(Detector(), loader, image_ids, CPU, title="", score_threshold=0.5).detections
     assert found.image_ids == image_ids
     assert found.page.tolist() == [0, 1, 2, 3, 4]
@@ -111,7 +111,9 @@ def test_pages_with_very_many_boxes_and_with_none(tiny_root: Path) -> None:
     table = read_page_labels(tiny_root / "train.csv")
     image_ids = ("umgy001-001", "hnsd001-002", "brsk001-001", "hnsd001-001")  # the second has no text
     paths = [DataRoot(tiny_root).train_image(image_id) for image_id in image_ids]
-    found = predict_pages(Crowd(), page_loader(paths, PageStore(), (240,), 0), image_ids, CPU, title="").detections
+    found = predict_pages(
+        Crowd(), page_loader(paths, PageStore(), (240,), 0, CPU.device), image_ids, CPU, title=""
+    ).detections
     assert np.bincount(found.page, minlength=4).tolist() == [1300, 0, 1300, 0]
     truth = table.of_pages(image_ids)
     labels = label_with_truth(found, truth, dict.fromkeys(image_ids, (160, 240)))
@@ -125,7 +127,7 @@ def test_pages_with_very_many_boxes_and_with_none(tiny_root: Path) -> None:
 
 
 def test_no_pages() -> None:
-    found = predict_pages(Detector(), page_loader([], PageStore(), (100,), 2), [], CPU, title="")
+    found = predict_pages(Detector(), page_loader([], PageStore(), (100,), 2, CPU.device), [], CPU, title="")
     assert found.detections.image_ids == ()
 
 
@@ -147,7 +149,7 @@ def test_pages_pass_through_without_being_kept(tiny_root: Path, monkeypatch: pyt
     root = DataRoot(tiny_root)
     image_ids = read_page_labels(root.train_csv).image_ids
     paths = [root.train_image(each) for each in image_ids]
-    loader = page_loader(paths, PageStore(paths, cache_mib=0), (200, 300), 0)
+    loader = page_loader(paths, PageStore(paths, cache_mib=0), (200, 300), 0, CPU.device)
     seen: list[weakref.ref[Tensor]] = []
     alive: list[int] = []
     find = predict.find_boxes
