@@ -7,6 +7,7 @@ from kuzushiji import cli
 
 STAGES = (
     ("kuzushiji.demo", "write books in the competition's layout: pages, labels, hidden truth of the test pages"),
+    ("kuzushiji.convert", "labelled pages of other programs into a data root, and back"),
     ("kuzushiji.data.check", "read a data root whole and report every fault"),
     ("kuzushiji.pretrained", "the published weights that training starts from: fetch them, look into given files"),
     ("kuzushiji.segment", "where the characters are: train a detector per fold, find boxes"),

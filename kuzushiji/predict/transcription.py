@@ -37,7 +37,7 @@ class Transcription:
         height: Pixels.
         boxes_xywh: (n, 4) int64 corner and size, pixels.
         codes: (n,) what was read.
-        probability: (n,) float32 that it is right.
+        probability: (n,) float32 that it is right, NaN where nothing is known of that.
         score: (n,) float32, the detectors' score of the box.
         candidates: By kind of model.
         layout: Lines, furigana and what stands at the edge.

@@ -1,5 +1,6 @@
 """A page as ALTO XML, version 4.2: https://www.loc.gov/standards/alto/."""
 
+import math
 import xml.etree.ElementTree as ET
 from datetime import datetime, timezone
 
@@ -64,14 +65,19 @@ def _line(parent: ET.Element, transcription: Transcription, members: NDArray[np.
     place = _place(transcription, members)
     line = child(parent, "TextLine", {"ID": name, **place})
     text = "".join(code_to_char(code) for code in transcription.codes[members])
-    confidence = f"{min(mean_probability(transcription, members), 1.0):.4f}"
-    string = child(line, "String", {"ID": f"{name}_string", **place, "CONTENT": text, "WC": confidence})
+    confidence = _confidence("WC", mean_probability(transcription, members))
+    string = child(line, "String", {"ID": f"{name}_string", **place, "CONTENT": text, **confidence})
     for number, i in enumerate(members.tolist()):
-        char, probability = code_to_char(transcription.codes[i]), f"{min(float(transcription.probability[i]), 1.0):.4f}"
+        char, probability = code_to_char(transcription.codes[i]), _confidence("GC", float(transcription.probability[i]))
         where = _place(transcription, members[number : number + 1])
-        glyph = child(string, "Glyph", {"ID": f"{name}_{number}", **where, "CONTENT": char, "GC": probability})
+        glyph = child(string, "Glyph", {"ID": f"{name}_{number}", **where, "CONTENT": char, **probability})
         for code, value in best_of_models(transcription, i)[: N_CANDIDATES - 1]:
             child(glyph, "Variant", {"CONTENT": code_to_char(code), "VC": f"{value:.4f}"})
+
+
+def _confidence(name: str, probability: float) -> dict[str, str]:
+    """Return the attribute of a probability, none where it is not known (NaN)."""
+    return {} if math.isnan(probability) else {name: f"{min(probability, 1.0):.4f}"}
 
 
 def _place(transcription: Transcription, members: NDArray[np.int64]) -> dict[str, int]:

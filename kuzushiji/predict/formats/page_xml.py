@@ -1,5 +1,6 @@
 """A page as PAGE XML, version 2019-07-15: https://www.primaresearch.org/schema/PAGE/gts/pagecontent/2019-07-15."""
 
+import math
 import xml.etree.ElementTree as ET
 from datetime import datetime, timezone
 
@@ -21,7 +22,8 @@ def page_xml(transcription: Transcription) -> bytes:
 
     A region of text holds the columns as lines from right to left, each a single word of glyphs; a glyph has other
     candidates as further equivalents. Furigana and what stands at the edge are regions of their own, outside the
-    reading order. A page without characters has no region.
+    reading order. A page without characters has no region. An unknown
+    probability (NaN) is not written.
     """
     root = ET.Element("PcGts", {"xmlns": NAMESPACE})
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -77,7 +79,7 @@ def _coords(parent: ET.Element, transcription: Transcription, members: NDArray[n
 
 def _equivalent(parent: ET.Element, text: str, confidence: float | None = None, index: int | None = None) -> None:
     attributes: dict[str, object] = {} if index is None else {"index": index}
-    if confidence is not None:
+    if confidence is not None and not math.isnan(confidence):
         attributes["conf"] = f"{min(confidence, 1.0):.4f}"
     child(child(parent, "TextEquiv", attributes), "Unicode", text=text)
 

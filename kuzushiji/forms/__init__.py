@@ -1,0 +1,1 @@
+"""Labelled pages in the forms of other programs: read into one description, written from it."""

@@ -1,0 +1,33 @@
+"""The competition's layout: `train.csv` and `train_images/`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kuzushiji.data.labels import read_page_labels
+from kuzushiji.errors import InputError
+from kuzushiji.forms.notes import Notes
+from kuzushiji.forms.page import Label, RawPage
+
+
+def recognises(path: Path) -> bool:
+    """Return whether a file is the table of labels of a data root."""
+    return path.name == "train.csv" and (path.parent / "train_images").is_dir()
+
+
+def read(path: Path, notes: Notes) -> Iterator[RawPage]:
+    """Yield the training pages in the table's order.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    try:
+        labels = read_page_labels(path)
+    except UnicodeError as error:
+        raise InputError(f"{path}: expected a table of labels, got something else ({error})") from error
+    for number, (image_id, boxes) in enumerate(labels.by_page(), start=2):
+        page = RawPage(image_id, path, f"train_images/{image_id}", None, as_stored=True)
+        columns = (boxes[name].to_list() for name in ("code", "x", "y", "w", "h"))
+        for box, (code, *numbers) in enumerate(zip(*columns, strict=True)):
+            x, y, w, h = numbers
+            page.labels.append(Label(code, x, y, w, h, f"row {number}, page {image_id}, box {box}"))
+        yield page
