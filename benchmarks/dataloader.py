@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python benchmarks/dataloader.py DATA_ROOT [--rounds 7] [--output benchmarks/results/dataloader.json]
 
-The reference's way: a worker decodes the whole JPEG with jpeg4py, cuts the crop, scales it, changes its colours and
+The reference's way: a worker decodes the whole JPEG (libjpeg-turbo), cuts the crop, scales it, changes its colours and
 normalises it to float32 with channels first (Albumentations; once with its own choice of scaling, `cv2.INTER_LINEAR`,
 which skips pixels, and once with the average over areas). Ours is the data set of each stage with `--strips`, as the
 training uses it, and its collate function: bytes that are normalised on the device. All pages of both folders of a data
@@ -26,19 +26,18 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
 import albumentations
 import cv2
-import jpeg4py
 import numpy as np
+import simplejpeg
 import torch
 from albumentations.pytorch import ToTensorV2
 from measure import machine, pages_in
-from turbojpeg import TJPF_RGB, TurboJPEG
 
 from kuzushiji.classify.collate import Collate
 from kuzushiji.classify.dataset import CropDataset
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.transforms import CropRecipe, draw_crop
 from kuzushiji.data.labels import PageLabels
-from kuzushiji.data.pages import page_size
+from kuzushiji.data.pages import page_size, read_page
 from kuzushiji.engine.sampler import SampleKey, generator_of
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore
@@ -111,7 +110,7 @@ def reference_batch(stage: str, paths: Sequence[Path], interpolation: int) -> Ba
     )
 
     def sample(key: SampleKey, window: Window) -> torch.Tensor:
-        part = cut(jpeg4py.JPEG(str(paths[key.sample])).decode(), window)
+        part = cut(read_page(paths[key.sample]), window)
         scaled = cv2.resize(part, SIZE[stage], interpolation=interpolation)
         result: torch.Tensor = change(image=scaled)["image"]
         return result
@@ -130,22 +129,21 @@ def reference_batch(stage: str, paths: Sequence[Path], interpolation: int) -> Ba
 
 def other_ways(stage: str, paths: Sequence[Path], raw: Path) -> dict[str, Batch]:
     """Return ways that were tried: what each takes to have the scaled crop, without colours and collating."""
-    library = TurboJPEG()
     shapes = {}
     for path in paths:
-        page = jpeg4py.JPEG(str(path)).decode()
+        page = read_page(path)
         shapes[path] = page.shape
         page.tofile(raw / path.stem)
 
     def decoded_once(key: SampleKey, path: Path, window: Window) -> object:
         """Several crops of a page while it is decoded: the decoding is shared by the draws of an epoch."""
-        page = jpeg4py.JPEG(str(path)).decode() if key.draw == 0 else last[path]
+        page = read_page(path) if key.draw == 0 else last[path]
         last[path] = page
         return resize(cut(page, window), *SIZE[stage])
 
     def half(key: SampleKey, path: Path, window: Window) -> object:
         """The page decoded in half its size (by the discrete cosine transform): other pixels, and too few for some."""
-        page = library.decode(path.read_bytes(), pixel_format=TJPF_RGB, scaling_factor=(1, 2))
+        page = simplejpeg.decode_jpeg(path.read_bytes(), "RGB", min_height=1, min_width=1, min_factor=2)
         part = cut(page, Window(window.x0 // 2, window.y0 // 2, window.x1 // 2, window.y1 // 2))
         return resize(part, *SIZE[stage])
 

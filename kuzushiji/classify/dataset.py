@@ -53,7 +53,7 @@ class CropDataset(Dataset[Crop]):
         seed: int = 0,
         cache_mib: int = 0,
         strips: Path | None = None,
-        threads: int = 1,
+        processes: int = 1,
     ) -> None:
         """Take the pages; those without boxes on them are left out.
 
@@ -63,8 +63,8 @@ class CropDataset(Dataset[Crop]):
             colour_aug: Largest shifts of hue, saturation and value.
             seed: Seed of the run.
             cache_mib: How much of the pages to keep in memory, MiB.
-            strips: Folder where the others are kept as strips; see `PageStore`, as for `threads`.
-            threads: Pages that are cut into strips at a time.
+            strips: Folder where the others are kept as strips; see `PageStore`, as for `processes`.
+            processes: Pages that are cut into strips at a time.
 
         Raises:
             InputError: an image is missing or is none; no page has a box.
@@ -75,7 +75,7 @@ class CropDataset(Dataset[Crop]):
         self.recipe = recipe
         self.seed = seed
         paths = (page.path for page in self.pages)
-        self.store = PageStore(paths, cache_mib=cache_mib, strips=strips, threads=threads)
+        self.store = PageStore(paths, cache_mib=cache_mib, strips=strips, processes=processes)
         self._change_colours = ColourAugmentation.of(*colour_aug)
 
     def __len__(self) -> int:

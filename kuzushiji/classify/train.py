@@ -148,7 +148,7 @@ def build_crops(config: ClassifyConfig, root: DataRoot, split: Split, page_heigh
         seed=config.seed,
         cache_mib=memory_of(config)[0],
         strips=config.strips,
-        threads=config.workers,
+        processes=config.workers,
     )
 
 

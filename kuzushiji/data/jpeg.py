@@ -1,13 +1,13 @@
 """What a JPEG file says about itself, without decoding it."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"
 _SCAN = 0xDA
-_RESTART_INTERVAL = 0xDD
 # Start-of-frame markers: SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which share the range.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD8)])
@@ -70,43 +70,24 @@ def is_complete(content: bytes, header: JpegHeader) -> bool:
     return content.rfind(_END, header.end) >= 0
 
 
-def split_scan(content: bytes) -> tuple[bytes, bytes]:
-    """Return the header of a JPEG of one scan, and the scan's data without the end marker.
+def read_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the marker and the content of each segment up to the header of the first scan, and then what follows it.
+
+    Yields:
+        A marker's second byte and the segment behind its length; at the end 0 and the rest of the file.
 
     Raises:
         NotJpegError: it is not a JPEG, or is cut off.
     """
     file = io.BytesIO(content)
-    if file.read(2) != _START or content[-2:] != _END:
-        raise NotJpegError("it does not begin or end like one")
-    while True:
+    if file.read(2) != _START:
+        raise NotJpegError("it does not begin like one")
+    marker = 0
+    while marker != _SCAN:
         marker = _next_marker(file)
-        length = int.from_bytes(_exactly(file, 2), "big")
-        file.seek(length - 2, 1)
-        if marker == _SCAN:
-            return content[: file.tell()], content[file.tell() : -2]
-
-
-def with_restarts(head: bytes, rows: int) -> tuple[bytes, int]:
-    """Return a header that announces a restart marker after every so many rows of pixels, and where its height stands.
-
-    Args:
-        head: Up to the scan, as `split_scan` returns it.
-        rows: A multiple of the height of a block (8 pixels times the sampling).
-
-    Raises:
-        NotJpegError: there is no frame, or the blocks are higher.
-    """
-    header = read_header(io.BytesIO(head))
-    frame = header.end - 6  # its precision; height, width, number of components and those follow
-    samplings = head[header.end + 1 : header.end + 3 * header.components : 3]
-    # The blocks of a picture of one component are not interleaved: 8 pixels, whatever its sampling says.
-    across, down = (1, 1) if len(samplings) == 1 else (max(s >> 4 for s in samplings), max(s & 15 for s in samplings))
-    if not across or not down or rows % (8 * down):
-        raise NotJpegError(f"its blocks do not fit {rows} rows")
-    interval = -(-header.width // (8 * across)) * (rows // (8 * down))
-    segment = bytes([0xFF, _RESTART_INTERVAL]) + (4).to_bytes(2, "big") + interval.to_bytes(2, "big")
-    return head[:2] + segment + head[2:], frame + 1 + len(segment)
+        if marker not in _WITHOUT_LENGTH:
+            yield marker, _exactly(file, int.from_bytes(_exactly(file, 2), "big") - 2)
+    yield 0, file.read()
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -119,7 +100,7 @@ def _next_marker(file: BinaryIO) -> int:
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
-    content = file.read(size)
+    content = file.read(max(size, 0))
     if len(content) != size:
         raise NotJpegError("its header is cut off")
     return content

@@ -2,9 +2,11 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
@@ -16,6 +18,7 @@ from kuzushiji.terminal import progress
 logger = logging.getLogger(__name__)
 
 _MIB = 1 << 20
+_IGNORED = (signal.SIGINT, signal.SIG_IGN)
 _HELD_OUT_SHARE = 4
 """One part in so many of the memory for pages is for the held-out pages: with five folds, their share of the pages."""
 
@@ -37,21 +40,21 @@ class PageStore:
         cache_mib: Memory for decoded pages, MiB: as many of the first pages as fit.
         strips: Folder where the other pages are kept as strips, written where they are missing; None for none. They
             pay where crops are small parts of pages. Folds and stages may share it.
-        threads: Pages that are cut into strips at a time.
+        processes: Pages that are cut into strips at a time.
 
     Raises:
         InputError: a page that is read here already cannot be; strips cannot be written.
     """
 
     def __init__(
-        self, paths: Iterable[Path] = (), *, cache_mib: int = 0, strips: Path | None = None, threads: int = 1
+        self, paths: Iterable[Path] = (), *, cache_mib: int = 0, strips: Path | None = None, processes: int = 1
     ) -> None:
         self._pages: dict[Path, Image] = {}
         self._strips: dict[Path, PageStrips] = {}
         distinct = list(dict.fromkeys(paths))
         self._fill(distinct, cache_mib * _MIB)
         if strips is not None:
-            self._cut(distinct[len(self._pages) :], strips, max(threads, 1))
+            self._cut(distinct[len(self._pages) :], strips, processes)
 
     def __len__(self) -> int:
         """Return how many pages are in memory."""
@@ -107,7 +110,7 @@ class PageStore:
                 break
             self._pages[path] = read_page(path)
 
-    def _cut(self, paths: Sequence[Path], folder: Path, threads: int) -> None:
+    def _cut(self, paths: Sequence[Path], folder: Path, processes: int) -> None:
         """Open the strips of pages, and write those that are missing.
 
         Several processes may be at it at the same time: each takes the missing pages in an order of its own, and leaves
@@ -120,18 +123,22 @@ class PageStore:
         found = {path: open_strips(strips_of(path), path) for path in paths}
         missing = [path for path, strips in found.items() if strips is None]
         Random(os.getpid()).shuffle(missing)
-
-        def cut_unless_there(path: Path) -> bool:
-            return open_strips(strips_of(path), path) is not None or write_strips(strips_of(path), path)
-
-        with ThreadPoolExecutor(threads) as pool:
-            results = pool.map(cut_unless_there, missing)
-            bar = progress(results, total=len(missing), title="strips", unit="page", leave=False)
+        jobs = [(strips_of(path), path) for path in missing]
+        n = min(processes, len(jobs))
+        # An interrupt is for this process, which ends the others.
+        with get_context("spawn").Pool(n, signal.signal, _IGNORED) if n > 1 else nullcontext() as pool:
+            results = pool.imap(_cut_unless_there, jobs) if pool else map(_cut_unless_there, jobs)
+            bar = progress(results, total=len(jobs), title="strips", unit="page", leave=False)
             cut_now = [path for path, done in zip(missing, bar, strict=True) if done]
         if cut_now:
             logger.info("%s: %d pages cut into strips", folder, len(cut_now))
         found.update({path: open_strips(strips_of(path), path) for path in cut_now})
         self._strips = {path: strips for path, strips in found.items() if strips is not None}
+
+
+def _cut_unless_there(job: tuple[Path, Path]) -> bool:
+    strips, path = job
+    return open_strips(strips, path) is not None or write_strips(strips, path)
 
 
 @cache

@@ -102,7 +102,7 @@ def build_crops(config: SegmentConfig, pages: FoldPages, cache_mib: int) -> Trai
         InputError: a page that is read already cannot be.
     """
     images = pages.train_images
-    store = PageStore(images.values(), cache_mib=cache_mib, strips=config.strips, threads=config.workers)
+    store = PageStore(images.values(), cache_mib=cache_mib, strips=config.strips, processes=config.workers)
     augment = ColourAugmentation.of(config.color_hue_aug, config.color_sat_aug, config.color_val_aug)
     return TrainCrops(pages.train, images, store, crop_spec(config), augment, config.seed)
 

@@ -52,7 +52,7 @@ def test_pages_that_were_not_announced_can_be_read(paths: list[Path]) -> None:
 
 def test_strips_are_cut_once(paths: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    PageStore(paths, strips=tmp_path, threads=2)
+    PageStore(paths, strips=tmp_path, processes=2)
     assert f"{tmp_path}: 13 pages cut into strips" in caplog.text
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.strips")}
     assert len(before) == len(paths)
@@ -126,13 +126,12 @@ def test_strips_that_vanish_during_a_run_change_nothing(
     assert caplog.text.count("is decoded for each of its crops") == 1
 
 
-def test_without_the_library_pages_are_decoded_whole(
-    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(strips_module, "_turbojpeg", lambda: None)
-    store = PageStore(paths[:1], strips=tmp_path)
+def test_pages_that_cannot_be_cut_are_decoded_whole(tmp_path: Path) -> None:
+    page = tmp_path / "page.png"
+    cv2.imwrite(str(page), np.full((40, 30, 3), 90, np.uint8))
+    store = PageStore([page], strips=tmp_path / "strips")
     assert store.n_strips == 0
-    assert store.read_window(paths[0], Window(0, 0, 10, 10)).shape == (10, 10, 3)
+    assert store.read_window(page, Window(0, 0, 10, 10)).shape == (10, 10, 3)
 
 
 @pytest.mark.parametrize("with_strips", [False, True])

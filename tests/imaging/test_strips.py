@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image as Pillow
 
+from kuzushiji.data.jpeg import NotJpegError
 from kuzushiji.data.pages import read_page
+from kuzushiji.imaging.scan import read_scan
 from kuzushiji.imaging.strips import StripsLostError, open_strips, write_strips
 from kuzushiji.imaging.window import Window
 
@@ -74,7 +77,7 @@ def test_every_window_is_that_of_the_page(width: int, height: int, tmp_path: Pat
     [
         ("RGB", {"subsampling": 0}),  # 4:4:4: blocks of 8 x 8
         ("RGB", {"subsampling": 1}),  # 4:2:2: blocks of 16 x 8
-        ("RGB", {"progressive": True}),  # several scans
+        ("RGB", {"optimize": True}),  # words for what the page has alone
         ("RGB", {"restart_marker_rows": 3}),  # markers of its own
         ("RGB", {"exif": b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00"}),
         ("RGB", {"quality": 100}),
@@ -92,16 +95,57 @@ def test_kinds_of_jpeg(mode: str, options: dict[str, object], tmp_path: Path) ->
         np.testing.assert_array_equal(strips.read(window), page[window.y0 : window.y1, window.x0 : window.x1])
 
 
-def test_a_page_that_cannot_be_cut_is_left_as_it_is(tmp_path: Path) -> None:
-    """CMYK: its colours are converted by another decoder, which does not read strips."""
+def test_words_that_a_part_needs_and_the_page_lacks(tmp_path: Path) -> None:
+    """A ramp: each value is close to the one before it, but a strip begins with a value that is far from 0."""
     source, path = tmp_path / "page.jpg", tmp_path / "page.strips"
-    Pillow.fromarray(np.full((40, 30, 4), 100, np.uint8), "CMYK").save(source)
-    if not write_strips(path, source):
-        assert not path.exists()
-    else:
+    ramp = np.linspace(0, 255, 1500).astype(np.uint8)
+    Pillow.fromarray(np.broadcast_to(ramp, (32, 1500)).copy()).save(source, optimize=True)
+    assert write_strips(path, source)
+    strips = open_strips(path, source)
+    assert strips is not None
+    np.testing.assert_array_equal(strips.read(Window(1100, 5, 1400, 30)), read_page(source)[5:30, 1100:1400])
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("CMYK", {}),
+        ("RGB", {"progressive": True}),  # several scans
+        ("RGB", {"restart_marker_blocks": 3}),  # markers within rows
+        ("RGB", {"format": "PNG"}),
+    ],
+)
+def test_a_page_that_cannot_be_cut_is_left_as_it_is(mode: str, options: dict[str, object], tmp_path: Path) -> None:
+    source, path = page_file(tmp_path, 90, 70, mode, **options), tmp_path / "page.strips"  # type: ignore[arg-type]
+    assert not write_strips(path, source)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("subsampling", ["4:1:1", "4:4:0"])
+def test_rare_samplings(subsampling: str, tmp_path: Path) -> None:
+    """4:1:1 has blocks of 32 pixels, which do not fit the margins."""
+    source, path = tmp_path / "page.jpg", tmp_path / "page.strips"
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 300, 3)).astype(np.uint8)
+    source.write_bytes(simplejpeg.encode_jpeg(pixels, colorsubsampling=subsampling.replace(":", "")))
+    assert write_strips(path, source) == (subsampling == "4:4:0")
+    if subsampling == "4:4:0":
         strips = open_strips(path, source)
         assert strips is not None
-        np.testing.assert_array_equal(strips.read(Window(0, 0, 30, 40)), read_page(source))
+        np.testing.assert_array_equal(strips.read(Window(130, 20, 290, 50)), read_page(source)[20:50, 130:290])
+
+
+@pytest.mark.parametrize("at", range(20))
+def test_damaged_pages_are_not_cut(at: int, tmp_path: Path) -> None:
+    """The walk over the blocks ends, whatever the bits are."""
+    content = bytearray(page_file(tmp_path, 90, 70).read_bytes())
+    rng = np.random.default_rng(at)
+    for place in rng.integers(20, len(content), 3):
+        content[place] = rng.integers(256)
+    try:
+        scan = read_scan(bytes(content))
+        scan.part(0, 0, 1)
+    except NotJpegError:
+        pass
 
 
 @pytest.mark.parametrize("size", [0, 100, None])  # None: one byte less
@@ -132,6 +176,7 @@ def test_other_files_are_no_strips(content: bytes, tmp_path: Path) -> None:
         {"heads": ["xyz"]},
         {"heads": []},
         {"heights_at": [None]},
+        {"row": 0},
         {"of": None},
     ],
 )
