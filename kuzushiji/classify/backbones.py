@@ -111,6 +111,7 @@ class TimmFeatures(Backbone):
             raise InputError(f"--base {name}: expected a model with feature maps at stride 8 and 16, it has {strides}")
         taps = [strides.index(stride) for stride in _STRIDES]
         self.body = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=taps)
+        _end_at_last_map(self.body)
         self.channels = tuple(self.body.feature_info.channels())
         self.start = tuple(f"body.{module}" for module in _modules_until_stride_4(sketch))
         self._flattened = tuple(f"{child}." for child, _ in sketch.named_children() if "_" in child)
@@ -118,6 +119,7 @@ class TimmFeatures(Backbone):
             whole = timm.create_model(name)
         mine = self.body.state_dict()
         self.cut_off = tuple(weight for weight in map(self.own_name, whole.state_dict()) if weight not in mine)
+        self.register_load_state_dict_pre_hook(_without_cut_off)
 
     @property
     def named_as_published(self) -> nn.Module:
@@ -231,6 +233,42 @@ def _feature_maps(name: str) -> Any:
         return timm.create_model(name, pretrained=False, features_only=True)
     except (RuntimeError, AttributeError, AssertionError, TypeError) as error:
         raise InputError(f"--base {name}: expected a model with feature maps, timm offers none ({error})") from error
+
+
+def _end_at_last_map(body: Any) -> None:
+    """Leave nothing in a timm network that learns and has no part in its maps; most end at the last one already.
+
+    DistributedDataParallel waits for the gradient of every weight that requires one.
+    """
+    from timm.models._features import FeatureListNet
+    from timm.models.efficientnet import EfficientNetFeatures
+    from timm.models.mobilenetv3 import MobileNetV3Features
+
+    if isinstance(body, EfficientNetFeatures | MobileNetV3Features):
+        last = int(body.feature_info.module_name()[-1].split(".")[1])  # such as blocks.4
+        body.blocks = body.blocks[: last + 1]
+    elif not isinstance(body, FeatureListNet):
+        for parameter in _without_gradient(body):
+            parameter.requires_grad_(False)
+
+
+def _without_gradient(body: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters on which the maps do not depend, found on tensors without values."""
+    named = {**dict(body.named_parameters()), **dict(body.named_buffers())}
+    sketch = {
+        name: torch.empty_like(each, device="meta").requires_grad_(each.requires_grad) for name, each in named.items()
+    }
+    maps = torch.func.functional_call(body, sketch, (torch.zeros(2, 3, 64, 64, device="meta"),))
+    names = [name for name, parameter in body.named_parameters() if parameter.requires_grad]
+    total = torch.stack([each.sum() for each in maps]).sum()
+    gradients = torch.autograd.grad(total, [sketch[name] for name in names], allow_unused=True)
+    return [body.get_parameter(name) for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+
+
+def _without_cut_off(backbone: Any, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Drop weights of what comes after the last map: checkpoints of before it was cut off hold them."""
+    for name in backbone.cut_off:
+        state.pop(f"{prefix}body.{name}", None)
 
 
 def _modules_until_stride_4(sketch: Any) -> list[str]:

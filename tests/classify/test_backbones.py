@@ -1,5 +1,6 @@
 """Backbones: names, strides, and weights from files made here."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,40 @@ def test_maps_have_stride_8_and_16(name: str, channels: tuple[int, int]) -> None
     assert stride8.shape == (1, channels[0], 8, 12)
     assert stride16.shape == (1, channels[1], 4, 6)
     assert all(backbone.get_submodule(start) for start in backbone.start)
+
+
+NAMED = [
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext101_32x8d_wsl"),
+    *("resnet10t", "convnext_small.fb_in22k_ft_in1k", "tf_efficientnetv2_m.in21k_ft_in1k"),  # of profiles
+    *("mobilenetv4_conv_small", "hrnet_w18_small", "vovnet39a"),  # timm's other ways to make feature maps
+]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_weight_that_learns_has_a_gradient(name: str) -> None:
+    """Else several processes fail in their second step, and what comes after the last map is computed in vain."""
+    with torch.device("meta"):
+        backbone = build_backbone(name, pretrained=False)
+    stride8, stride16 = backbone(torch.zeros(2, 3, 64, 64, device="meta"))
+    (stride8.sum() + stride16.sum()).backward()
+    without = [key for key, each in backbone.named_parameters() if each.requires_grad and each.grad is None]
+    assert not without
+
+
+def test_all_backbones_of_profiles_are_among_them() -> None:
+    root = Path(__file__).parents[2]
+    used = set(re.findall(r"--base (\S+?)[\s)]", "".join(path.read_text() for path in root.glob("profiles/*.env"))))
+    assert used and used <= set(NAMED)
+
+
+def test_checkpoints_of_before_the_last_stages_were_cut_off() -> None:
+    backbone = build_backbone("mobilenetv4_conv_small", pretrained=False)
+    whole = timm.create_model("mobilenetv4_conv_small", features_only=True).state_dict()
+    state = {f"body.{key}": value for key, value in whole.items()}
+    assert set(state) > set(backbone.state_dict())
+    backbone.load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r"body\.foreign"):
+        backbone.load_state_dict({**state, "body.foreign": torch.zeros(1)})
 
 
 @pytest.mark.parametrize(
