@@ -119,7 +119,7 @@ class TimmFeatures(Backbone):
             whole = timm.create_model(name)
         mine = self.body.state_dict()
         self.cut_off = tuple(weight for weight in map(self.own_name, whole.state_dict()) if weight not in mine)
-        self.register_load_state_dict_pre_hook(_without_cut_off)
+        self.register_load_state_dict_pre_hook(_without_cut_off)  # type: ignore[no-untyped-call]
 
     @property
     def named_as_published(self) -> nn.Module:

@@ -1,6 +1,8 @@
 """Batches of samples, made by worker processes."""
 
+import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +15,23 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from kuzushiji.errors import InputError
 
 _CHECK_SECONDS = 1.0
+
+_ENDINGS = (
+    (
+        "DataLoader worker (pid",
+        "a worker of the data loader ended (too little memory, or shared memory: /dev/shm?): lower --workers",
+    ),
+    (
+        "Pin memory thread exited",
+        "the thread that copies batches for the GPU ended (too little memory?): lower --workers",
+    ),
+    (
+        "in pin memory thread",
+        "too little memory that the GPU can copy from (ulimit -l?): lower --workers or --batch-size",
+    ),
+    ("Too many open files", "the data loader has too many files open: raise the limit (ulimit -n) or lower --workers"),
+)
+"""What the loader's errors mean, by words in them."""
 
 
 def build_loader(
@@ -40,6 +59,7 @@ def build_loader(
     """
     return _Loader(
         dataset,
+        multiprocessing_context=_start_method() if workers else None,
         batch_size=batch_size,
         sampler=sampler,
         collate_fn=collate,
@@ -53,6 +73,15 @@ def build_loader(
     )
 
 
+def _start_method() -> str | None:
+    """Return how workers start; None leaves it to Python.
+
+    A fork has all modules loaded; another way imports torch in each worker, about ten seconds. It is Python's default
+    up to 3.13 on Linux, and not safe on macOS.
+    """
+    return "fork" if sys.platform != "darwin" and "fork" in multiprocessing.get_all_start_methods() else None
+
+
 class _Loader(DataLoader[Any]):
     """A loader that says in one line what it means when a worker is no more."""
 
@@ -64,12 +93,10 @@ class _Loader(DataLoader[Any]):
         try:
             yield from batches
         except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            meaning = next((said for words, said in _ENDINGS if words in str(error)), None)
+            if meaning is None:
                 raise
-            raise InputError(
-                "a worker of the data loader ended (too little memory, or shared memory: /dev/shm?): lower --workers; "
-                "the same command goes on from the last checkpoint"
-            ) from error
+            raise InputError(f"{meaning}; the same command goes on from the last checkpoint") from error
 
 
 def stop_workers(loader: DataLoader[Any]) -> None:

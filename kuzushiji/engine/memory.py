@@ -10,11 +10,16 @@ from kuzushiji.errors import InputError
 _SAYS = {
     "machine": ("can't allocate memory", "not enough memory"),
     "device": (
-        "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory",
-        "MPS backend out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_ALLOC_FAILED",
+        "unable to find an engine", "CUDA error: out of memory", "Cuda failure 2 'out of memory'",
+        "Cuda failure 'out of memory'", "MPS backend out of memory",
     ),
 }  # fmt: skip
-"""Whose memory is full, by words of errors that have no type of their own."""
+"""Whose memory is full, by words of errors that have no type of their own.
+
+cuBLAS that cannot be initialised and cuDNN that finds no engine have too little memory for their workspace; NCCL names
+the CUDA call that failed.
+"""
 
 SMALLER_NETWORK = "take a smaller network or --ema 0, or free what other programs hold"
 """What to do where a network does not fit, before any batch is there."""

@@ -79,15 +79,18 @@ def read_pages(
     Raises:
         InputError: a file cannot be written.
     """
+    from kuzushiji.engine.memory import enough_memory
+
     summary = Summary()
     for page, source in progress(pages, total=len(pages), title="pages", unit="page", leave=False):
         try:
             with watch.of("read"):
                 image = read_picture(page.picture)
+            with enough_memory(page.name, "give a smaller picture, or use --opt-level O1 or --n-tta 1"):
+                transcription = reader.read(image, name=page.name, file=page.picture.path.name)
         except InputError as error:
             summary.failures.append(Failure(str(page.picture), str(error)))
             continue
-        transcription = reader.read(image, name=page.name, file=page.picture.path.name)
         with watch.of("write"):
             output.write(
                 page.name, source, _contents(transcription, image, formats), points_of_transcription(transcription)

@@ -136,3 +136,41 @@ def test_memory_is_pinned_for_gpus(device, pinned):
 def test_workers_live_on_from_epoch_to_epoch(workers):
     loader = build_loader(Squares(), 2, workers=workers)
     assert loader.persistent_workers is (workers > 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        ("DataLoader worker (pid 7) is killed by signal: Killed.", "lower --workers"),
+        ("Pin memory thread exited unexpectedly", "the thread that copies batches for the GPU ended"),
+        ("Caught RuntimeError in pin memory thread for device 0.\nCUDA error: out of memory", "ulimit -l"),
+        ("Too many open files. Communication with the workers is no longer possible.", "ulimit -n"),
+    ],
+)
+def test_what_ends_a_loader_is_one_line(words, meaning):
+    class Failing(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            raise RuntimeError(words)
+
+    with pytest.raises(InputError, match=meaning) as caught:
+        list(build_loader(Failing(), 1))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        list(build_loader(Squares(), 2, collate=lambda _: torch.zeros(2) @ torch.zeros(3), workers=1))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="fork is not safe there")
+def test_workers_are_forked_whatever_python_s_default_is():
+    """Python 3.14 has forkserver, which imports torch in each worker: a local class cannot be sent there either."""
+    code = """if __name__ == "__main__":
+    import multiprocessing
+    multiprocessing.set_start_method("spawn")
+    from kuzushiji.engine.loader import build_loader
+    class Local(list): pass
+    assert list(build_loader(Local([1, 2]), 1, collate=list, workers=1)) == [[1], [2]]
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -16,6 +16,15 @@ from kuzushiji.errors import InputError
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "device"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "device"),
         (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), "device"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"), "device"),
+        (RuntimeError("GET was unable to find an engine to execute this computation"), "device"),
+        (
+            RuntimeError(
+                "NCCL error in: NCCLUtils.hpp:317, unhandled cuda error, NCCL version 2.21.5\nncclUnhandledCudaError: "
+                "Call to CUDA function failed.\nLast error:\nCuda failure 2 'out of memory'"
+            ),
+            "device",
+        ),
         (RuntimeError("MPS backend out of memory (MPS allocated: 9.05 GB, max allowed: 9.07 GB)"), "device"),
     ],
 )

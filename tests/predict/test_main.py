@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from kuzushiji import cli
 from kuzushiji.artifacts.extra import Extra, write_extra
@@ -23,6 +24,7 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.files import sha256_of_file
 from kuzushiji.predict.__main__ import main
 from kuzushiji.predict.config import FORMATS
+from kuzushiji.predict.reader import Reader
 from kuzushiji.segment import fuse
 from kuzushiji.segment.main import main as segment
 from tests.models import LEVEL2, some_of, write_classifier, write_detector
@@ -139,6 +141,22 @@ def test_reads_what_the_stages_read(
     key = ["image_id", "code", "x", "y"]
     assert len(expected) > 0
     assert found.sort_values(key)[key].to_numpy().tolist() == expected.sort_values(key)[key].to_numpy().tolist()
+
+
+def test_goes_on_after_a_page_that_does_not_fit_into_memory(
+    light: Path, pages: Path, tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Reader.read
+
+    def full(reader: Reader, image: Any, *, name: str = "", file: str = "") -> Any:
+        if name == "page1":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return read(reader, image, name=name, file=file)
+
+    monkeypatch.setattr(Reader, "read", full)
+    code, error = failed(light, tmp_path / "out", pages)
+    assert code == 1 and "page1: the memory of the device does not suffice: give a smaller picture" in error
+    assert (tmp_path / "out" / "page2.txt").exists() and "Traceback" not in error
 
 
 def test_goes_on_after_a_bad_page(light: Path, pages: Path, tmp_path: Path, failed: Failed) -> None:
