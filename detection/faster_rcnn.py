@@ -2,7 +2,8 @@
 
 Differences from `torchvision.models.detection.fasterrcnn_resnet50_fpn`: images are not resized (whoever makes them
 knows the scale), small anchors on the same five levels, float32 wherever coordinates or losses are computed, so that
-the rest may run under autocast, and losses to which each image adds by itself (`detection.training`).
+the rest may run under autocast, frozen norms that are part of their convolution (`detection.frozen`), and losses to
+which each image adds by itself (`detection.training`).
 """
 
 from collections import OrderedDict
@@ -18,9 +19,9 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.poolers import initLevelMapper
 
+from detection.frozen import FoldedNorm, fold_norms
 from detection.roi_align import PyramidRoIAlign
 from detection.training import Heads, Proposals, Target
 
@@ -64,6 +65,8 @@ class DetectorConfig:
         norm: Of the backbone: `frozen` batch norm (for pretrained weights), `batch` (to train from scratch with
             batches that allow it), `group` (from scratch with any batch).
         trainable_layers: How many of the backbone's five parts (stem, layer1 … layer4) are trained, from the last.
+        rpn_smooth_l1_beta: Of the proposals' smooth L1 loss of boxes: up to this error it is quadratic; 0: L1.
+        box_smooth_l1_beta: The same of the box head.
     """
 
     backbone: str = "resnet152"
@@ -80,6 +83,8 @@ class DetectorConfig:
     fpn_channels: int = 256
     norm: str = "frozen"
     trainable_layers: int = 3
+    rpn_smooth_l1_beta: float = 0.0
+    box_smooth_l1_beta: float = 1.0
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -96,18 +101,18 @@ def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
     """Return a detector with one class, `1`, and random weights; the backbone is `detector.backbone.body`.
 
     Its forward takes a list of images, tensors (3, h, w) of RGB, uint8 or float 0..1, of any sizes. In training it also
-    takes a list of targets, dicts with `boxes` (n, 4) float32 xyxy pixels, of positive width and height, and `labels`
-    (n,) int64, all 1; n may be 0; `seed`, a whole number below 2**62, makes what is drawn from the image depend on
-    nothing else. It returns a dict of four losses, float32 scalars, means over the images. In evaluation it returns for
-    each image a dict with `boxes` (n, 4) float32 xyxy within the image, `scores` (n,) falling, `labels` (n,); n may be
-    0.
+    takes a list of targets, dicts with `boxes` (n, 4) float32 xyxy pixels; n may be 0, boxes without area are ignored;
+    `seed`, a whole number below 2**62, makes what is drawn from the image depend on nothing else. It returns a dict of
+    four losses, float32 scalars, means over the images. In evaluation it returns for each image a dict with `boxes`
+    (n, 4) float32 xyxy within the image, `scores` (n,) falling, `labels` (n,); n may be 0.
     """
     backbone = _build_backbone(config)
-    anchors = AnchorGenerator(
+    anchors = _Float32Anchors(
         tuple((size,) for size in config.anchor_sizes), (config.aspect_ratios,) * len(config.anchor_sizes)
     )
     most = {"training": config.proposals_train, "testing": config.proposals_test}
     proposals = Proposals(
+        beta=config.rpn_smooth_l1_beta,
         anchor_generator=anchors,
         head=_Float32RPNHead(config.fpn_channels, len(config.aspect_ratios)),
         batch_size_per_image=config.anchors_per_image,
@@ -117,6 +122,7 @@ def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
     )
     pool = _build_roi_pool()
     heads = Heads(
+        beta=config.box_smooth_l1_beta,
         box_roi_pool=pool,
         box_head=_BoxHead(config.fpn_channels * pool.output_size[0] ** 2, config.box_head_size),
         box_predictor=_Float32Predictor(config.box_head_size, _FOREGROUND + 1),
@@ -126,7 +132,21 @@ def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
         detections_per_img=config.max_detections,
         **_HEADS,
     )
-    return GeneralizedRCNN(backbone, proposals, heads, PadAndNormalize())
+    return _Detector(backbone, proposals, heads, PadAndNormalize())
+
+
+class _Detector(GeneralizedRCNN):  # type: ignore[misc]
+    """torchvision's without its checks of the boxes, each of which waits for a GPU."""
+
+    def forward(
+        self, images: list[Tensor], targets: list[Target] | None = None
+    ) -> dict[str, Tensor] | list[Detections]:
+        """Return losses in training, else detections; see `build_detector`."""
+        batch, targets = self.transform(images, targets)
+        features = self.backbone(batch.tensors)
+        proposals, losses = self.rpn(batch, features, targets)
+        found, head_losses = self.roi_heads(features, proposals, batch.image_sizes, targets)
+        return {**head_losses, **losses} if self.training else found
 
 
 class PadAndNormalize(nn.Module):
@@ -148,27 +168,29 @@ class PadAndNormalize(nn.Module):
         height, width = (-(-max(side) // _SIZE_DIVISIBLE) * _SIZE_DIVISIBLE for side in zip(*sizes, strict=True))
         shape = (len(images), 3, height, width)
         batch = torch.empty(shape, device=images[0].device, memory_format=torch.channels_last).zero_()
-        for slot, image, (image_height, image_width) in zip(batch, images, sizes, strict=True):
-            values = image.float() / 255 if image.dtype == torch.uint8 else image.float()
-            slot[:, :image_height, :image_width] = (values - self.mean) / self.std
+        if len(set(sizes)) == 1:  # training crops: all at once
+            batch[..., : sizes[0][0], : sizes[0][1]] = self._normalise(torch.stack(images))
+        else:
+            for slot, image, (image_height, image_width) in zip(batch, images, sizes, strict=True):
+                slot[:, :image_height, :image_width] = self._normalise(image)
         return ImageList(batch, sizes), targets
 
-    def postprocess(
-        self,
-        detections: list[Detections],
-        _batch_sizes: list[tuple[int, int]],
-        _image_sizes: list[tuple[int, int]],
-    ) -> list[Detections]:
-        """Return the detections as they are: the images were not resized."""
-        return detections
+    def _normalise(self, images: Tensor) -> Tensor:
+        values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        return (values - self.mean) / self.std
 
 
-class _Float32Backbone(BackboneWithFPN):  # type: ignore[misc]
-    """Hands float32 features on: anchors take their type from them, and bfloat16 cannot tell pixel 1000 from 1003."""
-
+class _Backbone(BackboneWithFPN):  # type: ignore[misc]
     def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
-        features = super().forward(_as_weights(self, images))
-        return OrderedDict((name, feature.float()) for name, feature in features.items())
+        features: OrderedDict[str, Tensor] = super().forward(_as_weights(self, images))
+        return features
+
+
+class _Float32Anchors(AnchorGenerator):  # type: ignore[misc]
+    """Anchors in float32 whatever the features are: bfloat16 does not tell pixel 1000 from 1003."""
+
+    def set_cell_anchors(self, _dtype: torch.dtype, device: torch.device) -> None:
+        super().set_cell_anchors(torch.float32, device)
 
 
 class _Float32RPNHead(RPNHead):  # type: ignore[misc]
@@ -190,12 +212,15 @@ class _Float32Predictor(FastRCNNPredictor):  # type: ignore[misc]
 
 
 def _as_weights(module: nn.Module, values: Tensor) -> Tensor:
-    """Return the values in the number format of a module's weights: float16 where an optimizer keeps the float32."""
-    return values.to(next(module.parameters()).dtype)
+    """Return float32 values in the number format of a module's weights: float16 where an optimizer keeps the float32.
+
+    Under autocast the weights are float32; what is in half precision already stays so.
+    """
+    return values.to(next(module.parameters()).dtype) if values.dtype == torch.float32 else values
 
 
 def _build_backbone(config: DetectorConfig) -> BackboneWithFPN:
-    norms = {"frozen": FrozenBatchNorm2d, "batch": nn.BatchNorm2d, "group": _group_norm}
+    norms = {"frozen": FoldedNorm, "batch": nn.BatchNorm2d, "group": _group_norm}
     makers: dict[str, Any] = {
         "resnet18": resnet.resnet18,
         "resnet34": resnet.resnet34,
@@ -204,9 +229,11 @@ def _build_backbone(config: DetectorConfig) -> BackboneWithFPN:
         "resnet152": resnet.resnet152,
     }
     body = makers[config.backbone](weights=None, norm_layer=norms[config.norm])
+    if config.norm == "frozen":
+        fold_norms(body)
     _freeze(body, config.trainable_layers)
     last = body.fc.in_features
-    return _Float32Backbone(
+    return _Backbone(
         body,
         return_layers={layer: str(number) for number, layer in enumerate(_LEVELS)},
         in_channels_list=[last // 8, last // 4, last // 2, last],

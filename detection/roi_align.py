@@ -42,22 +42,49 @@ class PyramidRoIAlign(MultiScaleRoIAlign):  # type: ignore[misc]
     """torchvision's for a feature pyramid, with scales and levels set, on the CPU by rows of all levels together."""
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """Return (k, channels, size, size) float32 of the k boxes of all images.
+        """Return (k, channels, size, size) of the k boxes of all images, on the CPU float32, else as the maps are.
 
         Args:
             features: A map (images, channels, h, w) of each level, by the level's name.
             boxes: (n, 4) xyxy of each image, pixels of the batch.
             image_shapes: Not looked at.
         """
-        maps = [features[name] for name in self.featmap_names]
-        if not _by_rows(maps[0]):
+        if torch.onnx.is_in_onnx_export():
             pooled: Tensor = super().forward(features, boxes, image_shapes)
             return pooled
+        cells, places = self.unordered(features, boxes)
+        return cells.index_select(0, places)
+
+    def unordered(self, features: dict[str, Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """As `forward`, but the boxes come in another order; also return the place (k,) of each box in it.
+
+        The cells of a training step are its largest maps but one: to order what is made of them costs less.
+        """
+        maps = [features[name] for name in self.featmap_names]
         image = torch.cat([own.new_full((len(own), 1), number) for number, own in enumerate(boxes)])
         rois = torch.cat([image, torch.cat(boxes)], dim=1)
-        levels = self.map_levels(boxes)
+        levels = self.map_levels(boxes).clamp_(0, len(maps) - 1)  # a box that is not finite has no level
         size, ratio = self.output_size[0], self.sampling_ratio
-        return _weighted_rows(maps, self.scales, rois, levels, size=size, ratio=ratio, aligned=False)
+        if _by_rows(maps[0]):
+            cells = _weighted_rows(maps, self.scales, rois, levels, size=size, ratio=ratio, aligned=False)
+            return cells, torch.arange(len(rois))
+        return _level_by_level(maps, self.scales, rois, levels, size=size, ratio=ratio)
+
+
+def _level_by_level(
+    maps: Sequence[Tensor], scales: Sequence[float], rois: Tensor, levels: Tensor, *, size: int, ratio: int
+) -> tuple[Tensor, Tensor]:
+    """Return cells by torchvision's kernel, one level after the other, and the place of each box among them.
+
+    Waits for a GPU once: for the number of boxes of each level.
+    """
+    order = levels.argsort()
+    counts: list[int] = (levels[:, None] == torch.arange(len(maps), device=levels.device)).sum(dim=0).tolist()
+    cells = [
+        torchvision_roi_align(level.float(), own, size, spatial_scale=scale, sampling_ratio=ratio).to(level.dtype)
+        for level, scale, own in zip(maps, scales, torch.split(rois[order], counts), strict=True)
+    ]
+    return torch.cat(cells), order.argsort()
 
 
 def _by_rows(maps: Tensor) -> bool:

@@ -22,19 +22,20 @@ class Ema:
         self.updates = 0
         self.model = copy.deepcopy(model).eval()
         self.model.requires_grad_(False)
+        # Gathered once: training changes values in place. Frozen weights never differ from their copies.
+        moving = [(own, other) for own, other in _pairs(self.model, model) if own.is_floating_point()]
+        counters = [(own, other) for own, other in _pairs(self.model, model) if not own.is_floating_point()]
+        self._averaged, self._followed = _columns(moving)
+        self._counters, self._counted = _columns(counters)
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
+    def update(self) -> None:
         """Move the average towards the model, after an update of its weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        mine, theirs = _tensors(self.model), _tensors(model)
-        pairs = list(zip(mine, theirs, strict=True))
-        smooth = [(own, other) for own, other in pairs if own.is_floating_point()]
-        torch._foreach_lerp_([own for own, _ in smooth], [other.detach() for _, other in smooth], 1 - decay)
-        for own, other in pairs:
-            if not own.is_floating_point():
-                own.copy_(other)
+        torch._foreach_lerp_(self._averaged, self._followed, 1 - decay)
+        if self._counters:
+            torch._foreach_copy_(self._counters, self._counted)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averaged model's state and the number of updates."""
@@ -46,5 +47,12 @@ class Ema:
         self.updates = state["updates"]
 
 
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+def _pairs(average: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Return the average's tensors and the model's: weights that are trained, and buffers."""
+    weights = zip(average.parameters(), model.parameters(), strict=True)
+    trained = [(own, other.detach()) for own, other in weights if other.requires_grad]
+    return trained + list(zip(average.buffers(), model.buffers(), strict=True))
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [own for own, _ in pairs], [other for _, other in pairs]

@@ -236,7 +236,7 @@ class _Run:
         self.update.finish()
         self.progress.updates += 1
         if self.ema:
-            self.ema.update(self.model)
+            self.ema.update()
 
     def end_batch(self, _engine: Engine) -> None:
         """Between two updates, when it is time: look at the losses, log them, stop if that was asked for."""

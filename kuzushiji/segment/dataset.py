@@ -138,14 +138,14 @@ class CropBatch(NamedTuple):
         boxes_xyxy: (n, 4) float32, boxes of all crops one after the other, pixels of their crop.
         counts: Number of boxes of each crop.
         image_ids: The pages.
-        seeds: Of the crops.
+        seeds: (b,) int64, of the crops.
     """
 
     images: Tensor
     boxes_xyxy: Tensor
     counts: list[int]
     image_ids: list[str]
-    seeds: list[int]
+    seeds: Tensor
 
 
 def collate_crops(crops: Sequence[Crop]) -> CropBatch:
@@ -155,7 +155,7 @@ def collate_crops(crops: Sequence[Crop]) -> CropBatch:
         boxes_xyxy=torch.cat([crop.boxes_xyxy for crop in crops]),
         counts=[len(crop.boxes_xyxy) for crop in crops],
         image_ids=[crop.image_id for crop in crops],
-        seeds=[crop.seed for crop in crops],
+        seeds=torch.tensor([crop.seed for crop in crops]),
     )
 
 

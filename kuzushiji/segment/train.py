@@ -151,12 +151,11 @@ def build_step(model: nn.Module, device: torch.device) -> Callable[[CropBatch], 
     """Return the function that computes the detector's four losses of a batch, and their sum."""
 
     def step(batch: CropBatch) -> StepOutput:
-        images = batch.images.to(device, non_blocking=True)
-        boxes = torch.split(batch.boxes_xyxy.to(device, non_blocking=True), batch.counts)
-        labels = torch.ones(max(batch.counts), dtype=torch.int64, device=device)
+        images, boxes, seeds = (
+            each.to(device, non_blocking=True) for each in (batch.images, batch.boxes_xyxy, batch.seeds)
+        )
         targets = [
-            {"boxes": each, "labels": labels[: len(each)], "seed": seed}
-            for each, seed in zip(boxes, batch.seeds, strict=True)
+            {"boxes": each, "seed": seed} for each, seed in zip(torch.split(boxes, batch.counts), seeds, strict=True)
         ]
         losses = model(list(images), targets)
         parts = torch.stack(list(losses.values()))
