@@ -24,6 +24,7 @@ from kuzushiji.arguments import (
     positive_int,
     usage_line,
 )
+from kuzushiji.disks import keep_sockets_short
 from kuzushiji.errors import DISK_ERRORS, InputError, UsageError
 from kuzushiji.terminal import paint
 
@@ -62,6 +63,7 @@ def run(
     verbose = any(word in VERBOSE for word in words)
     set_up_messages(quiet=any(word in QUIET for word in words), verbose=verbose)
     started = time.monotonic()
+    keep_sockets_short()
     try:
         with _sigterm_is_heard():
             code = main(argv)

@@ -1,6 +1,5 @@
 """Files on disk: a file is there whole or not at all, and has a digest."""
 
-import errno
 import glob
 import hashlib
 import json
@@ -13,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.errors import DISK_ERRORS, InputError
+from kuzushiji.disks import disk_trouble, flush, flush_folder
+from kuzushiji.errors import InputError
 
 FORMATS = {".csv": 1, ".gz": 1, ".json": 1, ".parquet": 1, ".pth": 1, ".safetensors": 1, ".txt": 1}
 """Version of what the stages mean by their files of each kind: raised when the same columns, fields or tensors come to
@@ -23,8 +23,12 @@ _CHUNK = 1 << 20
 _MARK = ".tmp-"
 """Stands in the names of temporary files, which are hidden: `.<name>.tmp-<random><suffixes>`."""
 
-_NO_SPACE = 1 << 20
-"""A disk with less free space than this is full."""
+_LONGEST_NAME = 255
+"""Bytes that file systems admit in a file's name."""
+
+_LONGEST_SUFFIX = 16
+_RANDOM = 8
+"""Characters that `tempfile` puts into a name."""
 
 
 @contextmanager
@@ -44,22 +48,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}{_MARK}", suffix="".join(path.suffixes) or ".tmp", dir=path.parent
-        )
+        with suppress(FileNotFoundError):
+            path.lstat()  # a name that is too long fails here
+        suffix = _suffix(path)
+        prefix = fitting_name(f".{path.name}", _MARK, spare=_RANDOM + len(suffix.encode()))
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot write there: {error.strerror or error}") from error
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        flush(temporary)
+        with suppress(OSError):  # disks of other systems, or of other users, have no permissions to give
+            temporary.chmod(0o666 & ~_umask())
+        _replace(temporary, path)
+        flush_folder(path.parent)
     except Exception as error:
-        reason = _disk_trouble(error, temporary)
+        reason = disk_trouble(error, temporary)
         if reason is None:
             raise
         raise InputError(f"{path}: cannot be written: {reason}; what was there before is untouched") from error
@@ -85,7 +91,7 @@ def atomic_folder(folder: Path, last: str) -> Iterator[Path]:
     new = not folder.exists()
     make_folder(folder)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_MARK}", dir=folder))
+        temporary = Path(tempfile.mkdtemp(prefix=fitting_name(f".{folder.name}", _MARK, spare=_RANDOM), dir=folder))
     except OSError as error:
         raise InputError(f"{folder}: cannot write there: {error.strerror or error}") from error
     try:
@@ -110,7 +116,7 @@ def _move_files(source: Path, folder: Path, last: str) -> None:
                 target.mkdir(exist_ok=True)
             else:
                 path.replace(target)
-        _sync_folder(folder)
+        flush_folder(folder)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
@@ -125,57 +131,44 @@ def remove_leftovers(target: Path) -> None:
 
     For whoever is alone in writing there (`locks.hold`): the temporary files of a process at work look the same.
     """
-    folder, names = (target, ".*") if target.is_dir() else (target.parent, glob.escape(f".{target.name}"))
-    for path in folder.glob(f"{names}{_MARK}*"):
+    whole = target.is_dir()
+    folder = target if whole else target.parent
+    begin = "." if whole else fitting_name(f".{target.name}", _MARK, spare=_RANDOM + len(_suffix(target).encode()))
+    for path in folder.glob(f"{glob.escape(begin)}*"):
+        if not is_temporary(path):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Flush a rename to disk, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # some network file systems refuse it for folders
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+def fitting_name(name: str, ending: str, *, spare: int = 0) -> str:
+    """Return `<name><ending>`; where that is too long for a file, the end of the name gives way to a digest of it.
 
-
-def _disk_trouble(error: Exception, temporary: Path) -> str | None:
-    """Return why the disk did not take a file; None where the error is about something else.
-
-    Libraries that write by themselves have errors of their own, with the system's words in them (safetensors, which may
-    leave no trace of what it wrote) or not (torch, LightGBM, XGBoost): then the disk is looked at.
+    Args:
+        name: Of a file or folder.
+        ending: Stays whole.
+        spare: Bytes that the caller adds.
     """
-    if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno in DISK_ERRORS else None
-    if isinstance(error, InputError):
-        return None
-    told = [reason for reason in map(os.strerror, DISK_ERRORS) if reason in str(error)]
-    if told:
-        return told[0]
-    try:
-        if shutil.disk_usage(temporary.parent).free < _NO_SPACE:
-            return os.strerror(errno.ENOSPC)
-        size = temporary.stat().st_size
-    except OSError:
-        return None
-    limit = _largest_file()
-    return os.strerror(errno.EFBIG) if limit is not None and size >= limit - _CHUNK else None
+    room = _LONGEST_NAME - len(ending.encode()) - spare
+    if len(name.encode()) > room:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        name = name.encode()[: room - len(digest)].decode(errors="ignore") + digest
+    return name + ending
 
 
-def _largest_file() -> int | None:
-    """Return the limit on a file's size that this process has, if any."""
+def _suffix(path: Path) -> str:
+    """Return what writers know a format by: the last two suffixes of a file's name, unless they are long."""
+    return next((suffix for n in (2, 1) if 0 < len(suffix := "".join(path.suffixes[-n:])) < _LONGEST_SUFFIX), ".tmp")
+
+
+def _replace(temporary: Path, path: Path) -> None:
     try:
-        import resource
-    except ImportError:
-        return None
-    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    return None if limit == resource.RLIM_INFINITY else limit
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be written: {reason}; what was there before is untouched") from error
 
 
 def make_folder(folder: Path) -> None:

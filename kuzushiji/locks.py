@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from kuzushiji.errors import InputError
-from kuzushiji.files import remove_leftovers
+from kuzushiji.files import fitting_name, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,7 @@ def hold(target: Path) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and os.environ.get("RANK", "0") != "0":
         yield
         return
-    path = lock_path(target)
-    handle = _acquire(path, target)
+    path, handle = _acquire(target)
     try:
         note_holder(handle)
         remove_leftovers(target)
@@ -51,10 +50,14 @@ def hold(target: Path) -> Iterator[None]:
         _let_go(handle, path)
 
 
-def lock_path(target: Path) -> Path:
-    """Return the lock's file: beside the place, so that the place itself need not exist."""
+def lock_paths(target: Path) -> tuple[Path, Path]:
+    """Return the lock's file: beside the place, so that the place need not exist; and the second choice, within it.
+
+    The second is for a folder in one that may not be written to, as a folder that is mounted into a container.
+    """
     place = target.resolve()
-    return place.with_name(f".{place.name}.lock")
+    name = fitting_name(f".{place.name}", ".lock")
+    return place.with_name(name), place / name
 
 
 def take(handle: int, *, shared: bool) -> bool:
@@ -126,23 +129,47 @@ def is_dead(facts: dict[str, Any]) -> bool:
     return False
 
 
-def _acquire(path: Path, target: Path) -> int:
-    """Return the descriptor of the lock's file, locked."""
+def _acquire(target: Path) -> tuple[Path, int]:
+    """Return the lock's file and its descriptor, locked."""
     while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise InputError(f"{target}: cannot write there: {error.strerror or error}") from error
+        path, handle = _open(target)
         if not take(handle, shared=False):
             os.close(handle)
-            raise InputError(f"{target}: {describe_holder(path)} writes there; one process at a time can")
+            raise _is_busy(target, path)
         if _is_still(path, handle):
             break
         os.close(handle)  # its holder removed it between our opening and our locking
     _watch_forks()
     _held.add(handle)
-    return handle
+    # Another user may have rights that lead to the other file.
+    for other in lock_paths(target):
+        if other != path and _is_taken(other):
+            _let_go(handle, path)
+            raise _is_busy(target, other)
+    return path, handle
+
+
+def _is_busy(target: Path, path: Path) -> InputError:
+    return InputError(f"{target}: {describe_holder(path)} writes there; one process at a time can")
+
+
+def _is_taken(path: Path) -> bool:
+    try:
+        return is_taken(path)
+    except OSError:  # it is not there, usually
+        return False
+
+
+def _open(target: Path) -> tuple[Path, int]:
+    """Return the first of the lock's files that can be opened, and its descriptor."""
+    beside, within = lock_paths(target)
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        return beside, os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        with suppress(OSError):
+            return within, os.open(within, os.O_RDWR | os.O_CREAT, 0o666)
+        raise InputError(f"{target}: cannot write there: {error.strerror or error}") from error
 
 
 def _is_still(path: Path, handle: int) -> bool:

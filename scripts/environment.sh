@@ -63,7 +63,9 @@ install_requirements() {
   for file in "$@"; do files+=(-r "$file"); done
   for attempt in 1 2 3; do
     echo "attempt $attempt"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-input --retries 10 "${files[@]}" && return 0
+    # Into this environment, whatever the user's own settings of pip are for others.
+    env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT PIP_USER=0 \
+      "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-input --retries 10 "${files[@]}" && return 0
   done
   return 1
 }

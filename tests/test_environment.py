@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 
 INTERPRETER = f"""#!/bin/bash
 case "$*" in
-  "-m pip "*) echo "$*" >>"$HOME/pip.log"; echo "ERROR: no such release"; exit "${{PIP_CODE:-0}}" ;;
+  "-m pip "*) echo "$*" >>"$HOME/pip.log"; env | grep ^PIP_ >"$HOME/pip.env"
+    echo "ERROR: no such release"; exit "${{PIP_CODE:-0}}" ;;
   *"import torch"*) echo "RuntimeError: operator torchvision::nms does not exist"; exit "${{TORCH_CODE:-0}}" ;;
   *sys.prefix*) echo "$HOME/active" ;;
   *) exec {sys.executable} "$@" ;;
@@ -77,6 +78,15 @@ def test_what_fails_is_told_in_one_line_and_tried_again(house: Path, broken: str
     assert done.stderr.splitlines()[1].startswith(message)
     assert len(done.stderr.splitlines()) == 2 and len(installations(house)) == attempts
     assert use(house).returncode == 0
+
+
+def test_settings_of_pip_for_other_places_do_not_count(house: Path) -> None:
+    """pip refuses `--user` in an environment, and with a target of its own the packages would be missing from it."""
+    done = use(
+        house, PIP_USER="1", PIP_TARGET="/elsewhere", PIP_PREFIX="/elsewhere", PIP_ROOT="/elsewhere", PIP_PROXY="p"
+    )
+    assert done.returncode == 0
+    assert sorted((house / "pip.env").read_text().split()) == ["PIP_PROXY=p", "PIP_USER=0"]
 
 
 def test_an_activated_environment_without_python_is_refused(house: Path) -> None:

@@ -233,7 +233,7 @@ def test_a_process_killed_at_any_moment_of_a_write(tmp_path, moment):
         if moment == "flushed":
             Path.replace = lambda *_: os.kill(os.getpid(), 9)
         if moment == "renamed":
-            files._sync_folder = lambda *_: os.kill(os.getpid(), 9)
+            files.flush_folder = lambda *_: os.kill(os.getpid(), 9)
         with files.atomic_path(path) as temporary:
             temporary.write_text("new")
             if moment == "written":

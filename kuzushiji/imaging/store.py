@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from kuzushiji.data.pages import page_size, read_page
+from kuzushiji.files import fitting_name
 from kuzushiji.imaging.strips import PageStrips, StripsLostError, open_strips, write_strips
 from kuzushiji.imaging.window import Image, Window, cut, pad
 from kuzushiji.terminal import progress
@@ -118,7 +119,7 @@ class PageStore:
         """
 
         def strips_of(path: Path) -> Path:
-            return folder / path.parent.name / f"{path.stem}.strips"
+            return folder / path.parent.name / fitting_name(path.stem, ".strips")
 
         found = {path: open_strips(strips_of(path), path) for path in paths}
         missing = [path for path, strips in found.items() if strips is None]
