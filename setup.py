@@ -1,5 +1,6 @@
 """Installs the packages `kuzushiji` and `detection` with all their subpackages and data files."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -15,9 +16,16 @@ def requirements() -> list[str]:
     return [line for line in lines if line]
 
 
+def version() -> str:
+    """Return `__version__` of the package, without importing it."""
+    found = re.search(r'^__version__ = "(.+)"$', (HERE / "kuzushiji" / "__init__.py").read_text(encoding="utf-8"), re.M)
+    assert found is not None
+    return found[1]
+
+
 setup(
     name="kuzushiji",
-    version="0.1.0",
+    version=version(),
     description="A pipeline that reads old Japanese books: segmentation, classification, pseudolabels, second level",
     long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
@@ -36,6 +44,7 @@ setup(
         ],  # fmt: skip
         "detection": ["py.typed"],
     },
+    entry_points={"console_scripts": ["kuzushiji = kuzushiji.__main__:program"]},
     install_requires=requirements(),
     extras_require={
         "tensorboard": ["tensorboard>=2.16,<3"],

@@ -117,10 +117,10 @@ def run_segment_evaluation(folder: Path, n_pages: int, watch: Watch) -> None:
     from kuzushiji.engine.machine import set_up
     from kuzushiji.imaging.store import PageStore
     from kuzushiji.segment import predict as stage
-    from kuzushiji.segment.main import parse_args
+    from kuzushiji.segment.main import Segment
     from kuzushiji.segment.model import build_model
 
-    config = parse_args(["--output-dir", str(folder), *SEGMENT.split(), *COMMON.split()])
+    config = Segment.parse_args(["--output-dir", str(folder), *SEGMENT.split(), *COMMON.split()])
     precision = set_up(config)
     torch.manual_seed(0)
     model = build_model(config)

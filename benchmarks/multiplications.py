@@ -25,19 +25,22 @@ from measure import ROOT, machine
 from page_costs import FOLDS, STAGES, TEST_PAGES, TRAIN_PAGES, kind_of, passes_of
 from torch.utils.flop_counter import FlopCounterMode
 
-from kuzushiji.classify.main import parse_args as classify_args
+from kuzushiji.classify.main import Classify
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.options import all_parameters
 from kuzushiji.segment.config import MODELS
-from kuzushiji.segment.main import parse_args as segment_args
+from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import build_model as build_detector
 
 BOXES = 21
 """Characters of a crop: a batch of the reference's second backbone has 256 in twelve."""
 
 CLASSES = 4213
-PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {"segment": segment_args, "classify": classify_args}
+PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
+    "segment": Segment.parse_args,
+    "classify": Classify.parse_args,
+}
 
 
 def recipes(profile: str) -> dict[str, dict[str, Any]]:
@@ -63,7 +66,7 @@ def multiplications_of_a_crop(network: str, width: int, height: int) -> float:
     boxes_xyxy = torch.cat([corners, corners + 44], dim=1)
     counter = FlopCounterMode(display=False)
     if network in MODELS:
-        detector = build_detector(segment_args(["--output-dir", "none", "--model", network, "--pretrained", "0"]))
+        detector = build_detector(Segment.parse_args(["--output-dir", "none", "--model", network, "--pretrained", "0"]))
         targets = [{"boxes": boxes_xyxy, "labels": torch.ones(BOXES, dtype=torch.int64)}]
         with counter:
             detector.train()([torch.rand(3, height, width)], targets)

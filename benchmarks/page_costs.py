@@ -63,7 +63,7 @@ def read_parts(run: Path) -> dict[str, dict[str, dict[str, float]]]:
         pages = sum(n for other, n in held_out.items() if kind_of(other) == kind) - held_out[folder]
         params = json.loads((folder / "params.json").read_text())
         train = json.loads((folder / "record-train.json").read_text())
-        loop = train["facts"].get("metrics", {}).get("seconds", train["seconds"])
+        loop = _facts(folder, "train").get("seconds", train["seconds"])
         heights = len(params.get("tta_heights") or range(params.get("n_tta", 1)))
         extra = labelled if kind.startswith("pseudo") else 0
         _add(of_kind, "training", passes_of(params, pages, extra), loop)
@@ -84,7 +84,7 @@ def pages_of(run: Path) -> dict[str, int]:
 
 def _facts(folder: Path, name: str) -> dict[str, Any]:
     facts = json.loads((folder / f"record-{name}.json").read_text())["facts"]
-    return {**facts, **facts.get("metrics", {})}
+    return {**facts, **facts.get("metrics", {})}  # within `metrics` where an older version has run
 
 
 def _add(parts: dict[str, dict[str, float]], name: str, passes: float, seconds: float) -> None:

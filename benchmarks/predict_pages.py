@@ -33,7 +33,7 @@ from kuzushiji.engine.machine import use_threads
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.config import MODELS
-from kuzushiji.segment.main import parse_args as segment_args
+from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import build_model as build_detector
 from kuzushiji.segment.predict import find_boxes, page_loader
 
@@ -88,7 +88,7 @@ def detected(args: argparse.Namespace, paths: Sequence[Path], precision: Precisi
     """Yield the boxes of page after page."""
     words = ["--output-dir", "none", "--model", args.model, "--pretrained", "0", "--score-threshold", "0"]
     scales = [str(scale) for scale in args.test_scales]
-    config = segment_args([*words, "--workers", str(args.workers), "--test-scales", *scales])
+    config = Segment.parse_args([*words, "--workers", str(args.workers), "--test-scales", *scales])
     model = place(build_detector(config), precision.device).eval()
     for sizes in page_loader(paths, PageStore(), config.inference_long_sides, args.workers, precision.device):
         yield find_boxes(model, sizes, precision)

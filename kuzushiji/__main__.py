@@ -1,9 +1,21 @@
 # PYTHON_ARGCOMPLETE_OK
-"""`python -m kuzushiji`: the stages in the order in which they run."""
+"""`kuzushiji COMMAND …`, or `python -m kuzushiji COMMAND …`: all commands by one; without a word they are listed."""
 
-from collections.abc import Sequence
+import os
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import takewhile
+from pathlib import Path
+from typing import NoReturn
 
-from kuzushiji import cli
+from kuzushiji import __version__, cli
+from kuzushiji.errors import UsageError
+from kuzushiji.options import option
+from kuzushiji.stage import Command
 
 STAGES = (
     ("kuzushiji.demo", "write books in the competition's layout: pages, labels, hidden truth of the test pages"),
@@ -29,22 +41,77 @@ STAGES = (
 )
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the command line: nothing but `--help`."""
-    return cli.ArgumentParser(
-        prog="python -m kuzushiji",
-        description="Lists the stages in their order, then tools. run-all.sh runs the stages; each has its own --help.",
-    )
+def words_of(module: str) -> tuple[str, ...]:
+    """Return the words by which the command is called: `kuzushiji.segment.merge` is `segment merge`."""
+    words = module.replace("_", "-").split(".")[1:]
+    return (*words, "train") if words in (["segment"], ["classify"]) else tuple(words)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print one line a stage."""
-    get_parser().parse_args(argv)
-    width = max(len(module) for module, _ in STAGES)
-    for module, purpose in STAGES:
-        print(f"python -m {module:{width}}  {purpose}")
-    return 0
+COMMANDS = {words_of(module): module for module, _ in STAGES}
 
+
+@dataclass(frozen=True)
+class KuzushijiConfig:
+    """What is asked for where no command is called."""
+
+    command: tuple[str, ...] = option(
+        (), "words of a command, and behind them its options, such as --help", positional=True, nargs="*",
+        metavar="COMMAND",
+    )  # fmt: skip
+    version: bool = option(False, "print the version and leave")
+
+    def __post_init__(self) -> None:
+        """Check that no words are left: what is a command is called before.
+
+        Raises:
+            UsageError: they are no command.
+        """
+        if self.command:
+            got, names = " ".join(self.command), list(map(" ".join, COMMANDS))
+            near = [name for name in names if name.startswith(f"{got} ")] or get_close_matches(got, names, n=1)
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; without a word all are listed"
+            raise UsageError(f"expected a command, got {got!r}{hint}")
+
+
+class Kuzushiji(Command):
+    """Run a stage or a tool; without a word, list the stages in their order, then the tools.
+
+    Each has its own --help. run-all.sh runs the stages.
+    """
+
+    config: KuzushijiConfig
+
+    def execute(self) -> int:
+        """Print one line a command."""
+        if self.config.version:
+            print(f"kuzushiji {__version__}")
+            return 0
+        installed = Path(sys.argv[0]).stem == "kuzushiji"
+        names = [" ".join(("kuzushiji", *words)) if installed else f"python -m {COMMANDS[words]}" for words in COMMANDS]
+        width = max(map(len, names))
+        for name, (_, purpose) in zip(names, STAGES, strict=True):
+            print(f"{name:{width}}  {purpose}")
+        return 0
+
+
+def program() -> NoReturn:
+    """Run the command that the first words name; leave the process with its exit code."""
+    completed = os.environ.get("_ARGCOMPLETE")  # the shell asks how a line may go on: the words so far are in COMP_LINE
+    first = int(completed or 1)
+    words = os.environ["COMP_LINE"].split()[first:] if completed else sys.argv[1:]
+    name = next((tuple(words[:n]) for n in (3, 2, 1) if tuple(words[:n]) in COMMANDS), None)
+    if name is None:
+        cli.run(main, list(takewhile(lambda word: not word.startswith("-"), words)) or words)
+    if completed:
+        os.environ["_ARGCOMPLETE"] = str(first + len(name))
+    spec = find_spec(COMMANDS[name])
+    is_package = spec is not None and spec.submodule_search_locations is not None
+    module = import_module(f"{COMMANDS[name]}.__main__" if is_package else COMMANDS[name])
+    typed = " ".join(("kuzushiji", *name))
+    cli.run(partial(module.main, prog=typed), words[len(name) :], typed)
+
+
+main = Kuzushiji.main
 
 if __name__ == "__main__":
-    cli.run(main)
+    program()

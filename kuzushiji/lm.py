@@ -9,14 +9,15 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
-from kuzushiji.terminal import format_table, print_result
+from kuzushiji.options import data_root_option, force_option, json_option, option
+from kuzushiji.stage import Facts, Stage
+from kuzushiji.terminal import format_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
     from kuzushiji.artifacts.features import Features
     from kuzushiji.data.paths import DataRoot
 
-STAGE = "lm"
-
 
 @dataclass(frozen=True)
-class Config:
+class LanguageModelConfig:
     """What the command line asks for."""
 
     features: Path = option(
@@ -61,78 +60,76 @@ class Config:
             raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.lm",
-        description="Count which characters follow each other in the training truth, print the perplexity of each "
-        "fold's text given the other folds', and say of each candidate how probable it is between its neighbours: "
-        "extra columns for level2.",
-    )
-    add_options(parser, Config)
-    return parser
+class LanguageModel(Stage):
+    """Count which characters follow each other in the training truth, and say how probable each candidate is.
 
+    Prints the perplexity of each fold's text given the other folds', and writes extra columns for level2: how probable
+    a candidate is between its neighbours.
+    """
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_args(argv), Config)
+    name = "lm"
+    config: LanguageModelConfig
 
+    @cached_property
+    def root(self) -> "DataRoot":
+        """The data root, whose training truth is counted."""
+        from kuzushiji.data.paths import DataRoot
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the columns and print the perplexities."""
-    config = parse_args(argv)
-    from kuzushiji.data.paths import DataRoot
+        return DataRoot.find(self.config.data_root)
 
-    root = DataRoot.find(config.data_root)
-    with hold(config.output):
-        return make_columns(config, root)
+    @cached_property
+    def n_folds(self) -> int:
+        """The number of folds."""
+        return n_folds_of_run(self.config)
 
+    def parameters(self) -> dict[str, Any]:
+        """Return the config's, with the number of folds wherever it comes from."""
+        return {**super().parameters(), "n_folds": self.n_folds}
 
-def make_columns(config: Config, root: "DataRoot") -> int:
-    """Write the columns, unless that is done."""
-    from kuzushiji.artifacts.extra import check_name
-    from kuzushiji.record import StageRecord
+    def inputs(self) -> list[Path]:
+        """Return the features, the training truth and the table of neighbours."""
+        return [self.config.features, self.root.train_csv, *filter(None, [self.config.read_as])]
 
-    check_name(config.output)
-    n_folds = n_folds_of_run(config)
-    inputs = [config.features, root.train_csv, *([config.read_as] if config.read_as else [])]
-    record = StageRecord.of_file(config.output, STAGE, {**parameters(config), "n_folds": n_folds}, inputs)
-    if not record.needs_run(force=config.force):
-        return 0
-    from kuzushiji.artifacts.extra import Extra, write_extra
-    from kuzushiji.artifacts.features import read_features
-    from kuzushiji.classify.language import columns_of
-    from kuzushiji.classify.ngrams import count_all, perplexities, texts_of_folds
-    from kuzushiji.data.folds import fold_of_pages
-    from kuzushiji.data.labels import read_page_labels
+    def check(self) -> None:
+        """Check the name of the output."""
+        from kuzushiji.artifacts.extra import check_name
 
-    features = read_features(config.features)
-    truth = read_page_labels(root.train_csv)
-    folds = fold_of_pages(truth.image_ids, n_folds)
-    texts = texts_of_folds(truth, folds, n_folds, features.vocabulary, str(root.train_csv))
-    language = count_all(texts, len(features.vocabulary))
-    told = [_known(perplexities(language, text, {fold})) for fold, text in enumerate(texts)]
-    fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))
-    columns = columns_of(features, classes_read(config, features, root), language, fold_of_page)
-    with record.output_path(config.output, force=config.force) as temporary:
-        write_extra(temporary, Extra.of(config.features, config.name, columns))
-    record.finish(perplexity=told)
-    print_perplexities(told, as_json=config.json)
-    return 0
+        check_name(self.config.output)
 
+    def run(self) -> Facts:
+        """Write the columns; return the perplexities by fold and number of characters counted together."""
+        from kuzushiji.artifacts.extra import Extra, write_extra
+        from kuzushiji.artifacts.features import read_features
+        from kuzushiji.classify.language import columns_of
+        from kuzushiji.classify.ngrams import count_all, perplexities, texts_of_folds
+        from kuzushiji.data.folds import fold_of_pages
+        from kuzushiji.data.labels import read_page_labels
 
-def print_perplexities(told: Sequence[Sequence[float | None]], *, as_json: bool) -> None:
-    """Print the perplexity of each fold's text given the others', by the number of characters counted together."""
-    if as_json:
-        print_result({"perplexity": told}, as_json=True)
-        return
-    print("perplexity of a fold's text given the others', by the number of characters counted together")
-    head = ["fold", *(str(n) for n in range(1, len(told[0]) + 1))]
-    rows = (
-        [str(fold), *(None if value is None else f"{value:.1f}" for value in values)]
-        for fold, values in enumerate(told)
-    )
-    print(format_table(head, rows, to_left=["fold"]))
+        config, train_csv = self.config, self.root.train_csv
+        features = read_features(config.features)
+        truth = read_page_labels(train_csv)
+        folds = fold_of_pages(truth.image_ids, self.n_folds)
+        texts = texts_of_folds(truth, folds, self.n_folds, features.vocabulary, str(train_csv))
+        language = count_all(texts, len(features.vocabulary))
+        found = [_known(perplexities(language, text, {fold})) for fold, text in enumerate(texts)]
+        fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))
+        columns = columns_of(features, classes_read(config, features, self.root), language, fold_of_page)
+        with self.output_path(config.output) as temporary:
+            write_extra(temporary, Extra.of(config.features, config.name, columns))
+        return {"perplexity": found}
+
+    def show(self, facts: Facts) -> None:
+        """Print the perplexities."""
+        if self.config.json:
+            super().show(facts)
+            return
+        found = facts["perplexity"]
+        print("perplexity of a fold's text given the others', by the number of characters counted together")
+        rows = (
+            [str(fold), *(None if value is None else f"{value:.1f}" for value in values)]
+            for fold, values in enumerate(found)
+        )
+        print(format_table(["fold", *map(str, range(1, len(found[0]) + 1))], rows, to_left=["fold"]))
 
 
 def _known(values: Sequence[float]) -> list[float | None]:
@@ -140,7 +137,7 @@ def _known(values: Sequence[float]) -> list[float | None]:
     return [None if math.isnan(value) else value for value in values]
 
 
-def n_folds_of_run(config: Config) -> int:
+def n_folds_of_run(config: LanguageModelConfig) -> int:
     """Return the number of folds: that of the classifiers whose tables the features are of, where it is known.
 
     Raises:
@@ -156,7 +153,7 @@ def n_folds_of_run(config: Config) -> int:
     return n_folds
 
 
-def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDArray[np.int32]":
+def classes_read(config: LanguageModelConfig, features: "Features", root: "DataRoot") -> "NDArray[np.int32]":
     """Return the classes (n,) as which the boxes are read where they are neighbours.
 
     Raises:
@@ -182,6 +179,8 @@ def classes_read(config: Config, features: "Features", root: "DataRoot") -> "NDA
     best: NDArray[np.int32] = wanted.classes[:, 0] if rows is None else wanted.classes[rows, 0]
     return best
 
+
+main = LanguageModel.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -5,7 +5,7 @@
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from kuzushiji import cli
 from kuzushiji.data.labels import PageLabels, PagePoints, page_numbers, read_page_labels, read_page_points
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, json_option, option
+from kuzushiji.options import json_option, option
+from kuzushiji.stage import Command
 from kuzushiji.terminal import print_result
 
 logger = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ def _ratio(part: int, whole: int) -> float:
 
 
 @dataclass(frozen=True)
-class Config:
+class MetricConfig:
     """What the command line asks for."""
 
     submission: Path = option(
@@ -217,29 +218,20 @@ class Config:
     json: bool = json_option()
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.metric",
-        description="Score a submission: modified F1 over all pages together, with precision, recall and counts.",
-    )
-    add_options(parser, Config)
-    return parser
+class Metric(Command):
+    """Score a submission: modified F1 over all pages together, with precision, recall and counts."""
+
+    config: MetricConfig
+
+    def execute(self) -> int:
+        """Print the score."""
+        truth = read_page_labels(self.config.truth)
+        counts = score_points(truth, read_page_points(self.config.submission)).as_dict()
+        print_result(counts, as_json=self.config.json)
+        return 0
 
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_args(argv), Config)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Score a submission and print the result on standard output."""
-    config = parse_args(argv)
-    truth = read_page_labels(config.truth)
-    counts = score_points(truth, read_page_points(config.submission)).as_dict()
-    print_result(counts, as_json=config.json)
-    return 0
-
+main = Metric.main
 
 if __name__ == "__main__":
     cli.run(main)

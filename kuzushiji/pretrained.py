@@ -1,26 +1,21 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Weights that training starts from, before it does: published ones fetched into the cache, given files looked into.
-
-Networks are named as `--base` of classify and `--model` of segment name them, those with a file as NAME=FILE. Each is
-built and filled as its stage does it, so that a fault is known at once and not days later; and what was fetched here,
-where there is a network, is found where there is none. Every fault is told; exit code 1 if there is any.
-"""
+"""The weights that training starts from, before it does: `python -m kuzushiji.pretrained NETWORK[=FILE]…`."""
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, json_option, option
+from kuzushiji.options import json_option, option
+from kuzushiji.stage import Command
 from kuzushiji.terminal import format_table, print_result
 
 logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class PretrainedConfig:
     """What the command line asks for."""
 
     networks: tuple[str, ...] = option(
@@ -33,42 +28,41 @@ class Config:
     json: bool = json_option()
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(prog="python -m kuzushiji.pretrained", description=__doc__)
-    add_options(parser, Config)
-    return parser
+class Pretrained(Command):
+    """Fetch published weights into the cache, and check given files, before training begins.
 
+    Networks are named as `--base` of classify and `--model` of segment name them, those with a file as NAME=FILE. Each
+    is built and filled as its stage does it, so that a fault comes out at once and not days later. What was fetched
+    here, with a network, is found without one. Every fault is printed; exit code 1 if there is any.
+    """
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the config of a command line."""
-    return config_from(get_parser().parse_args(argv), Config)
+    config: PretrainedConfig
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Fill each network, say with what; return 1 if one could not be."""
-    config = parse_args(argv)
-    found: dict[str, str] = {}
-    faults, to_fetch = [], []
-    for network in dict.fromkeys(config.networks):
-        name, _, file = network.partition("=")
-        try:
-            fill(name, Path(file) if file else None)
-        except InputError as error:
-            faults.append(str(error))
-            logger.error("%s", error)
-            if not file and is_known(name):
-                to_fetch.append(published_file(name))
-        else:
-            found[name] = file or published_file(name)
-    if to_fetch:
-        files = ", ".join(dict.fromkeys(to_fetch))
-        logger.info("published as %s; run-all.sh takes files as SEGMENT_WEIGHTS, FIRST_WEIGHTS, SECOND_WEIGHTS", files)
-    if config.json:
-        print_result({"weights": found, "faults": faults}, as_json=True)
-    elif found:
-        print(format_table(("network", "weights"), found.items()))
-    return cli.EXIT_FAILED if faults else 0
+    def execute(self) -> int:
+        """Fill each network and print its weights; return 1 if one could not be filled."""
+        found: dict[str, str] = {}
+        faults, to_fetch = [], []
+        for network in dict.fromkeys(self.config.networks):
+            name, _, file = network.partition("=")
+            try:
+                fill(name, Path(file) if file else None)
+            except InputError as error:
+                faults.append(str(error))
+                logger.error("%s", error)
+                if not file and is_known(name):
+                    to_fetch.append(published_file(name))
+            else:
+                found[name] = file or published_file(name)
+        if to_fetch:
+            files = ", ".join(dict.fromkeys(to_fetch))
+            logger.info(
+                "published as %s; run-all.sh takes files as SEGMENT_WEIGHTS, FIRST_WEIGHTS, SECOND_WEIGHTS", files
+            )
+        if self.config.json:
+            print_result({"weights": found, "faults": faults}, as_json=True)
+        elif found:
+            print(format_table(("network", "weights"), found.items()))
+        return cli.EXIT_FAILED if faults else 0
 
 
 def fill(name: str, file: Path | None) -> None:
@@ -118,6 +112,8 @@ def published_file(name: str) -> str:
 
     return Path(str(get_model_weights(weights).IMAGENET1K_V1.url)).name
 
+
+main = Pretrained.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kuzushiji import __version__
 from kuzushiji.errors import InputError
 from kuzushiji.files import (
     FORMATS,
@@ -42,7 +43,6 @@ _PACKAGES = (
     "pandas",
     "numpy",
     "pyarrow",
-    "kuzushiji",
 )
 
 
@@ -220,7 +220,7 @@ def same_files(then: Any, now: Mapping[str, str]) -> bool:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result may depend on, those that are installed."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "kuzushiji": __version__}
     for name in _PACKAGES:
         try:
             versions[name] = metadata.version(name)

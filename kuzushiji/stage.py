@@ -107,6 +107,13 @@ class Stage(Command):
     def run(self) -> Facts:
         """Write the outputs, and return what is worth recording and printing."""
 
+    def check(self) -> None:
+        """Check what can be known before the inputs are read, such as the name of the output.
+
+        Raises:
+            InputError: the stage cannot run so.
+        """
+
     def parameters(self) -> Mapping[str, Any]:
         """Return the values that the outputs depend on: the config's, unless a stage knows better."""
         return parameters(self.config)
@@ -152,6 +159,7 @@ class Stage(Command):
         Args:
             on_main: Calls a function in the first of several processes, and returns its result in all of them.
         """
+        self.check()
         if not self.outputs():
             return self.run()
         if not on_main(lambda: self.record.needs_run(force=self.forced())):
@@ -159,3 +167,14 @@ class Stage(Command):
         facts = self.run()
         on_main(lambda: self.record.finish(**facts))
         return facts
+
+
+def run_parts(parts: Mapping[str, Stage], on_main: Callable[[Callable[[], Any]], Any]) -> dict[str, Facts]:
+    """Run the stages of one command, one after the other, each unless it is done; return what they found out.
+
+    Args:
+        parts: By the name under which the result is printed.
+        on_main: As of `Stage.run_unless_done`.
+    """
+    found = {name: part.run_unless_done(on_main) for name, part in parts.items()}
+    return {name: facts for name, facts in found.items() if facts is not None}

@@ -38,13 +38,7 @@ def sources() -> list[Path]:
 
 MODULES = [module_name(path) for path in sources()]
 ENTRY_POINTS = [module_name(path) for path in sources() if "\n    cli.run(main)" in path.read_text(encoding="utf-8")]
-NOT_YET = (
-    "kuzushiji.__main__", "kuzushiji.chain_lock", "kuzushiji.classify.__main__", "kuzushiji.classify.blend",
-    "kuzushiji.classify.extract_backbone", "kuzushiji.classify.level2.__main__", "kuzushiji.classify.main",
-    "kuzushiji.data.check", "kuzushiji.demo.__main__", "kuzushiji.export.__main__", "kuzushiji.lm", "kuzushiji.metric",
-    "kuzushiji.predict.__main__", "kuzushiji.pretrained", "kuzushiji.report.__main__", "kuzushiji.report.draw",
-    "kuzushiji.segment.main",
-)  # fmt: skip
+NOT_YET = ("kuzushiji.chain_lock",)
 
 
 def in_process(script: str, cwd: Path, *arguments: object) -> object:

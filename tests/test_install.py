@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import kuzushiji
+
 ROOT = Path(__file__).parent.parent
 WHAT_IS_BUILT = ("kuzushiji", "detection", "setup.py", "pyproject.toml", "requirements.txt", "README.rst", "LICENSE")
 NO_CACHE = shutil.ignore_patterns("__pycache__")
@@ -75,6 +77,15 @@ def test_all_modules_and_data_files_are_installed(installed: Path, tmp_path: Pat
 @pytest.mark.parametrize("module", ["kuzushiji", "kuzushiji.metric", "kuzushiji.segment", "kuzushiji.classify"])
 def test_entry_points_run_from_another_folder(installed: Path, tmp_path: Path, module: str) -> None:
     assert run(installed, "-m", module, "--help", cwd=tmp_path).startswith("usage: python -m kuzushiji")
+
+
+def test_the_installed_command(installed: Path, tmp_path: Path) -> None:
+    command = installed.parent / ("kuzushiji.exe" if os.name == "nt" else "kuzushiji")
+    assert run(command, "--version", cwd=tmp_path) == f"kuzushiji {kuzushiji.__version__}\n"
+    assert run(command, "segment", "merge", "--help", cwd=tmp_path).startswith(
+        "usage: kuzushiji segment merge [options]"
+    )
+    assert run(command, cwd=tmp_path).splitlines()[0].startswith("kuzushiji demo ")
 
 
 def test_books_are_written_and_checked_from_another_folder(installed: Path, tmp_path: Path) -> None:

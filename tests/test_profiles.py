@@ -132,12 +132,14 @@ def weights_of(network: str) -> int:
 
     from kuzushiji.classify.models import ModelConfig
     from kuzushiji.classify.models import build_model as build_classifier
-    from kuzushiji.segment.main import parse_args
+    from kuzushiji.segment.main import Segment
     from kuzushiji.segment.model import build_model as build_detector
 
     with torch.device("meta"):
         if network.startswith("fasterrcnn"):
-            model = build_detector(parse_args(["--output-dir", "none", "--model", network, "--pretrained", "0"]))
+            model = build_detector(
+                Segment.parse_args(["--output-dir", "none", "--model", network, "--pretrained", "0"])
+            )
         else:
             model = build_classifier(ModelConfig(network), 4213, pretrained=False)
     return sum(value.numel() for value in model.state_dict().values())

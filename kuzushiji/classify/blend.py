@@ -5,26 +5,24 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, data_root_option, force_option, json_option, option, parameters
+from kuzushiji.options import data_root_option, force_option, json_option, option
+from kuzushiji.stage import Facts, Stage
+from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     from kuzushiji.artifacts import Detailed
     from kuzushiji.data.paths import DataRoot
-    from kuzushiji.record import StageRecord
-
-STAGE = "classify.blend"
 
 
 @dataclass(frozen=True)
-class Config:
+class BlendConfig:
     """What the command line asks for."""
 
     detailed: tuple[str, ...] = option(
@@ -88,66 +86,87 @@ def path_and_weight(text: str) -> tuple[Path, float]:
     return Path(path), weight
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.classify.blend",
-        description="Average the logits of several models, box by box. Tables of the same pages are models; tables of "
-        "other pages, such as other folds, are joined to them. Tables that do not match are refused.",
-    )
-    add_options(parser, Config)
-    return parser
+class Blend(Stage):
+    """Average the logits of several models, box by box.
 
+    Tables of the same pages are models; tables of other pages, such as other folds, are joined to them. Tables that do
+    not match are refused.
+    """
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_intermixed_args(argv), Config)
+    name = "classify.blend"
+    config: BlendConfig
 
+    @cached_property
+    def root(self) -> "DataRoot | None":
+        """The data root; None where there is none and nothing needs one."""
+        from kuzushiji.classify.tables import data_root_of
+        from kuzushiji.data.paths import DataRoot
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Blend tables; write a submission, a table, or print a score."""
-    config = parse_args(argv)
-    with ExitStack() as held:
-        for place in filter(None, (config.output, config.output_detailed)):
-            held.enter_context(hold(place))
-        return run(config)
+        config = self.config
+        if config.score or config.output or config.held_out:
+            return DataRoot.find(config.data_root)
+        return data_root_of(config.paths, config.data_root)
 
+    @cached_property
+    def sample_csv(self) -> Path | None:
+        """The sample submission, where one is written."""
+        return self.root.sample_submission_csv if self.root and self.config.output else None
 
-def run(config: Config) -> int:
-    """Do what the config asks for, unless that is done."""
-    from kuzushiji.classify.predictions import submission_outputs
-    from kuzushiji.classify.tables import data_root_of, table_inputs
-    from kuzushiji.data.paths import DataRoot
-    from kuzushiji.record import StageRecord
-    from kuzushiji.terminal import print_result
+    def inputs(self) -> list[Path]:
+        """Return the tables, what text tables need beside them, and the sample submission."""
+        from kuzushiji.classify.tables import table_inputs
 
-    needs_root = config.score or config.output or config.held_out
-    root = DataRoot.find(config.data_root) if needs_root else data_root_of(config.paths, config.data_root)
-    outputs = [*(submission_outputs(config.output) if config.output else [])]
-    outputs += [config.output_detailed] if config.output_detailed else []
-    if not outputs:
-        print_result(
-            score_of(read_and_blend(config.paths, config.weights, config.top_k, root), root), as_json=config.json
-        )
-        return 0
-    inputs = table_inputs(config.paths, root)
-    inputs += [root.sample_submission_csv] if root and config.output else []
-    record = StageRecord.of_file(outputs[0], STAGE, parameters(config), inputs, outputs[1:])
-    if not record.needs_run(force=config.force or config.score):
-        return 0
-    told: dict[str, dict[str, float]] = {}
-    if config.held_out:  # what is wrong with these should not come out after the writing
-        paths, weights = zip(*map(path_and_weight, config.held_out), strict=True)
-        told["held_out"] = score_of(read_and_blend(paths, weights, config.top_k, root), root)
-    sample = root.sample_submission_csv if config.output and root else None
-    blend = read_and_blend(config.paths, config.weights, config.top_k, root, sample)
-    if config.score:
-        told["score"] = score_of(blend, root)
-    write(config, record, blend, root)
-    record.finish(boxes=len(blend), pages=len(blend.pages), **told)
-    for facts in told.values():
-        print_result(facts, as_json=config.json)
-    return 0
+        return [*table_inputs(self.config.paths, self.root), *filter(None, [self.sample_csv])]
+
+    def outputs(self) -> list[Path]:
+        """Return the submission with the probabilities beside it, and the table, as far as they are asked for."""
+        from kuzushiji.classify.predictions import submission_outputs
+
+        submission = submission_outputs(self.config.output) if self.config.output else []
+        return [*submission, *filter(None, [self.config.output_detailed])]
+
+    def places(self) -> list[Path]:
+        """Return the submission and the table, as far as they are asked for."""
+        return [*filter(None, [self.config.output, self.config.output_detailed])]
+
+    def forced(self) -> bool:
+        """Return whether to run in any case: a score is asked for, which is not kept."""
+        return self.config.force or self.config.score
+
+    def run(self) -> Facts:
+        """Write what is asked for; return the number of boxes and pages, and the scores."""
+        config = self.config
+        scores: Facts = {}
+        if config.held_out:  # what is wrong with these should not come out after the writing
+            paths, weights = zip(*map(path_and_weight, config.held_out), strict=True)
+            scores["held_out"] = score_of(read_and_blend(paths, weights, config.top_k, self.root), self.root)
+        blend = read_and_blend(config.paths, config.weights, config.top_k, self.root, self.sample_csv)
+        if config.score:
+            scores["score"] = score_of(blend, self.root)
+        self.write(blend)
+        return {"boxes": len(blend), "pages": len(blend.pages), **scores}
+
+    def write(self, blend: "Detailed") -> None:
+        """Write the outputs that the command line asks for."""
+        from kuzushiji.artifacts import write_detailed
+        from kuzushiji.classify.calibration import best_probability
+        from kuzushiji.classify.predictions import write_predictions
+
+        config = self.config
+        if config.output_detailed:
+            with self.output_path(config.output_detailed) as temporary:
+                write_detailed(temporary, blend)
+        if config.output and self.sample_csv:
+            probability = best_probability(blend.logits)
+            write_predictions(
+                self.record, config.output, blend.labels(), probability, self.sample_csv, force=config.force
+            )
+
+    def show(self, facts: Facts) -> None:
+        """Print the score."""
+        for name in ("held_out", "score"):
+            if name in facts:
+                print_result(facts[name], as_json=self.config.json)
 
 
 def read_and_blend(
@@ -192,22 +211,6 @@ def check_distinct(tables: "Sequence[Detailed]", paths: Sequence[Path]) -> None:
                 raise InputError(f"{path}: expected each table once, got {first} again (more weight: {first}=2)")
 
 
-def write(config: Config, record: "StageRecord", blend: "Detailed", root: "DataRoot | None") -> None:
-    """Write the outputs that the command line asks for."""
-    from kuzushiji.artifacts import write_detailed
-    from kuzushiji.classify.calibration import best_probability
-    from kuzushiji.classify.predictions import write_predictions
-
-    if config.output_detailed:
-        with record.output_path(config.output_detailed, force=config.force) as temporary:
-            write_detailed(temporary, blend)
-    if config.output and root:
-        probability = best_probability(blend.logits)
-        write_predictions(
-            record, config.output, blend.labels(), probability, root.sample_submission_csv, force=config.force
-        )
-
-
 def score_of(blend: "Detailed", root: "DataRoot | None") -> dict[str, float]:
     """Return the score of a blend on the training pages that its tables looked at, with every missed character."""
     from kuzushiji.classify.predictions import calibration_of_table, truth_of_pages
@@ -220,6 +223,8 @@ def score_of(blend: "Detailed", root: "DataRoot | None") -> dict[str, float]:
     facts = {"pages": len(blend.pages), "boxes": len(blend), "accuracy": right, "calibration_error": error}
     return counts.as_dict() | facts
 
+
+main = Blend.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -61,12 +61,11 @@ class Knn(Stage):
         """Return the features of level 2 and the head features of boxes and training characters."""
         return [self.config.features, self.config.queries, self.config.gallery]
 
-    def outputs(self) -> list[Path]:
-        """Return the table of extra columns."""
+    def check(self) -> None:
+        """Check the name of the output."""
         from kuzushiji.artifacts.extra import check_name
 
         check_name(self.config.output)
-        return [self.config.output]
 
     def run(self) -> Facts:
         """Write the columns; return how often the nearest neighbour is right, where that is known."""

@@ -73,12 +73,11 @@ class Level2Features(Stage):
 
         return table_inputs(self.config.paths, self.root)
 
-    def outputs(self) -> list[Path]:
-        """Return the table of features."""
+    def check(self) -> None:
+        """Check the name of the output."""
         from kuzushiji.artifacts.features import check_name
 
         check_name(self.config.output)
-        return [self.config.output]
 
     def run(self) -> Facts:
         """Write the features; return their numbers of pages, boxes and candidates."""

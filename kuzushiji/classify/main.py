@@ -1,155 +1,228 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Trains a network that classifies given boxes, and applies it to the held-out pages and to the test pages.
+"""Stages 2 to 4, which characters they are: `python -m kuzushiji.classify.main CLF_GT --output-dir DIR --fold K`."""
 
-Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `--test-only` and `--submission` apply a
-checkpoint. What is already done is skipped, what was interrupted goes on.
-"""
-
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kuzushiji import cli
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.folder import features_record, forget_finished, held_out_record, test_record, train_record
+from kuzushiji.classify.folder import STAGE, forget_finished
 from kuzushiji.classify.inputs import read_split, read_test_boxes
+from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, given_options
-from kuzushiji.record import StageRecord
-from kuzushiji.run_folder import MODEL_BEST
+from kuzushiji.run_folder import (
+    DETAILED,
+    FEATURES_RECORD,
+    HEAD_FEATURES,
+    METRICS,
+    METRICS_OOF,
+    MODEL_BEST,
+    OOF_RECORD,
+    PARAMS,
+    SUBMISSION,
+    TEST_DETAILED,
+    TEST_RECORD,
+    TRAIN_RECORD,
+    VOCABULARY,
+)
+from kuzushiji.stage import Command, Facts, Stage, run_parts
 from kuzushiji.terminal import print_result
 
-Facts = dict[str, Any]
-"""What a part of the stage found out, by name."""
 
+class Classify(Command):
+    """Train a network that classifies given boxes, and apply it to the held-out pages and to the test pages.
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(prog="python -m kuzushiji.classify.main", description=__doc__)
-    add_options(parser, ClassifyConfig)
-    return parser
-
-
-def parse_args(argv: Sequence[str] | None = None) -> ClassifyConfig:
-    """Return the checked config of a command line.
-
-    Raises:
-        InputError: options contradict each other.
+    Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `--test-only` and `--submission` apply
+    a checkpoint. What is already done is skipped, what was interrupted goes on.
     """
-    parser = get_parser()
-    namespace = parser.parse_args(argv)
-    words = sys.argv[1:] if argv is None else argv
-    return config_from(namespace, ClassifyConfig, given=given_options(parser, words))
+
+    config: ClassifyConfig
+
+    def execute(self) -> int:
+        """Run the parts that the command line asks for."""
+        config, root = self.config, DataRoot.find(self.config.data_root)
+        if config.print_model:
+            return print_model(config, root)
+        for path in (config.resume, config.weights_file):
+            if path is not None and not path.is_file():
+                raise InputError(f"{path}: expected a file with weights, got none")
+        if not (config.test_only or config.submission):
+            share_of_batch(config.batch_size)
+            share_of_targets(config.max_targets)
+        with hold(config.output_dir), processes(config.device):
+            results = run_parts(parts_of(config, root), on_main)
+            if results and is_main():
+                print_result(results, as_json=config.json)
+        return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says and return the exit code."""
-    config = parse_args(argv)
-    root = DataRoot.find(config.data_root)
-    if config.print_model:
-        return print_model(config, root)
-    for path in (config.resume, config.weights_file):
-        if path is not None and not path.is_file():
-            raise InputError(f"{path}: expected a file with weights, got none")
-    if not (config.test_only or config.submission):
-        share_of_batch(config.batch_size)
-        share_of_targets(config.max_targets)
-    with hold(config.output_dir), processes(config.device):
-        results = run_parts(config, root)
-        if results and is_main():
-            print_result(results, as_json=config.json)
-    return 0
+class Part(Stage):
+    """A part of the command, with a record of its own in the model's folder.
 
-
-def run_parts(config: ClassifyConfig, root: DataRoot) -> dict[str, Facts]:
-    """Run what the command line asks for, of training, held-out pages, test pages, head features.
-
-    Return what each part that was not yet done found out.
+    Attributes:
+        record_name: Name of the record.
+        root: The data root.
+        weights: Of the classifier that is applied.
     """
-    weights = config.resume
-    results: dict[str, Facts | None] = {}
-    if not (config.test_only or config.submission):
-        weights = config.output_dir / MODEL_BEST
-        results["train"] = run_if_needed(
-            train_record(config, root), config, lambda record: run_training(config, root, record)
-        )
-    assert weights is not None
+
+    config: ClassifyConfig
+    record_name: ClassVar[str]
+
+    def __init__(self, config: ClassifyConfig, root: DataRoot, weights: Path) -> None:
+        super().__init__(config)
+        self.root = root
+        self.weights = weights
+
+    def record_path(self) -> Path:
+        """Return the path of the part's record."""
+        return self.config.output(self.record_name)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the values that decide predictions, once the weights are there."""
+        return self.config.inference_parameters()
+
+    @property
+    def training_pages(self) -> list[Path]:
+        """The boxes and images that the held-out pages come from."""
+        return [self.config.clf_gt, self.root.train_csv, self.root.train_images]
+
+    @property
+    def test_pages(self) -> list[Path]:
+        """The boxes and images of the test pages."""
+        return [self.config.test_boxes_path, self.root.sample_submission_csv, self.root.test_images]
+
+
+class TrainClassifier(Part):
+    """Train, or go on with an interrupted training."""
+
+    name = STAGE
+    record_name = TRAIN_RECORD
+
+    def record_path(self) -> Path:
+        """Return the path of the record: a training has no `--detailed-postfix`."""
+        return self.config.output_dir / self.record_name
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the values that decide the weights."""
+        return self.config.training_parameters()
+
+    def inputs(self) -> list[Path]:
+        """Return the training pages, the pseudolabels, and the weights that training starts from."""
+        config = self.config
+        images = [self.root.test_images] if config.pseudolabels else []
+        start = filter(None, (config.resume, config.weights_file))
+        return [*self.training_pages, *images, *config.pseudolabels, *start]
+
+    def outputs(self) -> list[Path]:
+        """Return the model, its metrics, its parameters and its classes."""
+        return [self.config.output_dir / name for name in (MODEL_BEST, METRICS, PARAMS, VOCABULARY)]
+
+    def run(self) -> Facts:
+        """Train; return the metrics."""
+        if self.config.with_test:
+            read_test_boxes(self.config, self.root)  # what is missing there should not come out after the training
+        if self.config.tensorboard:
+            check_installed()
+        split = read_split(self.config, self.root)
+        on_main(lambda: forget_finished(self.config, self.record))
+        from kuzushiji.classify.train import train
+
+        return train(self.config, self.root, split, self.record.input_digests())
+
+
+class ReadHeldOutPages(Part):
+    """Classify the boxes of the held-out pages."""
+
+    name = "classify.oof"
+    record_name = OOF_RECORD
+
+    def inputs(self) -> list[Path]:
+        """Return the classifier and the training pages."""
+        return [self.weights, *self.training_pages]
+
+    def outputs(self) -> list[Path]:
+        """Return the detailed table and its score."""
+        return [self.config.output(DETAILED), self.config.output(METRICS_OOF)]
+
+    def run(self) -> Facts:
+        """Write the table; return its score."""
+        split = read_split(self.config, self.root)
+        from kuzushiji.classify.apply import predict_held_out
+
+        return predict_held_out(self.config, self.root, self.weights, split)
+
+
+class ReadTestPages(Part):
+    """Classify the boxes of the test pages."""
+
+    name = "classify.test"
+    record_name = TEST_RECORD
+
+    def inputs(self) -> list[Path]:
+        """Return the classifier and the test pages."""
+        return [self.weights, *self.test_pages]
+
+    def outputs(self) -> list[Path]:
+        """Return the detailed table, and the submission with the probabilities beside it."""
+        return [self.config.output(TEST_DETAILED), *submission_outputs(self.config.output(SUBMISSION))]
+
+    def run(self) -> Facts:
+        """Write table and submission; return how many boxes there are."""
+        boxes, sample = read_test_boxes(self.config, self.root)
+        from kuzushiji.classify.apply import predict_test
+
+        return predict_test(self.config, self.root, self.weights, boxes, sample)
+
+
+class SaveHeadFeatures(Part):
+    """Save what the head's last layer sees of the boxes."""
+
+    name = "classify.features"
+    record_name = FEATURES_RECORD
+
+    @property
+    def with_test(self) -> bool:
+        """Whether those of the test pages are saved too."""
+        return self.config.submission or self.config.with_test
+
+    def inputs(self) -> list[Path]:
+        """Return the classifier and the pages."""
+        return [self.weights, *self.training_pages, *(self.test_pages if self.with_test else [])]
+
+    def outputs(self) -> list[Path]:
+        """Return a table for each kind of pages."""
+        names = HEAD_FEATURES if self.with_test else HEAD_FEATURES[:-1]
+        return [self.config.output(name) for name in names]
+
+    def run(self) -> Facts:
+        """Write the tables; return the boxes by file."""
+        split = read_split(self.config, self.root)
+        boxes = read_test_boxes(self.config, self.root)[0] if self.with_test else None
+        from kuzushiji.classify.head_vectors import save_head_features
+
+        return {**save_head_features(self.config, self.root, self.weights, split, boxes)}
+
+
+def parts_of(config: ClassifyConfig, root: DataRoot) -> Mapping[str, Part]:
+    """Return what the command line asks for, of training, held-out pages, test pages and head features."""
+    trains = not (config.test_only or config.submission)
+    weights = config.output_dir / MODEL_BEST if trains or config.resume is None else config.resume
+    parts: dict[str, Part] = {}
+    if trains:
+        parts["train"] = TrainClassifier(config, root, weights)
     if not config.submission:
-        results["held_out"] = run_if_needed(
-            held_out_record(config, root, weights), config,
-            lambda record: run_held_out(config, root, weights, record),
-        )  # fmt: skip
+        parts["held_out"] = ReadHeldOutPages(config, root, weights)
     if config.submission or config.with_test:
-        results["test"] = run_if_needed(
-            test_record(config, root, weights), config, lambda record: run_test(config, root, weights, record)
-        )
+        parts["test"] = ReadTestPages(config, root, weights)
     if config.save_features:
-        results["features"] = run_if_needed(
-            features_record(config, root, weights), config,
-            lambda record: run_features(config, root, weights, record),
-        )  # fmt: skip
-    return {part: facts for part, facts in results.items() if facts is not None}
-
-
-def run_if_needed(record: StageRecord, config: ClassifyConfig, run: Callable[[StageRecord], Facts]) -> Facts | None:
-    """Run a stage, unless its record says that its outputs are those of the same parameters and inputs."""
-    if not on_main(lambda: record.needs_run(force=config.force)):
-        return None
-    return run(record)
-
-
-def run_training(config: ClassifyConfig, root: DataRoot, record: StageRecord) -> Facts:
-    """Train, and write what training leaves; return the metrics."""
-    if config.with_test:
-        read_test_boxes(config, root)  # what is missing there should not come out after the training
-    if config.tensorboard:
-        check_installed()
-    split = read_split(config, root)
-    on_main(lambda: forget_finished(config, record))
-    from kuzushiji.classify.train import train
-
-    metrics = train(config, root, split, record.input_digests())
-    on_main(lambda: record.finish(metrics=metrics))
-    return metrics
-
-
-def run_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
-    """Classify the boxes of the held-out pages; return their score."""
-    split = read_split(config, root)
-    from kuzushiji.classify.apply import predict_held_out
-
-    metrics = predict_held_out(config, root, weights, split)
-    on_main(lambda: record.finish(metrics=metrics))
-    return metrics
-
-
-def run_test(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
-    """Classify the boxes of the test pages; return how many."""
-    boxes, sample = read_test_boxes(config, root)
-    from kuzushiji.classify.apply import predict_test
-
-    facts = predict_test(config, root, weights, boxes, sample)
-    on_main(lambda: record.finish(**facts))
-    return facts
-
-
-def run_features(config: ClassifyConfig, root: DataRoot, weights: Path, record: StageRecord) -> Facts:
-    """Save what the head's last layer sees. Return the boxes by file."""
-    split = read_split(config, root)
-    boxes = None
-    if config.submission or config.with_test:
-        boxes, _ = read_test_boxes(config, root)
-    from kuzushiji.classify.head_vectors import save_head_features
-
-    facts: Facts = {**save_head_features(config, root, weights, split, boxes)}
-    on_main(lambda: record.finish(boxes=facts))
-    return facts
+        parts["features"] = SaveHeadFeatures(config, root, weights)
+    return parts
 
 
 def print_model(config: ClassifyConfig, root: DataRoot) -> int:
@@ -167,6 +240,8 @@ def print_model(config: ClassifyConfig, root: DataRoot) -> int:
     print(describe(classifier.model))
     return 0
 
+
+main = Classify.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -3,19 +3,20 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.options import add_options, config_from, json_option, option
+from kuzushiji.options import json_option, option
+from kuzushiji.stage import Command
 from kuzushiji.terminal import print_result, progress
 
 
 @dataclass(frozen=True)
-class Config:
+class CheckConfig:
     """What the command line asks for."""
 
     root: Path | None = option(
@@ -25,43 +26,34 @@ class Config:
     json: bool = json_option()
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.data.check",
-        description="Read a data root whole and report every fault with file, row and page; exit code 1 if any.",
-    )
-    add_options(parser, Config)
-    return parser
+class Check(Command):
+    """Read a data root whole and report every fault with file, row and page; exit code 1 if any."""
 
+    config: CheckConfig
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the command line's config."""
-    return config_from(get_parser().parse_args(argv), Config)
+    def execute(self) -> int:
+        """Print the faults and a summary on standard output; return 1 if there are faults."""
+        from kuzushiji.data.inspection import inspect_data_root
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the faults and a summary on standard output; return 1 if there are faults."""
-    config = parse_args(argv)
-    from kuzushiji.data.inspection import inspect_data_root
-
-    found = inspect_data_root(DataRoot.find(config.root), config.workers, _progress_bar)
-    if config.json:
-        print_result(dataclasses.asdict(found), as_json=True)
+        found = inspect_data_root(DataRoot.find(self.config.root), self.config.workers, _progress_bar)
+        if self.config.json:
+            print_result(dataclasses.asdict(found), as_json=True)
+            return cli.EXIT_FAILED if found.faults else 0
+        for fault in found.faults:
+            print(fault)
+        print(
+            f"{found.train_pages:,} training pages ({found.pages_without_text:,} without text), "
+            f"{found.characters:,} characters ({found.clipped:,} boxes reach over the edge and will be clipped), "
+            f"{found.test_pages:,} test pages: {len(found.faults):,} faults"
+        )
         return cli.EXIT_FAILED if found.faults else 0
-    for fault in found.faults:
-        print(fault)
-    print(
-        f"{found.train_pages:,} training pages ({found.pages_without_text:,} without text), "
-        f"{found.characters:,} characters ({found.clipped:,} boxes reach over the edge and will be clipped), "
-        f"{found.test_pages:,} test pages: {len(found.faults):,} faults"
-    )
-    return cli.EXIT_FAILED if found.faults else 0
 
 
 def _progress_bar(items: Iterable[Any], total: int, name: str) -> Iterable[Any]:
     return progress(items, total=total, title=name, unit="page")
 
+
+main = Check.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,23 +1,17 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Writes books: a data root in the competition's layout, with pages like those of old Japanese books.
-
-The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed always gives the same books.
-"""
+"""Books in the competition's layout that the machine writes itself: `python -m kuzushiji.demo OUT`."""
 
 import dataclasses
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
-from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, json_option, option, parameters
-from kuzushiji.record import StageRecord
-from kuzushiji.terminal import print_result
+from kuzushiji.options import json_option, option
+from kuzushiji.stage import Facts, Stage
 
 _FORMAT = 5  # raised when the same parameters give other pages than before
 _SMALLEST_PAGE = 120
@@ -25,10 +19,11 @@ _LARGEST_PAGE = 8000
 _FEWEST_CLASSES = 10
 _TABLES = ("train.csv", "solution.csv", "sample_submission.csv", "unicode_translation.csv")
 _PARAMETERS = "params.json"
+_RECORD = "record-demo.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class DemoConfig:
     """What books to write, and where."""
 
     out: Path = option(
@@ -69,45 +64,53 @@ class Config:
             raise InputError(f"expected --classes of at least {_FEWEST_CLASSES}, got {self.classes}")
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(prog="python -m kuzushiji.demo", description=__doc__)
-    add_options(parser, Config)
-    return parser
+class Demo(Stage):
+    """Write books: a data root in the competition's layout, with pages like those of old Japanese books.
+
+    The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed always gives the same books.
+    """
+
+    name = "demo"
+    config: DemoConfig
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the config's, and the format of the books."""
+        return {"format": _FORMAT, **super().parameters()}
+
+    def inputs(self) -> list[Path]:
+        """Return nothing: the books come from the parameters alone."""
+        return []
+
+    def outputs(self) -> list[Path]:
+        """Return the tables; the images are looked for one by one."""
+        return [self.config.out / name for name in _TABLES]
+
+    def record_path(self) -> Path:
+        """Return the path of the record in the folder."""
+        return self.config.out / _RECORD
+
+    def places(self) -> list[Path]:
+        """Return the folder."""
+        return [self.config.out]
+
+    def check(self) -> None:
+        """Check that nothing else is in the folder."""
+        _check_folder(self.config, self.parameters())
+
+    def forced(self) -> bool:
+        """Return whether to write in any case; also where an image is missing."""
+        return self.config.force or not _images_are_there(self.config)
+
+    def run(self) -> Facts:
+        """Write the books; return how many pages and characters they have."""
+        from kuzushiji.demo.root import write_root
+
+        _clear(self.config.out)
+        atomic_write_json(self.config.out / _PARAMETERS, self.parameters())
+        return dict(write_root(self.config.out, _size(self.config), self.config.workers))
 
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return the checked config of a command line."""
-    return config_from(get_parser().parse_args(argv), Config)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the books, or say that they are there."""
-    config = parse_args(argv)
-    with hold(config.out):
-        return write_books(config)
-
-
-def write_books(config: Config) -> int:
-    """Write the books, unless they are there."""
-    described = {"format": _FORMAT, **parameters(config)}
-    record = StageRecord(
-        config.out / "record-demo.json", "demo", described, inputs=(), outputs=[config.out / name for name in _TABLES]
-    )
-    _check_folder(config, described)
-    if not record.needs_run(force=config.force or not _images_are_there(config)):
-        return 0
-    _clear(config.out)
-    atomic_write_json(config.out / _PARAMETERS, described)
-    from kuzushiji.demo.root import write_root
-
-    counts = write_root(config.out, _size(config), config.workers)
-    record.finish(**counts)
-    print_result(counts, as_json=config.json)
-    return 0
-
-
-def _size(config: Config) -> Any:
+def _size(config: DemoConfig) -> Any:
     from kuzushiji.demo.root import Size
 
     hidden_seed = config.seed if config.hidden_seed is None else config.hidden_seed
@@ -117,7 +120,7 @@ def _size(config: Config) -> Any:
     )  # fmt: skip
 
 
-def _check_folder(config: Config, described: dict[str, object]) -> None:
+def _check_folder(config: DemoConfig, described: dict[str, object]) -> None:
     """Refuse a folder that holds something else; `--force` replaces other demo books, and nothing else."""
     out = config.out
     if out.exists() and not out.is_dir():
@@ -135,7 +138,7 @@ def _check_folder(config: Config, described: dict[str, object]) -> None:
         raise InputError(f"{out}: holds demo books of other parameters ({differ}); --force replaces them")
 
 
-def _images_are_there(config: Config) -> bool:
+def _images_are_there(config: DemoConfig) -> bool:
     from kuzushiji.demo.root import image_paths, plan_root
 
     plan, _ = plan_root(_size(config))
@@ -146,9 +149,11 @@ def _clear(out: Path) -> None:
     """Remove what an earlier or interrupted run wrote."""
     for name in ("train_images", "test_images"):
         shutil.rmtree(out / name, ignore_errors=True)
-    for name in (*_TABLES, "record-demo.json"):
+    for name in (*_TABLES, _RECORD):
         (out / name).unlink(missing_ok=True)
 
+
+main = Demo.main
 
 if __name__ == "__main__":
     cli.run(main)

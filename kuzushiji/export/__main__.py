@@ -3,14 +3,14 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import option
+from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
     from kuzushiji.bundle.files import ModelFiles
@@ -21,7 +21,7 @@ ONNX = "onnx"
 
 
 @dataclass(frozen=True)
-class Config:
+class ExportConfig:
     """What the command line asks for."""
 
     runs: Path = option(
@@ -40,46 +40,38 @@ class Config:
     json: bool = option(False, "print what was written as one JSON object in place of a table")
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.export",
-        description="Puts the detectors, classifiers and the second level of a run into one folder that reads pages "
-        "alone: weights as safetensors, their description, vocabulary, versions, licences and F1 as JSON. No pickle.",
-    )
-    add_options(parser, Config)
-    return parser
+class Export(Command):
+    """Put the detectors, classifiers and the second level of a run into one folder that reads pages alone.
+
+    It holds weights as safetensors, and their description, vocabulary, versions, licences and F1 as JSON. No pickle.
+    """
+
+    config: ExportConfig
+
+    def execute(self) -> int:
+        """Write the folder and print what is in it."""
+        from kuzushiji.bundle.files import find_models
+        from kuzushiji.files import atomic_folder
+        from kuzushiji.locks import hold
+        from kuzushiji.run_folder import BUNDLE_FILE
+
+        config = self.config
+        files = find_models(config.runs)
+        if not config.level2:
+            files = dataclasses.replace(files, level2=None)
+        check_output(config)
+        if config.onnx:
+            from kuzushiji.export.onnx import require_onnx
+
+            require_onnx()
+        # With an old description beside new weights the folder would be read as something that it is not.
+        with hold(config.output), atomic_folder(config.output, last=BUNDLE_FILE) as folder:
+            description = export(config, files, folder)
+        print_summary(description, config)
+        return 0
 
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return what a command line asks for."""
-    return config_from(get_parser().parse_args(argv), Config)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the folder and print what is in it."""
-    config = parse_args(argv)
-    from kuzushiji.bundle.files import find_models
-    from kuzushiji.files import atomic_folder
-    from kuzushiji.locks import hold
-    from kuzushiji.run_folder import BUNDLE_FILE
-
-    files = find_models(config.runs)
-    if not config.level2:
-        files = dataclasses.replace(files, level2=None)
-    check_output(config)
-    if config.onnx:
-        from kuzushiji.export.onnx import require_onnx
-
-        require_onnx()
-    # With an old description beside new weights the folder would be read as something that it is not.
-    with hold(config.output), atomic_folder(config.output, last=BUNDLE_FILE) as folder:
-        description = export(config, files, folder)
-    print_summary(description, config)
-    return 0
-
-
-def check_output(config: Config) -> None:
+def check_output(config: ExportConfig) -> None:
     """Check that the folder may be written to.
 
     Raises:
@@ -97,7 +89,7 @@ def check_output(config: Config) -> None:
     make_folder(out.parent)
 
 
-def export(config: Config, files: "ModelFiles", folder: Path) -> dict[str, Any]:
+def export(config: ExportConfig, files: "ModelFiles", folder: Path) -> dict[str, Any]:
     """Write the models into a folder, and return the content of `bundle.json`."""
     from kuzushiji.bundle.stored import write_bundle
     from kuzushiji.export.licences import CODE, licences_of
@@ -137,7 +129,7 @@ def write_onnx(files: "ModelFiles", folder: Path) -> list[dict[str, Any]]:
     return written
 
 
-def print_summary(description: dict[str, Any], config: Config) -> None:
+def print_summary(description: dict[str, Any], config: ExportConfig) -> None:
     """Print what was written."""
     from kuzushiji.terminal import format_table, print_result
 
@@ -156,6 +148,8 @@ def print_summary(description: dict[str, Any], config: Config) -> None:
     level2 = "with" if description["level2"] else "without"
     print(f"{config.output}: {total / 1e6:.1f} MB, {description['classes']:,} classes, {level2} the second level")
 
+
+main = Export.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -3,12 +3,12 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
-from kuzushiji.options import add_options, config_from, parameters
+from kuzushiji.options import parameters
 from kuzushiji.predict.config import PredictConfig
+from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
     from kuzushiji.bundle.files import ModelFiles
@@ -19,47 +19,40 @@ if TYPE_CHECKING:
 CSV = "submission.csv"
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.predict",
-        description="Reads pictures of pages that nobody has labelled: finds the characters with the detectors of all "
-        "folds, reads them with all classifiers and the second level, and writes the text and all that is known of it.",
-    )
-    add_options(parser, PredictConfig)
-    return parser
+class Predict(Command):
+    """Read pictures of pages that nobody has labelled.
 
+    Finds the characters with the detectors of all folds, reads them with all classifiers and the second level, and
+    writes the text and all that is known of it.
+    """
 
-def parse_args(argv: Sequence[str] | None = None) -> PredictConfig:
-    """Return what a command line asks for."""
-    return config_from(get_parser().parse_args(argv), PredictConfig)
+    config: PredictConfig
 
+    def execute(self) -> int:
+        """Read the pages, print what that took, and return the exit code: 1 where a page failed."""
+        from kuzushiji.bundle.files import digest_of, find_models
+        from kuzushiji.locks import hold
+        from kuzushiji.predict.records import Output
+        from kuzushiji.predict.sources import find_pages
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Read the pages, print what that took, and return the exit code: 1 where a page failed."""
-    config = parse_args(argv)
-    from kuzushiji.bundle.files import digest_of, find_models
-    from kuzushiji.locks import hold
-    from kuzushiji.predict.records import Output
-    from kuzushiji.predict.sources import find_pages
-
-    files = find_models(config.models)
-    pages, failures = find_pages(config.pages, sys.stdin)
-    output = Output(config.output)
-    with hold(config.output):
-        output.prepare(resume=config.resume, force=config.force)
-        try:
-            todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
-            summary = _read(config, files, todo, output)
-        except KeyboardInterrupt as stop:
-            stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
-            raise
-        summary.failures[:0] = failures
-        summary.skipped = len(done)
-        if "csv" in config.formats:
-            _write_csv(output, pages, summary)
-    _print(summary, as_json=config.json)
-    return cli.EXIT_FAILED if summary.failures else 0
+        config = self.config
+        files = find_models(config.models)
+        pages, failures = find_pages(config.pages, sys.stdin)
+        output = Output(config.output)
+        with hold(config.output):
+            output.prepare(resume=config.resume, force=config.force)
+            try:
+                todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
+                summary = _read(config, files, todo, output)
+            except KeyboardInterrupt as stop:
+                stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
+                raise
+            summary.failures[:0] = failures
+            summary.skipped = len(done)
+            if "csv" in config.formats:
+                _write_csv(output, pages, summary)
+        _print(summary, as_json=config.json)
+        return cli.EXIT_FAILED if summary.failures else 0
 
 
 def _divide(
@@ -125,6 +118,8 @@ def _print(summary: "Summary", *, as_json: bool) -> None:
         f"{len(summary.failures)} failed"
     )
 
+
+main = Predict.main
 
 if __name__ == "__main__":
     cli.run(main)

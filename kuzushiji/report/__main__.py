@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import option
+from kuzushiji.stage import Command
 from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Config:
+class ReportConfig:
     """What the command line asks for."""
 
     runs: Path = option(dataclasses.MISSING, "run folder", positional=True, metavar="RUNS")
@@ -69,55 +70,45 @@ class Config:
                 )
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.report",
-        description="Prints how good each model, each blend and the second level are, and writes a page to look at.",
-    )
-    add_options(parser, Config)
-    return parser
+class MakeReport(Command):
+    """Print how good each model, each blend and the second level are, and write a page to look at."""
 
+    config: ReportConfig
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return what the command line asks for."""
-    return config_from(get_parser().parse_args(argv), Config)
+    def execute(self) -> int:
+        """Print the table, write the page."""
+        from kuzushiji.files import atomic_write_text
+        from kuzushiji.report.build import Wanted, build_report
+        from kuzushiji.report.collect import collect
+        from kuzushiji.report.compare import compare, format_comparison
+        from kuzushiji.report.html import render
+        from kuzushiji.report.source import find_root
+        from kuzushiji.report.table import format_stages, stage_table
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table, write the page."""
-    config = parse_args(argv)
-    from kuzushiji.files import atomic_write_text
-    from kuzushiji.report.build import Wanted, build_report
-    from kuzushiji.report.collect import collect
-    from kuzushiji.report.compare import compare, format_comparison
-    from kuzushiji.report.html import render
-    from kuzushiji.report.source import find_root
-    from kuzushiji.report.table import format_stages, stage_table
-
-    root = find_root(config.data_root, config.runs)
-    truth = _read_truth(config.solution, root)
-    reference = _read_reference(config)
-    collected = collect(config.runs)
-    others = [collect(_folder(path)) for path in config.seeds]
-    rows = stage_table(collected, truth)
-    comparison = compare(collected, reference, others, _size_of(root)) if config.compare else None
-    output = config.output or config.runs / "report.html"
-    wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
-    report = build_report(collected, root, truth, rows, reference, comparison, wanted)
-    atomic_write_text(output, render(report))
-    for line in report.missing:
-        logger.info("%s", line)
-    if config.json:
-        print_result(_as_json(rows, comparison, collected.final, output), as_json=True)
+        config = self.config
+        root = find_root(config.data_root, config.runs)
+        truth = _read_truth(config.solution, root)
+        reference = _read_reference(config)
+        collected = collect(config.runs)
+        others = [collect(_folder(path)) for path in config.seeds]
+        rows = stage_table(collected, truth)
+        comparison = compare(collected, reference, others, _size_of(root)) if config.compare else None
+        output = config.output or config.runs / "report.html"
+        wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
+        report = build_report(collected, root, truth, rows, reference, comparison, wanted)
+        atomic_write_text(output, render(report))
+        for line in report.missing:
+            logger.info("%s", line)
+        if config.json:
+            print_result(_as_json(rows, comparison, collected.final, output), as_json=True)
+            return 0
+        print(format_stages(rows))
+        if comparison is not None:
+            print(f"\n{format_comparison(comparison)}\n")
+        if collected.final is not None:
+            print(f"submission: {collected.final}")
+        print(f"report: {output}")
         return 0
-    print(format_stages(rows))
-    if comparison is not None:
-        print(f"\n{format_comparison(comparison)}\n")
-    if collected.final is not None:
-        print(f"submission: {collected.final}")
-    print(f"report: {output}")
-    return 0
 
 
 def _read_truth(given: Path | None, root: "DataRoot") -> "PageLabels | None":
@@ -135,7 +126,7 @@ def _size_of(root: "DataRoot") -> tuple[int, int]:
     return len(labels.image_ids), int(labels.boxes["code"].nunique())
 
 
-def _read_reference(config: Config) -> "Reference":
+def _read_reference(config: ReportConfig) -> "Reference":
     """Return the reference; an empty one where it is not there and nobody asked for it."""
     from kuzushiji.report.reference import Reference, default_folder, read_reference
 
@@ -159,6 +150,8 @@ def _folder(path: Path) -> Path:
         raise InputError(f"{path}: expected a run folder, got none")
     return path
 
+
+main = MakeReport.main
 
 if __name__ == "__main__":
     cli.run(main)

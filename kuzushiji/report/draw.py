@@ -2,15 +2,15 @@
 """Draw a page with what was read on it: `python -m kuzushiji.report.draw RUNS|TABLE.csv PAGE OUT.svg|.png|.jpg`."""
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
 from kuzushiji.errors import InputError
-from kuzushiji.options import add_options, config_from, option
+from kuzushiji.options import option
 from kuzushiji.run_folder import SUBMISSION
+from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ FORMATS = (".svg", ".png", ".jpg")
 
 
 @dataclass(frozen=True)
-class Config:
+class DrawConfig:
     """What the command line asks for."""
 
     source: Path = option(
@@ -49,42 +49,33 @@ class Config:
             raise InputError(f"{self.out}: expected a name that ends in {', '.join(FORMATS)}")
 
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.report.draw", description="Draws a page with what was read on it."
-    )
-    add_options(parser, Config)
-    return parser
+class Draw(Command):
+    """Draw a page with what was read on it."""
+
+    config: DrawConfig
+
+    def execute(self) -> int:
+        """Write the picture."""
+        from kuzushiji.data.pages import read_page
+        from kuzushiji.files import atomic_write_text
+        from kuzushiji.report.overlay import overlay
+        from kuzushiji.report.pages import page_svg
+        from kuzushiji.report.source import find_root
+
+        config = self.config
+        root = find_root(config.data_root, config.source if config.source.is_dir() else config.source.parent)
+        marks = _marks(config, root)
+        train = root.train_image(config.page)
+        image = read_page(train if train.exists() else root.test_image(config.page))
+        if config.out.suffix == ".svg":
+            atomic_write_text(config.out, page_svg(image, marks, height=config.height, title=config.page) + "\n")
+        else:
+            _write_pixels(config.out, overlay(image, marks, height=config.height))
+        print(config.out)
+        return 0
 
 
-def parse_args(argv: Sequence[str] | None = None) -> Config:
-    """Return what the command line asks for."""
-    return config_from(get_parser().parse_args(argv), Config)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the picture."""
-    config = parse_args(argv)
-    from kuzushiji.data.pages import read_page
-    from kuzushiji.files import atomic_write_text
-    from kuzushiji.report.overlay import overlay
-    from kuzushiji.report.pages import page_svg
-    from kuzushiji.report.source import find_root
-
-    root = find_root(config.data_root, config.source if config.source.is_dir() else config.source.parent)
-    marks = _marks(config, root)
-    train = root.train_image(config.page)
-    image = read_page(train if train.exists() else root.test_image(config.page))
-    if config.out.suffix == ".svg":
-        atomic_write_text(config.out, page_svg(image, marks, height=config.height, title=config.page) + "\n")
-    else:
-        _write_pixels(config.out, overlay(image, marks, height=config.height))
-    print(config.out)
-    return 0
-
-
-def _marks(config: Config, root: "DataRoot") -> "list[Mark]":
+def _marks(config: DrawConfig, root: "DataRoot") -> "list[Mark]":
     from kuzushiji.data.characters import read_unicode_translation
     from kuzushiji.data.labels import read_page_labels
     from kuzushiji.report.collect import collect
@@ -113,6 +104,8 @@ def _write_pixels(path: Path, picture: "NDArray[np.uint8]") -> None:
     with atomic_path(path) as temporary:
         temporary.write_bytes(cv2.imencode(path.suffix, picture[:, :, ::-1])[1].tobytes())
 
+
+main = Draw.main
 
 if __name__ == "__main__":
     cli.run(main)

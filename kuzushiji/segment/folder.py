@@ -1,14 +1,11 @@
-"""What a fold's run leaves in its folder, and the records by which its parts are skipped when they are done."""
+"""What a fold's run leaves in its folder, and what of it a training may go on from."""
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
-from kuzushiji.options import parameters
 from kuzushiji.record import StageRecord, same_files
 from kuzushiji.run_folder import (
     CHECKPOINT,
@@ -17,14 +14,11 @@ from kuzushiji.run_folder import (
     METRICS,
     METRICS_OOF,
     MODEL_BEST,
-    OOF_RECORD,
     PARAMS,
     TEST_DETECTIONS,
     TEST_PREDICTIONS,
-    TEST_RECORD,
-    TRAIN_RECORD,
 )
-from kuzushiji.segment.config import INFERENCE, SegmentConfig
+from kuzushiji.segment.config import SegmentConfig
 
 logger = logging.getLogger(__name__)
 
@@ -84,43 +78,6 @@ class RunFolder:
         return self.folder / TEST_DETECTIONS
 
 
-def train_record(config: SegmentConfig, data: DataRoot) -> StageRecord:
-    """Return the record of the training."""
-    folder = RunFolder(config.output_dir)
-    start = [path for path in (config.weights_file, config.resume) if path is not None]
-    return StageRecord(
-        path=config.output_dir / TRAIN_RECORD,
-        stage=STAGE,
-        parameters=parameters(config),
-        inputs=(data.train_csv, data.train_images, *start),
-        outputs=(folder.model_best, folder.metrics, folder.params),
-    )
-
-
-def held_out_record(config: SegmentConfig, data: DataRoot, weights: Path) -> StageRecord:
-    """Return the record of the boxes of the held-out pages, found with these weights."""
-    folder = RunFolder(config.output_dir)
-    return StageRecord(
-        path=config.output_dir / OOF_RECORD,
-        stage="segment.oof",
-        parameters={"fold": config.fold, "n_folds": config.n_folds, **_inference_parameters(config)},
-        inputs=(weights, data.train_csv, data.train_images),
-        outputs=(folder.clf_gt, folder.detections, folder.metrics_oof),
-    )
-
-
-def test_record(config: SegmentConfig, data: DataRoot, weights: Path) -> StageRecord:
-    """Return the record of the boxes of the test pages, found with these weights."""
-    folder = RunFolder(config.output_dir)
-    return StageRecord(
-        path=config.output_dir / TEST_RECORD,
-        stage="segment.test",
-        parameters=_inference_parameters(config),
-        inputs=(weights, data.sample_submission_csv, data.test_images),
-        outputs=(folder.test_predictions, folder.test_detections),
-    )
-
-
 def start_anew_where_needed(config: SegmentConfig, record: StageRecord) -> None:
     """Remove the state of an earlier training that must not be gone on with.
 
@@ -145,12 +102,3 @@ def start_anew_where_needed(config: SegmentConfig, record: StageRecord) -> None:
         # In this order: what is stopped in between starts anew again.
         for path in (folder.checkpoint, folder.params, record.path):
             path.unlink(missing_ok=True)
-
-
-def _inference_parameters(config: SegmentConfig) -> dict[str, Any]:
-    """Return what the boxes depend on beside the checkpoint, in which everything else is."""
-    overridden = parameters(config) if config.predicts_only else {}
-    return {
-        "test_limit": config.test_limit,
-        **{name: value for name, value in overridden.items() if name in INFERENCE and name in config.given},
-    }

@@ -1,10 +1,9 @@
 # PYTHON_ARGCOMPLETE_OK
 """Stage 1, where the characters are: `python -m kuzushiji.segment.main --output-dir DIR --fold K`."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
@@ -13,133 +12,181 @@ from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.errors import InputError
 from kuzushiji.files import make_folder
 from kuzushiji.locks import hold
-from kuzushiji.options import add_options, config_from, given_options
-from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.folder import (
-    RunFolder,
-    held_out_record,
-    start_anew_where_needed,
-    test_record,
-    train_record,
-)
+from kuzushiji.options import parameters
+from kuzushiji.run_folder import OOF_RECORD, TEST_RECORD, TRAIN_RECORD
+from kuzushiji.segment.config import INFERENCE, SegmentConfig
+from kuzushiji.segment.folder import STAGE, RunFolder, start_anew_where_needed
+from kuzushiji.stage import Command, Facts, Stage, run_parts
 from kuzushiji.terminal import print_result
 
-Facts = dict[str, Any]
-"""What a part of the stage found out, by name."""
 
+class Segment(Command):
+    """Train the detector of one fold and find the boxes of its held-out pages.
 
-def get_parser() -> cli.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = cli.ArgumentParser(
-        prog="python -m kuzushiji.segment.main",
-        description="Train the detector of one fold and find the boxes of its held-out pages; or, with --resume and "
-        "--test-only or --submission, find the boxes of held-out or test pages with a trained detector.",
-    )
-    add_options(parser, SegmentConfig)
-    return parser
-
-
-def parse_args(argv: Sequence[str] | None = None) -> SegmentConfig:
-    """Return the checked parameters of a command line.
-
-    Raises:
-        UsageError: options contradict each other.
+    With --resume and --test-only or --submission, find the boxes of held-out or test pages with a trained detector.
     """
-    parser = get_parser()
-    words = sys.argv[1:] if argv is None else argv
-    return config_from(parser.parse_args(words), SegmentConfig, given=given_options(parser, words))
+
+    config: SegmentConfig
+
+    def execute(self) -> int:
+        """Run the parts that the command line asks for."""
+        config, data = self.config, DataRoot.find(self.config.data_root)
+        for path in (config.resume, config.weights_file):
+            if path is not None and not path.is_file():
+                raise InputError(f"{path}: expected a file with weights, got none")
+        if config.with_test:
+            from kuzushiji.segment.pages import read_test_images
+
+            read_test_images(config, data)  # what is missing there should not come out after the training
+        if not config.predicts_only:
+            share_of_batch(config.batch_size)
+        with hold(config.output_dir), processes(config.device):
+            results = run_parts(parts_of(config, data), on_main)
+            if results and is_main():
+                print_result(results, as_json=config.json)
+        return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code."""
-    config = parse_args(argv)
-    data = DataRoot.find(config.data_root)
-    for path in (config.resume, config.weights_file):
-        if path is not None and not path.is_file():
-            raise InputError(f"{path}: expected a file with weights, got none")
-    if config.with_test:
+class Part(Stage):
+    """A part of the command, with a record of its own in the fold's folder.
+
+    Attributes:
+        record_name: Name of the record.
+        data: The data root.
+        weights: Of the detector that finds boxes.
+        folder: What the run leaves.
+    """
+
+    config: SegmentConfig
+    record_name: ClassVar[str]
+
+    def __init__(self, config: SegmentConfig, data: DataRoot, weights: Path) -> None:
+        super().__init__(config)
+        self.data = data
+        self.weights = weights
+        self.folder = RunFolder(config.output_dir)
+
+    def record_path(self) -> Path:
+        """Return the path of the part's record."""
+        return self.config.output_dir / self.record_name
+
+
+class TrainDetector(Part):
+    """Train, or go on with an interrupted training."""
+
+    name = STAGE
+    record_name = TRAIN_RECORD
+
+    def inputs(self) -> list[Path]:
+        """Return the training pages, and the weights that training starts from."""
+        start = filter(None, (self.config.weights_file, self.config.resume))
+        return [self.data.train_csv, self.data.train_images, *start]
+
+    def outputs(self) -> list[Path]:
+        """Return the model, its metrics and its parameters."""
+        return [self.folder.model_best, self.folder.metrics, self.folder.params]
+
+    def run(self) -> Facts:
+        """Train; return the metrics."""
+        config, folder = self.config, self.folder.folder
+        if config.resume is not None and config.resume.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"--resume {config.resume}: training from these weights would replace them, expected another "
+                "--output-dir; an interrupted run goes on without --resume"
+            )
+        if config.tensorboard:
+            check_installed()
+        from kuzushiji.segment.pages import read_fold
+
+        pages = read_fold(config, self.data)
+        make_folder(folder)
+        on_main(lambda: start_anew_where_needed(config, self.record))
+        from kuzushiji.segment.train import train
+
+        result = train(config, pages, self.record.input_digests())
+        return {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
+
+
+class FindHeldOutBoxes(Part):
+    """Find the boxes of the held-out pages."""
+
+    name = "segment.oof"
+    record_name = OOF_RECORD
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the fold, and what the boxes depend on beside the checkpoint."""
+        return {"fold": self.config.fold, "n_folds": self.config.n_folds, **inference_parameters(self.config)}
+
+    def inputs(self) -> list[Path]:
+        """Return the detector and the training pages."""
+        return [self.weights, self.data.train_csv, self.data.train_images]
+
+    def outputs(self) -> list[Path]:
+        """Return the boxes with the codes of the truth, the boxes with their scores, and their F1."""
+        return [self.folder.clf_gt, self.folder.detections, self.folder.metrics_oof]
+
+    def run(self) -> Facts:
+        """Write the boxes; return their score."""
+        from kuzushiji.segment.pages import read_fold
+
+        pages = read_fold(self.config, self.data)
+        from kuzushiji.segment.apply import predict_held_out
+
+        return predict_held_out(self.config, pages, self.weights)
+
+
+class FindTestBoxes(Part):
+    """Find the boxes of the test pages."""
+
+    name = "segment.test"
+    record_name = TEST_RECORD
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the boxes depend on beside the checkpoint."""
+        return inference_parameters(self.config)
+
+    def inputs(self) -> list[Path]:
+        """Return the detector and the test pages."""
+        return [self.weights, self.data.sample_submission_csv, self.data.test_images]
+
+    def outputs(self) -> list[Path]:
+        """Return the boxes, and the boxes with their scores."""
+        return [self.folder.test_predictions, self.folder.test_detections]
+
+    def run(self) -> Facts:
+        """Write the boxes; return how many."""
         from kuzushiji.segment.pages import read_test_images
 
-        read_test_images(config, data)  # what is missing there should not come out after the training
-    if not config.predicts_only:
-        share_of_batch(config.batch_size)
-    with hold(config.output_dir), processes(config.device):
-        results = run_parts(config, data)
-        if results and is_main():
-            print_result(results, as_json=config.json)
-    return 0
+        images = read_test_images(self.config, self.data)
+        from kuzushiji.segment.apply import predict_test
+
+        return predict_test(self.config, images, self.weights)
 
 
-def run_parts(config: SegmentConfig, data: DataRoot) -> dict[str, Facts]:
-    """Run what the command line asks for, of training, held-out pages, test pages; return what was not yet done."""
-    weights = RunFolder(config.output_dir).model_best
-    results: dict[str, Facts | None] = {}
+def parts_of(config: SegmentConfig, data: DataRoot) -> Mapping[str, Part]:
+    """Return what the command line asks for, of training, held-out pages and test pages."""
+    trained = RunFolder(config.output_dir).model_best
+    weights = config.resume if config.predicts_only and config.resume is not None else trained
+    parts: dict[str, Part] = {}
     if not config.predicts_only:
-        results["train"] = run_training(config, data)
-    elif config.resume is not None:
-        weights = config.resume
+        parts["train"] = TrainDetector(config, data, weights)
     if not config.submission:
-        results["held_out"] = run_held_out(config, data, weights)
+        parts["held_out"] = FindHeldOutBoxes(config, data, weights)
     if config.submission or config.with_test:
-        results["test"] = run_test(config, data, weights)
-    return {part: facts for part, facts in results.items() if facts is not None}
+        parts["test"] = FindTestBoxes(config, data, weights)
+    return parts
 
 
-def run_training(config: SegmentConfig, data: DataRoot) -> Facts | None:
-    """Train, or go on with an interrupted training, unless that is done; return the metrics."""
-    folder = RunFolder(config.output_dir)
-    record = train_record(config, data)
-    if not on_main(lambda: record.needs_run(force=config.force)):
-        return None
-    if config.resume is not None and config.resume.resolve().is_relative_to(folder.folder.resolve()):
-        raise InputError(
-            f"--resume {config.resume}: training from these weights would replace them, expected another --output-dir; "
-            "an interrupted run goes on without --resume"
-        )
-    if config.tensorboard:
-        check_installed()
-    from kuzushiji.segment.pages import read_fold
-
-    pages = read_fold(config, data)
-    make_folder(folder.folder)
-    on_main(lambda: start_anew_where_needed(config, record))
-    from kuzushiji.segment.train import train
-
-    result = train(config, pages, record.input_digests())
-    facts: Facts = {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
-    on_main(lambda: record.finish(**facts))
-    return facts
+def inference_parameters(config: SegmentConfig) -> dict[str, Any]:
+    """Return what the boxes depend on beside the checkpoint, in which everything else is."""
+    overridden = parameters(config) if config.predicts_only else {}
+    return {
+        "test_limit": config.test_limit,
+        **{name: value for name, value in overridden.items() if name in INFERENCE and name in config.given},
+    }
 
 
-def run_held_out(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts | None:
-    """Find the boxes of the held-out pages, unless that is done; return their score."""
-    record = held_out_record(config, data, weights)
-    if not on_main(lambda: record.needs_run(force=config.force)):
-        return None
-    from kuzushiji.segment.pages import read_fold
-
-    pages = read_fold(config, data)
-    from kuzushiji.segment.apply import predict_held_out
-
-    metrics = predict_held_out(config, pages, weights)
-    on_main(lambda: record.finish(**metrics))
-    return metrics
-
-
-def run_test(config: SegmentConfig, data: DataRoot, weights: Path) -> Facts | None:
-    """Find the boxes of the test pages, unless that is done; return how many."""
-    record = test_record(config, data, weights)
-    if not on_main(lambda: record.needs_run(force=config.force)):
-        return None
-    from kuzushiji.segment.pages import read_test_images
-
-    images = read_test_images(config, data)
-    from kuzushiji.segment.apply import predict_test
-
-    facts = predict_test(config, images, weights)
-    on_main(lambda: record.finish(**facts))
-    return facts
-
+main = Segment.main
 
 if __name__ == "__main__":
     cli.run(main)

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.folder import training_inputs
-from kuzushiji.classify.main import parse_args
+from kuzushiji.classify.main import Classify, TrainClassifier
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 
@@ -23,7 +22,7 @@ SPEC_SECTION_8 = shlex.split(
 
 
 def test_defaults_are_the_reference_s_recipe() -> None:
-    config = parse_args(MINIMUM)
+    config = Classify.parse_args(MINIMUM)
     expected = {
         "base": "resnet152", "head_size": 1024, "head_dropout": 0.5, "crop_width": 512, "crop_height": 768,
         "test_height": 2528, "scale_aug": 0.3, "min_visible": 0.99, "batch_size": 10, "lr": 14e-3, "momentum": 0.9,
@@ -37,14 +36,14 @@ def test_defaults_are_the_reference_s_recipe() -> None:
 
 
 def test_all_flags_of_the_reference_are_read() -> None:
-    config = parse_args([*MINIMUM, *SPEC_SECTION_8])
+    config = Classify.parse_args([*MINIMUM, *SPEC_SECTION_8])
     assert config.pseudolabels == (Path("a.csv"), Path("b.csv"))
     assert config.max_targets == 256 and config.frozen_start and config.print_model and config.benchmark
     assert config.output("detailed.parquet") == Path("out/detailed_x.parquet")
     assert config.given >= {"base", "fold", "cosine", "pseudolabels"}
-    assert not parse_args([*MINIMUM, "--drop-lr-epoch", "40"]).uses_cosine
-    assert parse_args([*MINIMUM, "--resume", "m.pth", "--submission"]).submission
-    assert parse_args([*MINIMUM, "--resume", "m.pth", "--test-only", "1"]).test_only
+    assert not Classify.parse_args([*MINIMUM, "--drop-lr-epoch", "40"]).uses_cosine
+    assert Classify.parse_args([*MINIMUM, "--resume", "m.pth", "--submission"]).submission
+    assert Classify.parse_args([*MINIMUM, "--resume", "m.pth", "--test-only", "1"]).test_only
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_all_flags_of_the_reference_are_read() -> None:
 )
 def test_contradictions(words: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        assert parse_args([*MINIMUM, *words.split()]).weights_file
+        assert Classify.parse_args([*MINIMUM, *words.split()]).weights_file
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_contradictions(words: str, message: str) -> None:
 )
 def test_bad_usage(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse_args([*MINIMUM, *words.split()])
+        Classify.parse_args([*MINIMUM, *words.split()])
     error = capsys.readouterr().err
     assert caught.value.code == 2 and error.count("\n") == 1 and message in error
 
@@ -99,18 +98,19 @@ def test_what_decides_the_weights_and_what_the_predictions() -> None:
 
 
 def test_a_checkpoint_decides_what_flags_do_not() -> None:
-    resumed = parse_args([*MINIMUM, "--resume", "m.pth"]).training_parameters()
+    resumed = Classify.parse_args([*MINIMUM, "--resume", "m.pth"]).training_parameters()
     assert {name for name, value in resumed.items() if value is None} >= {"base", "head_size", "test_height"}
-    assert parse_args([*MINIMUM, "--resume", "m.pth", "--base", "resnet18"]).training_parameters()["base"] == "resnet18"
+    resumed = Classify.parse_args([*MINIMUM, "--resume", "m.pth", "--base", "resnet18"]).training_parameters()
+    assert resumed["base"] == "resnet18"
 
 
 def test_weights_that_come_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kuzushiji.packaged._FOLDER", tmp_path)
     (tmp_path / "resnet18.safetensors").touch()
-    config = parse_args([*MINIMUM, "--weights", "books", "--base", "resnet18"])
+    config = Classify.parse_args([*MINIMUM, "--weights", "books", "--base", "resnet18"])
     assert config.weights_file == tmp_path / "resnet18.safetensors"
-    assert config.weights_file in training_inputs(config, DataRoot(tmp_path))
+    assert config.weights_file in TrainClassifier(config, DataRoot(tmp_path), Path()).inputs()
     with pytest.raises(InputError, match=r"packaged weights \(resnet18\), got resnet34"):
-        assert parse_args([*MINIMUM, "--weights", "books", "--base", "resnet34"]).weights_file
-    assert parse_args([*MINIMUM, "--weights", "w.pth"]).weights_file == Path("w.pth")
-    assert parse_args(MINIMUM).weights_file is None
+        assert Classify.parse_args([*MINIMUM, "--weights", "books", "--base", "resnet34"]).weights_file
+    assert Classify.parse_args([*MINIMUM, "--weights", "w.pth"]).weights_file == Path("w.pth")
+    assert Classify.parse_args(MINIMUM).weights_file is None

@@ -7,7 +7,7 @@ import pytest
 
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import read_split
-from kuzushiji.classify.main import parse_args
+from kuzushiji.classify.main import Classify
 from kuzushiji.classify.train import build_crops, build_training
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.machine import set_up
@@ -22,7 +22,7 @@ def test_boxes_of_a_batch_come_in_few_numbers(
     tiny_root: Path, tmp_path: Path, max_targets: int, counts: set[int] | None
 ) -> None:
     words = shlex.split(f"{tiny_root / 'train.csv'} --output-dir {tmp_path} --max-targets {max_targets} {SMALL}")
-    config, root = parse_args(words), DataRoot(tiny_root)
+    config, root = Classify.parse_args(words), DataRoot(tiny_root)
     split, precision = read_split(config, root), set_up(config)
     classifier = build_classifier(config, split.vocabulary, precision)
     training = build_training(config, classifier, build_crops(config, root, split, 240), precision, {})
@@ -39,5 +39,5 @@ def test_cudnn_is_asked_to_choose_only_where_that_was_said(monkeypatch: pytest.M
     import torch
 
     for words, expected in ((["--benchmark", "1"], True), (["--benchmark", "0"], False)):
-        set_up(parse_args(["clf_gt.csv", "--output-dir", "out", "--device", "cpu", *words]))
+        set_up(Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--device", "cpu", *words]))
         assert torch.backends.cudnn.benchmark is expected

@@ -11,7 +11,7 @@ from torch import nn
 
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import pages_of, read_split
-from kuzushiji.classify.main import parse_args
+from kuzushiji.classify.main import Classify
 from kuzushiji.classify.predict import Predictor, evaluate
 from kuzushiji.classify.train import build_crops, build_schedule, build_training
 from kuzushiji.data.labels import read_page_labels
@@ -33,7 +33,7 @@ def test_learning_rate_zero_makes_training_and_validation_agree(tiny_root: Path,
     root = DataRoot(tiny_root)
     shutil.copy(root.train_csv, tmp_path / "clf_gt.csv")
     options = [*SMALL, *NO_AUGMENTATION, "--lr", "0", "--epochs", "2"]
-    config = parse_args([str(tmp_path / "clf_gt.csv"), "--output-dir", str(tmp_path / "run"), *options])
+    config = Classify.parse_args([str(tmp_path / "clf_gt.csv"), "--output-dir", str(tmp_path / "run"), *options])
     split = read_split(config, root)
     precision = set_up(config)
     classifier = build_classifier(config, split.vocabulary, precision)
@@ -71,19 +71,19 @@ def test_learning_rate_zero_makes_training_and_validation_agree(tiny_root: Path,
     ],
 )
 def test_learning_rate(words: str, factors: tuple[float, ...]) -> None:
-    config = parse_args(["clf_gt.csv", "--output-dir", "out", "--epochs", "4", *words.split()])
+    config = Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--epochs", "4", *words.split()])
     factor = build_schedule(config, batches=10)
     assert [factor(step) for step in (0, 20, 30, 40)] == [pytest.approx(value, abs=1e-4) for value in factors]
 
 
 def test_accumulated_batches_count_as_one_update() -> None:
-    config = parse_args(shlex.split("clf_gt.csv --output-dir out --epochs 4 --accumulation-steps 5"))
+    config = Classify.parse_args(shlex.split("clf_gt.csv --output-dir out --epochs 4 --accumulation-steps 5"))
     assert build_schedule(config, batches=10)(4) == pytest.approx(0.5)  # half of the 8 updates
 
 
 def test_new_classifiers_depend_on_the_seed(tiny_root: Path) -> None:
     def weights(seed: int) -> torch.Tensor:
-        config = parse_args(["clf_gt.csv", "--output-dir", "out", *SMALL, "--seed", str(seed)])
+        config = Classify.parse_args(["clf_gt.csv", "--output-dir", "out", *SMALL, "--seed", str(seed)])
         vocabulary = Vocabulary.from_train_csv(DataRoot(tiny_root).train_csv)
         classifier = build_classifier(config, vocabulary, set_up(config))
         return torch.cat([value.flatten().float() for value in classifier.model.state_dict().values()])

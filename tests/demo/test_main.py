@@ -10,7 +10,7 @@ from kuzushiji.data.characters import read_unicode_translation
 from kuzushiji.data.labels import read_page_labels, read_page_points
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.demo.__main__ import main, parse_args
+from kuzushiji.demo.__main__ import Demo, main
 
 SMALL = ["--books", "2", "--pages", "3", "--test-books", "1", "--test-pages", "2", "--page-height", "200"]
 
@@ -159,12 +159,12 @@ def test_a_folder_with_something_else_is_refused(
 
 
 def test_the_defaults_are_the_demos_size() -> None:
-    config = parse_args(["books"])
+    config = Demo.parse_args(["books"])
     assert (config.books, config.pages, config.test_pages, config.page_height) == (6, 48, 20, 800)
     assert config.classes is None
 
 
 def test_the_books_have_a_folder_where_none_is_given() -> None:
-    config = parse_args(["--pages", "300", "--books", "28", "--classes", "3900", "--page-height", "3500"])
+    config = Demo.parse_args(["--pages", "300", "--books", "28", "--classes", "3900", "--page-height", "3500"])
     assert (config.out, config.pages) == (Path("_runs/books"), 300)
-    assert parse_args(["elsewhere"]).out == Path("elsewhere")
+    assert Demo.parse_args(["elsewhere"]).out == Path("elsewhere")

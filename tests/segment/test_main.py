@@ -18,9 +18,8 @@ from kuzushiji.data.pages import read_page
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.imaging import store as store_module
 from kuzushiji.scoring import score_boxes
-from kuzushiji.segment import main as main_module
 from kuzushiji.segment import train as train_module
-from kuzushiji.segment.main import main
+from kuzushiji.segment.main import FindHeldOutBoxes, main
 
 Failure = Callable[..., tuple[Any, str]]
 
@@ -166,7 +165,7 @@ def test_held_out_pages_are_not_read_where_nothing_is_evaluated(
         return read_page(path)
 
     monkeypatch.setattr(store_module, "read_page", recorded)
-    monkeypatch.setattr(main_module, "run_held_out", lambda *_: None)
+    monkeypatch.setattr(FindHeldOutBoxes, "run_unless_done", lambda *_: None)
     assert run(tmp_path, *TINY.split(), "--evaluate-every", "0") == 0
     train, held_out = split_pages(read_page_labels(root / "train.csv").image_ids, 0, 3)
     assert read == set(train)

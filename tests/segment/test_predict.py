@@ -20,7 +20,7 @@ from kuzushiji.scoring import score_boxes
 from kuzushiji.segment import predict
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import WholePage, whole_page
-from kuzushiji.segment.main import parse_args
+from kuzushiji.segment.main import Segment
 from kuzushiji.segment.predict import find_boxes, page_loader, predict_pages
 from kuzushiji.segment.truth import label_with_truth
 
@@ -140,7 +140,7 @@ def test_no_pages() -> None:
     ],
 )
 def test_sizes_of_a_command_line(words: str, expected: tuple[int, ...]) -> None:
-    config: SegmentConfig = parse_args(["--output-dir", "out", *words.split()])
+    config: SegmentConfig = Segment.parse_args(["--output-dir", "out", *words.split()])
     assert config.inference_long_sides == expected
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kuzushiji.segment.dataset import Crop, collate_crops
-from kuzushiji.segment.main import parse_args
+from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import build_model, detector_config
 from kuzushiji.segment.train import build_schedule, build_step, crop_spec
 from tests.published import assert_filled, without_random_start, write_published
@@ -18,7 +18,7 @@ RUN = ["--output-dir", "run"]
 
 def test_schedule_of_the_reference() -> None:
     """3,129 training pages, two passes, batch 16: 391 updates an epoch; warm-up is over in epoch 2 and comes once."""
-    factor = build_schedule(parse_args(RUN), 391)
+    factor = build_schedule(Segment.parse_args(RUN), 391)
     assert factor(0) < 0.01
     assert factor(500) == pytest.approx(0.5, abs=0.01)
     assert factor(1000) == 1
@@ -37,7 +37,7 @@ def test_schedule_of_the_reference() -> None:
     ],
 )
 def test_other_schedules(words: list[str], step: int, expected: float) -> None:
-    assert build_schedule(parse_args([*RUN, *words]), 391)(step) == pytest.approx(expected, abs=1e-3)
+    assert build_schedule(Segment.parse_args([*RUN, *words]), 391)(step) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def test_other_schedules(words: list[str], step: int, expected: float) -> None:
     ],
 )
 def test_what_is_frozen(words: list[str], norm: str, trainable_layers: int) -> None:
-    config = detector_config(parse_args([*RUN, *words]))
+    config = detector_config(Segment.parse_args([*RUN, *words]))
     assert (config.norm, config.trainable_layers) == (norm, trainable_layers)
 
 
 def test_detector_of_the_reference() -> None:
-    config = detector_config(parse_args(RUN))
+    config = detector_config(Segment.parse_args(RUN))
     assert config.backbone == "resnet152"
     assert config.aspect_ratios == (0.5, 1, 2)
     assert (config.max_detections, config.nms_threshold, config.score_threshold) == (1000, 0.25, 0.5)
 
 
 def test_crop_of_the_reference() -> None:
-    spec = crop_spec(parse_args(RUN))
+    spec = crop_spec(Segment.parse_args(RUN))
     assert (spec.out_width, spec.out_height, spec.min_height, spec.max_height) == (512, 384, 400, 533)
 
 
@@ -73,7 +73,7 @@ SMALL = """--model fasterrcnn_resnet18_fpn --pretrained 0 --norm group --fpn-cha
 
 def test_step_takes_crops_with_and_without_characters() -> None:
     torch.manual_seed(0)
-    model = build_model(parse_args([*RUN, *SMALL.split()])).train()
+    model = build_model(Segment.parse_args([*RUN, *SMALL.split()])).train()
     image = torch.zeros(3, 64, 64, dtype=torch.uint8)
     box = torch.tensor([[10.0, 10, 40, 40]])
     for boxes in ([box, box[:0]], [box[:0], box[:0]]):
@@ -88,7 +88,7 @@ def test_step_takes_crops_with_and_without_characters() -> None:
 
 
 def test_weights_of_a_file(tmp_path: Path) -> None:
-    config = parse_args([*RUN, *SMALL.split(), "--weights", str(tmp_path / "weights.pth")])
+    config = Segment.parse_args([*RUN, *SMALL.split(), "--weights", str(tmp_path / "weights.pth")])
     torch.manual_seed(1)
     source = build_model(dataclasses.replace(config, weights=None)).get_submodule("backbone.body").state_dict()
     torch.save(source, tmp_path / "weights.pth")
@@ -106,7 +106,7 @@ def test_every_backbone_is_filled_to_the_last_layer(
     words = (
         f"--model fasterrcnn_resnet{depth}_fpn --weights {tmp_path / 'weights.pth'} --fpn-channels 8 --box-head-size 8"
     )
-    body = build_model(parse_args([*RUN, *words.split()])).get_submodule("backbone.body")
+    body = build_model(Segment.parse_args([*RUN, *words.split()])).get_submodule("backbone.body")
     assert_filled(body, numbers)
     assert {key.split(".")[0] for key in numbers if key not in body.state_dict()} == {"fc"}
 
@@ -117,7 +117,7 @@ def has_gradient(model: nn.Module) -> bool:
 
 def test_images_of_the_dataset_are_normalised_by_the_detector() -> None:
     """Bytes go to the device; the detector makes them what ImageNet's weights expect."""
-    model = build_model(parse_args([*RUN, *SMALL.split()])).eval()
+    model = build_model(Segment.parse_args([*RUN, *SMALL.split()])).eval()
     seen = []
     model.get_submodule("backbone").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():

@@ -45,7 +45,7 @@ def number_or_auto(text: str) -> float | str:
 
 
 @dataclass(frozen=True)
-class Config:
+class Level2Config:
     """What the command line asks for.
 
     Attributes:

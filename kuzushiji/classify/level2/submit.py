@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuzushiji.classify.level2.config import LIBRARY_OF_OPTION, OF_DECISION, OF_SUBMISSION, STAGE, Config
+from kuzushiji.classify.level2.config import LIBRARY_OF_OPTION, OF_DECISION, OF_SUBMISSION, STAGE, Level2Config
 from kuzushiji.errors import InputError
 from kuzushiji.run_folder import LEVEL2_FILE
-from kuzushiji.terminal import print_result
+from kuzushiji.stage import Facts, Stage
 
 if TYPE_CHECKING:
     from kuzushiji.classify.level2.model import Level2Model
@@ -18,37 +18,71 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def submit(config: Config, folder: Path, output: Path, root: "DataRoot") -> None:
-    """Apply the models of all folds to test pages and write the submission, unless that is done."""
-    from kuzushiji.classify.predictions import submission_outputs
-    from kuzushiji.classify.tables import table_inputs
-    from kuzushiji.record import StageRecord
+class ApplyLevel2(Stage):
+    """Apply the models of all folds to test pages and write the submission.
 
-    ignored = sorted(config.given - OF_SUBMISSION)
-    if ignored:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
-        logger.warning("%s is trained: %s of training count no more", folder, flags)
-    asked = {name: getattr(config, name) for name in (*LIBRARY_OF_OPTION, *OF_DECISION) if name in config.given}
-    inputs = [*table_inputs(config.tables, root), folder / LEVEL2_FILE, root.sample_submission_csv]
-    _, beside = submission_outputs(output)
-    record = StageRecord.of_file(output, STAGE, {"submission": True, **asked}, inputs, [beside])
-    if not record.needs_run(force=config.force):
-        return
-    from kuzushiji.classify.level2.folder import load_model
-    from kuzushiji.classify.level2.model import apply_model
-    from kuzushiji.classify.level2.tables import read_input
-    from kuzushiji.classify.predictions import write_predictions
+    Attributes:
+        folder: Of the models.
+        output: The submission.
+        root: The data root.
+    """
 
-    model = as_asked(load_model(folder), asked, folder)
-    given = read_input(config.tables, root)
-    for features, name in zip(given.views, given.names, strict=True):
-        model.check(features, name)
-    choice = apply_model(model, given.views)
-    labels = given.views[0].labels(model.vocabulary.decode(choice.classes), given.pages)
-    write_predictions(record, output, labels, choice.probability, root.sample_submission_csv, force=config.force)
-    characters = int((choice.classes != model.vocabulary.seg_fp).sum())
-    print_result({"pages": len(given.pages), "boxes": len(labels.boxes), "characters": characters}, as_json=config.json)
-    record.finish(characters=characters)
+    name = STAGE
+    config: Level2Config
+
+    def __init__(self, config: Level2Config, folder: Path, output: Path, root: "DataRoot") -> None:
+        super().__init__(config)
+        self.folder = folder
+        self.output = output
+        self.root = root
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Values of the options `LIBRARY_OF_OPTION` and `OF_DECISION` that were given."""
+        names = (*LIBRARY_OF_OPTION, *OF_DECISION)
+        return {name: getattr(self.config, name) for name in names if name in self.config.given}
+
+    def check(self) -> None:
+        """Warn of options that count no more."""
+        ignored = sorted(self.config.given - OF_SUBMISSION)
+        if ignored:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
+            logger.warning("%s is trained: %s of training count no more", self.folder, flags)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the options that were given; all else is in the models."""
+        return {"submission": True, **self.asked}
+
+    def inputs(self) -> list[Path]:
+        """Return the features, the models and the sample submission."""
+        from kuzushiji.classify.tables import table_inputs
+
+        tables = table_inputs(self.config.tables, self.root)
+        return [*tables, self.folder / LEVEL2_FILE, self.root.sample_submission_csv]
+
+    def outputs(self) -> list[Path]:
+        """Return the submission, and the probabilities beside it."""
+        from kuzushiji.classify.predictions import submission_outputs
+
+        return submission_outputs(self.output)
+
+    def run(self) -> Facts:
+        """Write the submission; return how many pages, boxes and characters it has."""
+        from kuzushiji.classify.level2.folder import load_model
+        from kuzushiji.classify.level2.model import apply_model
+        from kuzushiji.classify.level2.tables import read_input
+        from kuzushiji.classify.predictions import write_predictions
+
+        model = as_asked(load_model(self.folder), self.asked, self.folder)
+        given = read_input(self.config.tables, self.root)
+        for features, name in zip(given.views, given.names, strict=True):
+            model.check(features, name)
+        choice = apply_model(model, given.views)
+        labels = given.views[0].labels(model.vocabulary.decode(choice.classes), given.pages)
+        sample = self.root.sample_submission_csv
+        write_predictions(self.record, self.output, labels, choice.probability, sample, force=self.config.force)
+        characters = int((choice.classes != model.vocabulary.seg_fp).sum())
+        return {"pages": len(given.pages), "boxes": len(labels.boxes), "characters": characters}
 
 
 def as_asked(model: "Level2Model", asked: Mapping[str, Any], folder: Path) -> "Level2Model":

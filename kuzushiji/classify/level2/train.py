@@ -1,17 +1,17 @@
 """What the command of the second level does with training pages: train across the folds, report, write the models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kuzushiji.classify.level2.config import AUTO, OF_DECISION, REFERENCE_FOLDS, STAGE, Config
+from kuzushiji.classify.level2.config import AUTO, OF_DECISION, REFERENCE_FOLDS, STAGE, Level2Config
 from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_folder
-from kuzushiji.options import parameters
 from kuzushiji.run_folder import LEVEL2_FILE, LEVEL2_OOF, LEVEL2_RECORD
-from kuzushiji.terminal import print_result
+from kuzushiji.stage import Facts, Stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,36 +20,86 @@ if TYPE_CHECKING:
     from kuzushiji.artifacts.features import Features
     from kuzushiji.classify.level2.choice import Decision
     from kuzushiji.classify.level2.columns import Source
-    from kuzushiji.classify.level2.report import FoldChoices
+    from kuzushiji.classify.level2.report import FoldChoices, Report
     from kuzushiji.classify.level2.training import FoldResult, Training
     from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
-    from kuzushiji.record import StageRecord
 
 
-def train(config: Config, root: "DataRoot") -> None:
-    """Train, report, and write the models, unless that is done."""
-    from kuzushiji.classify.folds import n_folds_of
-    from kuzushiji.classify.level2.folder import model_files
-    from kuzushiji.classify.tables import table_inputs
-    from kuzushiji.record import StageRecord
+class TrainLevel2(Stage):
+    """Train across the folds, report, and write the models where a folder for them is given.
 
-    n_folds = config.n_folds or n_folds_of(config.tables) or REFERENCE_FOLDS
-    record = None
-    if config.save_model:
-        language = config.features != REFERENCE
-        files = model_files(config.save_model, n_folds, config.libraries, language=language)
-        outputs = [*files, config.save_model / LEVEL2_OOF]
-        inputs = [*table_inputs(config.tables, root), root.train_csv]
-        given = {**parameters(config), "n_folds": n_folds}
-        record = StageRecord(config.save_model / LEVEL2_RECORD, STAGE, given, dict.fromkeys(inputs), outputs)
-        if not record.needs_run(force=config.force):
-            return
-    train_anew(config, n_folds, root, record)
+    Attributes:
+        root: The data root.
+    """
+
+    name = STAGE
+    config: Level2Config
+
+    def __init__(self, config: Level2Config, root: "DataRoot") -> None:
+        super().__init__(config)
+        self.root = root
+
+    @cached_property
+    def n_folds(self) -> int:
+        """The number of folds."""
+        from kuzushiji.classify.folds import n_folds_of
+
+        return self.config.n_folds or n_folds_of(self.config.tables) or REFERENCE_FOLDS
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the config's, with the number of folds wherever it comes from."""
+        return {**super().parameters(), "n_folds": self.n_folds}
+
+    def inputs(self) -> list[Path]:
+        """Return the tables and the training truth."""
+        from kuzushiji.classify.tables import table_inputs
+
+        return [*dict.fromkeys([*table_inputs(self.config.tables, self.root), self.root.train_csv])]
+
+    def outputs(self) -> list[Path]:
+        """Return the models and their out-of-fold table; nothing where they are not asked for."""
+        from kuzushiji.classify.level2.folder import model_files
+
+        folder, language = self.config.save_model, self.config.features != REFERENCE
+        if folder is None:
+            return []
+        return [*model_files(folder, self.n_folds, self.config.libraries, language=language), folder / LEVEL2_OOF]
+
+    def places(self) -> list[Path]:
+        """Return the models' folder."""
+        return [*filter(None, [self.config.save_model])]
+
+    def record_path(self) -> Path:
+        """Return the path of the record in the models' folder."""
+        return self.outputs()[0].parent / LEVEL2_RECORD
+
+    def run(self) -> Facts:
+        """Train; return the scores on pages that were not trained on."""
+        from kuzushiji.classify.level2.choice import EVERY_FOLD
+        from kuzushiji.classify.level2.training import train_across_folds
+
+        config = self.config
+        boxes = prepare(config, self.n_folds, self.root)
+        training = training_of(config)
+        results = train_across_folds(boxes.sources, boxes.targets, training)
+        found = decisions(config, boxes, results)
+        choices = choices_of(config, boxes, results, found)
+        if config.save_model:
+            save(config, config.save_model, boxes, results, choices, found[EVERY_FOLD])
+        self.report = report_of(config, boxes, results, choices, found)
+        return self.report.facts()
+
+    def show(self, facts: Facts) -> None:
+        """Print the report, or the scores as JSON."""
+        if self.config.json:
+            super().show(facts)
+        else:
+            print("\n".join(self.report.lines()))
 
 
-def training_of(config: Config) -> "Training":
+def training_of(config: Level2Config) -> "Training":
     """Return how to train."""
     from kuzushiji.classify.level2.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
     from kuzushiji.classify.level2.shortlist import N_READINGS
@@ -68,38 +118,6 @@ def training_of(config: Config) -> "Training":
     return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
 
 
-def train_anew(config: Config, n_folds: int, root: "DataRoot", record: "StageRecord | None") -> None:
-    """Train across the folds and print the report; write the models where there is a record of it."""
-    from kuzushiji.classify.level2 import report
-    from kuzushiji.classify.level2.choice import EVERY_FOLD
-    from kuzushiji.classify.level2.training import train_across_folds
-
-    boxes = prepare(config, n_folds, root)
-    training = training_of(config)
-    results = train_across_folds(boxes.sources, boxes.targets, training)
-    found = decisions(config, boxes, results)
-    decided = any(getattr(config, name) for name in OF_DECISION)
-    choices = {
-        fold: report.fold_choices(boxes.features[fold], result, training.objective, found[fold] if decided else None)
-        for fold, result in ((result.model.fold, result) for result in results)
-    }
-    told = report.Report(
-        scores=report.score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices),
-        fit=report.calibration_of_folds(boxes.features, choices),
-        results=results,
-        boxes={fold: len(part) for fold, part in boxes.features.items()},
-        decisions=found,
-        tuned=[name for name in OF_DECISION if getattr(config, name) == AUTO],
-    )
-    if config.json:
-        print_result(told.facts(), as_json=True)
-    else:
-        print("\n".join(told.lines()))
-    if config.save_model and record:
-        save(config, config.save_model, boxes, results, choices, found[EVERY_FOLD])
-        record.finish(**told.facts())
-
-
 @dataclass(frozen=True)
 class Boxes:
     """All boxes of the training pages, by fold, and the pages' truth."""
@@ -113,7 +131,7 @@ class Boxes:
     language: "NGrams | None"
 
 
-def prepare(config: Config, n_folds: int, root: "DataRoot") -> Boxes:
+def prepare(config: Level2Config, n_folds: int, root: "DataRoot") -> Boxes:
     """Read the tables and split them into folds."""
     from kuzushiji.classify.level2.columns import source_of
     from kuzushiji.classify.level2.tables import read_input, split_by_fold, true_classes
@@ -144,7 +162,7 @@ def prepare(config: Config, n_folds: int, root: "DataRoot") -> Boxes:
     )
 
 
-def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> "dict[int, Decision]":
+def decisions(config: Level2Config, boxes: Boxes, results: "Sequence[FoldResult]") -> "dict[int, Decision]":
     """Return when a box is no character on each fold, and (`EVERY_FOLD`) on test pages.
 
     `auto` finds the best value on the other folds for a fold, and on all of them for test pages.
@@ -169,8 +187,41 @@ def decisions(config: Config, boxes: Boxes, results: "Sequence[FoldResult]") -> 
     return found
 
 
+def choices_of(
+    config: Level2Config, boxes: Boxes, results: "Sequence[FoldResult]", found: "Mapping[int, Decision]"
+) -> "dict[int, FoldChoices]":
+    """Return what the models choose on each fold, which they have not seen."""
+    from kuzushiji.classify.level2.report import fold_choices
+
+    decided = any(getattr(config, name) for name in OF_DECISION)
+    return {
+        fold: fold_choices(boxes.features[fold], result, config.objective, found[fold] if decided else None)
+        for fold, result in ((result.model.fold, result) for result in results)
+    }
+
+
+def report_of(
+    config: Level2Config,
+    boxes: Boxes,
+    results: "Sequence[FoldResult]",
+    choices: "dict[int, FoldChoices]",
+    found: "dict[int, Decision]",
+) -> "Report":
+    """Return what the training reached on pages that it has not seen."""
+    from kuzushiji.classify.level2.report import Report, calibration_of_folds, score_folds
+
+    return Report(
+        scores=score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices),
+        fit=calibration_of_folds(boxes.features, choices),
+        results=results,
+        boxes={fold: len(part) for fold, part in boxes.features.items()},
+        decisions=found,
+        tuned=[name for name in OF_DECISION if getattr(config, name) == AUTO],
+    )
+
+
 def save(
-    config: Config,
+    config: Level2Config,
     folder: Path,
     boxes: Boxes,
     results: "Sequence[FoldResult]",

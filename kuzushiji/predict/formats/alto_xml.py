@@ -7,10 +7,11 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
+from kuzushiji import __version__
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.layout import TEXT
 from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
-from kuzushiji.predict.formats.xml import child, serialised, version
+from kuzushiji.predict.formats.xml import child, serialised
 from kuzushiji.predict.transcription import N_CANDIDATES, Transcription
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -50,7 +51,7 @@ def _description(parent: ET.Element, transcription: Transcription) -> None:
     child(processing, "processingDateTime", text=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
     software = child(processing, "processingSoftware")
     child(software, "softwareName", text="kuzushiji")
-    child(software, "softwareVersion", text=version())
+    child(software, "softwareVersion", text=__version__)
 
 
 def _block(space: ET.Element, transcription: Transcription, block: Block) -> None:

@@ -7,10 +7,11 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
+from kuzushiji import __version__
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.layout import TEXT
 from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
-from kuzushiji.predict.formats.xml import child, serialised, version
+from kuzushiji.predict.formats.xml import child, serialised
 from kuzushiji.predict.transcription import N_CANDIDATES, Transcription
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
@@ -28,7 +29,7 @@ def page_xml(transcription: Transcription) -> bytes:
     root = ET.Element("PcGts", {"xmlns": NAMESPACE})
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     metadata = child(root, "Metadata")
-    child(metadata, "Creator", text=f"kuzushiji {version()}")
+    child(metadata, "Creator", text=f"kuzushiji {__version__}")
     child(metadata, "Created", text=now)
     child(metadata, "LastChange", text=now)
     size = {"imageWidth": transcription.width, "imageHeight": transcription.height}

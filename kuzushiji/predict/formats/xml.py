@@ -4,8 +4,6 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
-from kuzushiji.record import package_versions
-
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -26,8 +24,3 @@ def serialised(root: ET.Element) -> bytes:
     ET.indent(root)
     content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
-
-
-def version() -> str:
-    """Return this package's version."""
-    return package_versions().get("kuzushiji", "unknown")

@@ -10,14 +10,14 @@ from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.level2.__main__ import main, parse_args
+from kuzushiji.classify.level2.__main__ import Level2, main
 from kuzushiji.classify.level2.config import AUTO
 from kuzushiji.data.labels import read_page_points
 from tests.tables import make_detailed
 
 
 def test_arguments():
-    config = parse_args(["a", "b", "--use-xgb", "--use-lgb", "0", "--seg-fp-adjust", "auto", "c"])
+    config = Level2.parse_args(["a", "b", "--use-xgb", "--use-lgb", "0", "--seg-fp-adjust", "auto", "c"])
     assert [str(path) for path in config.tables] == ["a", "b", "c"]
     assert (config.use_xgb, config.use_lgb, config.seg_fp_adjust) == (True, False, AUTO)
 

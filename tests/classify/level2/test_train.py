@@ -10,7 +10,7 @@ from kuzushiji import artifacts, cli
 from kuzushiji.artifacts import read_detailed
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.level2.__main__ import main, parse_args
+from kuzushiji.classify.level2.__main__ import Level2, main
 from kuzushiji.classify.level2.choice import EVERY_FOLD
 from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.train import Boxes, decisions
@@ -99,7 +99,7 @@ def test_trained_twice_the_same(trained, tables, tiny_root, tmp_path, fast):
 
 
 def test_seg_fp_is_tuned_on_other_folds_and_off_by_default(tables, tiny_root, capsys, fast):
-    assert parse_args(["a"]).seg_fp_adjust == 0
+    assert Level2.parse_args(["a"]).seg_fp_adjust == 0
     root = ["--data-root", str(tiny_root)]
     assert main([*tables, *root, *fast]) == 0
     assert "log-odds" not in capsys.readouterr().out
@@ -128,7 +128,7 @@ def test_decision_of_a_fold_is_not_tuned_on_it(name):
     classes = {fold: true_classes(part) for fold, part in features.items()}
     truth = PageLabels((), features[0].boxes[:0].assign(code=""))
     boxes = Boxes(features, {}, classes, {}, truth, np.arange(3, dtype=np.int32), None)
-    found = decisions(parse_args(["tables", f"--{name.replace('_', '-')}", "auto"]), boxes, results)
+    found = decisions(Level2.parse_args(["tables", f"--{name.replace('_', '-')}", "auto"]), boxes, results)
     values = {fold: getattr(decision, name) for fold, decision in found.items()}
     assert values[0] > 0
     assert values[1] == values[2] == values[EVERY_FOLD] == 0
