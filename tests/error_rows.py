@@ -52,6 +52,14 @@ def remove(path: str | Path) -> Change:
     return lambda: Path(path).unlink()
 
 
+def two_pictures() -> None:
+    """Make a page a TIFF file of two."""
+    from PIL import Image
+
+    Path(IMAGE.format(PAGE)).unlink()
+    Image.new("L", (9, 9)).save(f"data/train_images/{PAGE}.tif", save_all=True, append_images=[Image.new("L", (9, 9))])
+
+
 def exported() -> None:
     """Make a folder as kuzushiji.export does."""
     Path("exported").mkdir()
@@ -264,6 +272,7 @@ ROWS = [
     Row("data.check data", "an empty image", write(IMAGE.format(PAGE), "")),
     Row("data.check data", "an image of another kind", write(IMAGE.format(PAGE), "GIF89a")),
     Row("data.check data", "an image cut off", cut(IMAGE.format(PAGE), 3000)),
+    Row("data.check data", "two pictures in one file", two_pictures),
     Row(
         "data.check data",
         "an image of gigantic size",
