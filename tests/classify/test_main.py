@@ -394,7 +394,7 @@ def test_a_checkpoint_of_another_stage(trained: Path, tmp_path: Path) -> None:
 
 
 def test_help_needs_no_torch() -> None:
-    show = "from kuzushiji.classify.main import get_parser; get_parser().format_help()"
+    show = "from kuzushiji.classify.main import Classify; Classify.get_parser().format_help()"
     code = f"import sys; {show}; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
