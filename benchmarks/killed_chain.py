@@ -63,7 +63,7 @@ class Chain:
 
     def kill_one(self, chosen_by: random.Random) -> bool:
         """Kill one process that runs Python; the script must end with 1. Return whether there was one."""
-        pythons = [pid for pid in self.alive() if is_python(pid)]
+        pythons = [pid for pid in self.alive() if pid != self.process.pid and is_python(pid)]
         if not pythons:
             self.kill_all()
             return False
@@ -89,8 +89,9 @@ class Chain:
 
 
 def is_python(pid: int) -> bool:
-    """Return whether a process is a stage, or a worker of one."""
+    """Return whether a process is a stage, or a worker of one; not the chain itself, nor what watches over it."""
     try:
-        return b"kuzushiji" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0", 4)[2]
+        module = (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0", 4)[2]
+        return b"kuzushiji" in module and not module.startswith(b"kuzushiji.chain")
     except (OSError, IndexError):
         return False

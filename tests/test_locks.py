@@ -135,23 +135,28 @@ def test_of_processes_that_work_together_the_first_holds_for_all(tmp_path, monke
             pass
 
 
-# Chains: the script opens two files, `kuzushiji.chain_lock` locks them
+# Chains: their jobs inherit the locks
 
 CHAIN = """
-set -eu
-PYTHON=$1 RUNS=$2
-source scripts/lock.sh
-lock_run "$3" "run-all.sh demo"
-sleep 60 &
-echo held
-wait
+import subprocess, sys
+from pathlib import Path
+from kuzushiji import cli
+from kuzushiji.chain.lock import hold_part
+
+def main(argv):
+    handles = hold_part(Path(argv[0]), argv[1], "run-all.sh demo")
+    job = subprocess.Popen(["sleep", "60"], pass_fds=handles)
+    print("held", flush=True)
+    return job.wait()
+
+cli.run(main, sys.argv[1:])
 """
 ROOT = Path(__file__).parent.parent
 
 
 def start_chain(runs: Path, part: str = "") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        ["bash", "-c", CHAIN, "chain", sys.executable, str(runs), part], cwd=ROOT, text=True,
+        [sys.executable, "-c", CHAIN, str(runs), part], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
 
@@ -199,7 +204,7 @@ def test_a_chain_waits_for_the_jobs_of_one_that_was_killed(tmp_path):
     one.kill()  # the script alone: its job goes on
     one.wait()
     two = start_chain(tmp_path)
-    assert "waiting for what is left of a chain that was killed" in two.stderr.readline()
+    assert "waiting for the jobs of a chain that was killed" in two.stderr.readline()
     os.killpg(one.pid, signal.SIGKILL)
     assert two.stdout.readline() == "held\n"
     end(two)

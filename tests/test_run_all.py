@@ -1,19 +1,20 @@
-"""The command line of run-all.sh and level2.sh, and how jobs run side by side; nothing is trained here."""
+"""The command line of run-all.sh and level2.sh; nothing is trained here."""
 
 import json
 import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from kuzushiji.chain.begin import missing_data
+from kuzushiji.chain.listing import read_listing
+from kuzushiji.chain.plan import used_bytes
 from tests.commands import command_of
 
 ROOT = Path(__file__).parent.parent
@@ -133,7 +134,10 @@ def test_weights_of_models_that_are_trained_are_not_needed(tmp_path: Path) -> No
 def test_a_missing_file_of_weights_is_named_before_anything_starts(tmp_path: Path) -> None:
     data, runs = competition_data(tmp_path / "data"), tmp_path / "runs"
     done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data), RUNS=str(runs), SECOND_WEIGHTS="wsl.pth", DISK_GB="0")
-    assert (done.returncode, done.stderr) == (2, "error: SECOND_WEIGHTS: expected a file of weights, got wsl.pth\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "bash run-all.sh: error: SECOND_WEIGHTS: expected a file of weights, got wsl.pth (--help lists all)\n",
+    )
     assert not runs.exists()
 
 
@@ -152,9 +156,9 @@ def test_one_stage() -> None:
     assert re.findall(r"--output-dir (\S+) --fold (\d)", out) == [("_runs/demo/clf-fold2", "2")]
 
 
-@pytest.mark.parametrize(("given", "processes"), [("2", "2"), ("all", "4"), ("3", "3")])
+@pytest.mark.parametrize(("given", "processes"), [("2", "2"), ("all", "2")])
 def test_a_fold_on_several_gpus_is_started_by_torchrun(given: str, processes: str) -> None:
-    run = bash("run-all.sh", "kaggle", "--dry-run", "--gpus-per-job", given, CUDA_VISIBLE_DEVICES="0,1,2,3")
+    run = bash("run-all.sh", "kaggle", "--dry-run", "--gpus-per-job", given, CUDA_VISIBLE_DEVICES="0,1")
     started = re.findall(
         r"^python -m torch\.distributed\.run .*--nproc_per_node (\d) -m (\S+)", run.stdout, re.MULTILINE
     )
@@ -231,12 +235,18 @@ def test_the_hours_of_the_modern_profile_are_marked_as_estimated() -> None:
         assert float(printed[stage]) == pytest.approx(hours * counted[stage]["share"], abs=0.1)
 
 
-def test_a_profile_of_ones_own_has_no_hours(tmp_path: Path) -> None:
+def copied_checkout(tmp_path: Path) -> Path:
+    """A checkout with profiles of its own."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("run-all.sh", "level2.sh", "scripts", "_runs"):
+    for name in ("run-all.sh", "level2.sh", "scripts", "_runs", "kuzushiji"):
         (checkout / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "profiles", checkout / "profiles")
+    return checkout
+
+
+def test_a_profile_of_ones_own_has_no_hours(tmp_path: Path) -> None:
+    checkout = copied_checkout(tmp_path)
     own = (ROOT / "profiles" / "modern.env").read_text(encoding="utf-8")
     (checkout / "profiles" / "own.env").write_text(re.sub(r"(?m)^HOURS_SHARE.*\n", "", own), encoding="utf-8")
     out = bash(str(checkout / "run-all.sh"), "own", "--dry-run").stdout
@@ -260,9 +270,8 @@ def test_the_disk_that_other_profiles_use_is_not_this_runs(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(b"x" * (size << 20))
     (tmp_path / "segment_clf_gt.csv").write_bytes(b"x" * (8 << 20))
-    used = bash("-c", f"source scripts/plan.sh; RUNS={tmp_path} used_kib")
-    assert 15 << 10 <= int(used.stdout) < 16 << 10
-    assert bash("-c", f"source scripts/plan.sh; RUNS={tmp_path}/none used_kib").stdout == "0\n"
+    assert 15 << 20 <= used_bytes(tmp_path) < 16 << 20
+    assert used_bytes(tmp_path / "none") == 0
 
 
 def competition_data(folder: Path, without: str = "") -> Path:
@@ -314,13 +323,13 @@ def test_what_is_told_to_unpack_unpacks(tmp_path: Path) -> None:
     told = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data)).stderr
     command = told[told.index("  (cd ") : told.index("  bash run-all.sh")]
     script = command.replace("unzip -q $name.zip -d", f"{sys.executable} -m zipfile -e $name.zip")
-    script = script.replace("unzip -q kuzushiji", f"{sys.executable} -m zipfile -e kuzushiji").replace(
-        ".zip &&", ".zip . &&"
+    script = script.replace(
+        "unzip -q kuzushiji-recognition.zip", f"{sys.executable} -m zipfile -e kuzushiji-recognition.zip ."
     )
     assert bash("-c", script).returncode == 0
     assert (data / "test_images" / "page.jpg").is_file()
     assert "The competition's data are not in" not in bash("run-all.sh", "kaggle", "--dry-run").stderr
-    assert bash("-c", f"source scripts/plan.sh; has_competition_data {shlex.quote(str(data))}").returncode == 0
+    assert missing_data(data) == []
 
 
 @pytest.mark.parametrize("inside", ["kuzushiji-recognition", "downloads/kuzushiji recognition"])
@@ -329,11 +338,11 @@ def test_data_in_a_folder_below_are_to_be_moved_up(inside: str, tmp_path: Path) 
     (data / inside).parent.mkdir(parents=True)
     competition_data(data / inside)
     done = bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(data))
-    below = f"{data}/{inside}".replace(" ", "\\ ")
+    below = shlex.quote(f"{data}/{inside}")
     assert done.returncode == 2 and f"They are in {below}/: move them up" in done.stderr
     assert f"  mv {below}/* {data}/\n" in done.stderr and "download -c" not in done.stderr
     bash("-c", f"mv {below}/* {data}/")
-    assert bash("-c", f"source scripts/plan.sh; has_competition_data {data}").returncode == 0
+    assert missing_data(data) == []
 
 
 def test_another_competitions_table_is_told_by_its_columns(tmp_path: Path) -> None:
@@ -348,59 +357,29 @@ def test_another_competitions_table_is_told_by_its_columns(tmp_path: Path) -> No
     assert "another competition" not in bash("run-all.sh", "kaggle", KUZUSHIJI_DATA=str(tmp_path)).stderr
 
 
-def passed_check(tmp_path: Path, passed_on: str) -> subprocess.CompletedProcess[str]:
-    """The stage `check` of a run whose stamp says that it passed on a data root; its command only says so."""
-    data = competition_data(tmp_path / "data")
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "check.passed").write_text(passed_on.replace("DATA", str(data)) + "\n")
-    head = f"set -euo pipefail; cd {ROOT}; eval \"$(sed -n '/^stage_check/,/^}}/p' run-all.sh)\""
-    names = f'LOGS={tmp_path}/logs DATA_ROOT={data} FORCE=0 DRY_RUN=0; run_one() {{ echo "checks $*"; }}; stage_check'
-    return subprocess.run(["bash", "-c", f"{head}; {names}"], capture_output=True, text=True, check=False)
-
-
-def test_data_that_passed_are_checked_again_only_in_another_folder(tmp_path: Path) -> None:
-    """The stamp names the data root: that of one folder says nothing of another, older one."""
-    same = passed_check(tmp_path, "DATA")
-    assert same.stdout.endswith("is unchanged since it passed, skipped\n"), same.stderr
-    shutil.rmtree(tmp_path / "data")
-    shutil.rmtree(tmp_path / "logs")
-    other = passed_check(tmp_path, "/somewhere/else")
-    assert other.stdout == f"checks check kuzushiji.data.check {tmp_path}/data\n"
-    assert (tmp_path / "logs" / "check.passed").read_text() == f"{tmp_path}/data\n"
-
-
-@pytest.mark.skipif(not shutil.which("taskset"), reason="taskset is not there")
-def test_no_more_cores_than_this_process_may_use() -> None:
-    first = str(min(os.sched_getaffinity(0)))
-    cores = f"source {ROOT}/scripts/jobs.sh; OMP_NUM_THREADS=7 usable_cores /no/such/file"
-    done = subprocess.run(["taskset", "-c", first, "bash", "-c", cores], capture_output=True, text=True, check=False)
-    assert done.stdout == "1\n"
-
-
-@pytest.mark.parametrize(("quota", "at_most"), [("max 100000", 10**6), ("50000 100000", 1), ("150000 100000", 2)])
-def test_no_more_cores_than_the_quota_of_the_container(quota: str, at_most: int, tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text(quota + "\n")
-    done = bash("-c", f"source scripts/jobs.sh; usable_cores {tmp_path}/cpu.max")
-    assert int(done.stdout) == min(at_most, len(os.sched_getaffinity(0)))
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["run-all.sh"], "kaggle competitions download -c kuzushiji-recognition"),  # no data, no profile
         (["run-all.sh", "kaggle"], "error: The competition's data are not in no-such-folder/: expected train.csv"),
         (["run-all.sh", "nope"], "no profile nope; there are: demo "),
-        (["run-all.sh", "demo", "tiny"], "one profile expected, got demo and tiny"),
-        (["run-all.sh", "demo", "--nope"], "unknown option --nope"),
-        (["run-all.sh", "demo", "--fold"], "--fold needs a value"),
+        (["run-all.sh", "demo", "tiny"], "unrecognized arguments: tiny"),
+        (["run-all.sh", "demo", "--nope"], "unrecognized arguments: --nope"),
+        (["run-all.sh", "demo", "--forse"], "did you mean --force?"),
+        (["run-all.sh", "demo", "--fold"], "argument --fold: expected one argument"),
         (["run-all.sh", "demo", "--fold", "3"], "--fold: expected 0 to 2 with this profile, got 3"),
-        (["run-all.sh", "demo", "--fold", "x"], "--fold: expected 0 to 2 with this profile, got x"),
+        (["run-all.sh", "demo", "--fold", "x"], "argument --fold: expected a whole number of at least 0, got 'x'"),
         (["run-all.sh", "demo", "--stage", "nope"], "--stage: expected one of books check weights segment"),
         (["run-all.sh", "demo", "--stage", "merge", "--fold", "1"], "--fold: merge is of all folds together"),
-        (["run-all.sh", "demo", "--jobs", "0"], "--jobs: expected a number of at least 1, got 0"),
-        (["run-all.sh", "demo", "--gpus-per-job", "0"], "--gpus-per-job: expected a number or all, got 0"),
+        (["run-all.sh", "demo", "--jobs", "0"], "argument --jobs: expected a whole number of at least 1, got 0"),
+        (
+            ["run-all.sh", "demo", "--gpus-per-job", "0"],
+            "argument --gpus-per-job: expected a whole number of at least 1 or all, got 0",
+        ),
         (["run-all.sh", "demo", "--gpus-per-job", "2"], "--gpus-per-job: expected at most the 0 GPUs of this machine"),
-        (["level2.sh", "demo", "--stage", "level2"], "--stage is an option of run-all.sh"),
+        (["run-all.sh", "demo", "--gpus-per-job", "all", "--executor", "slurm"], "expected a number with --executor"),
+        (["level2.sh", "demo", "--fold", "1"], "--fold is an option of run-all.sh"),
+        (["level2.sh", "demo", "--stage", "report"], "--stage: expected one of level2, got report"),
     ],
 )
 def test_bad_usage_is_told_and_leaves_with_2(arguments: list[str], message: str) -> None:
@@ -412,9 +391,69 @@ def test_bad_usage_is_told_and_leaves_with_2(arguments: list[str], message: str)
 @pytest.mark.parametrize("script", ["run-all.sh", "level2.sh"])
 def test_help_names_the_options_that_are_understood(script: str) -> None:
     done = bash(script, "--help")
-    assert done.returncode == 0 and done.stdout.startswith(f"usage: bash {script} [PROFILE] ")
-    for option in ("--fold", "--stage", "--gpus-per-job"):
-        assert (option in done.stdout) == (script == "run-all.sh")
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: bash {script} [options] [PROFILE]\n")
+    for option in (
+        "--fold K",
+        "--stage NAME",
+        "--force",
+        "--dry-run",
+        "--jobs N",
+        "--gpus-per-job N|all",
+        "--executor",
+    ):
+        assert option in done.stdout
+
+
+def test_help_names_every_stage() -> None:
+    said = " ".join(bash("run-all.sh", "--help", COLUMNS="300").stdout.split())
+    listing = read_listing("run-all.sh", "tiny", {})
+    assert f"only this stage: {', '.join(stage.name for stage in listing.stages)} --force" in said
+
+
+def test_the_profile_may_stand_behind_the_flags() -> None:
+    after, before = (
+        [line for line in bash("run-all.sh", *words).stdout.splitlines() if line.startswith("python")]
+        for words in (["--dry-run", "--force", "demo"], ["demo", "--force", "--dry-run"])
+    )
+    assert after == before != []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("DISK_GB", "much", "a number of at least 0"),
+        ("JOBS", "0", "a whole number of at least 1"),
+        ("JOB_GPUS", "some", "a whole number of at least 1 or all"),
+    ],
+)
+def test_a_variable_that_is_no_number_is_named(variable: str, value: str, expected: str) -> None:
+    done = bash("run-all.sh", "demo", "--dry-run", **{variable: value})
+    assert done.returncode == 2 and f"error: {variable}: expected {expected}, got " in done.stderr
+
+
+def test_a_profile_that_lacks_a_variable_is_named(tmp_path: Path) -> None:
+    checkout = copied_checkout(tmp_path)
+    (checkout / "profiles" / "own.env").write_text("RUNS=_runs/own\nDATA_ROOT=data\n")
+    done = bash(str(checkout / "run-all.sh"), "own", "--dry-run")
+    assert (done.returncode, done.stderr) == (1, "error: profiles/own.env: expected it to set N_FOLDS\n")
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpus", "told"),
+    [
+        ("modern", "8", "clf-fold0 divides --max-targets among its GPUs, expected a multiple of 256, got 384"),
+        ("modern", "3", "segment-fold0 divides --batch-size among its GPUs, expected a multiple of 3, got 16"),
+        ("modern", "4", ""),
+        ("kaggle", "4", "clf-fold0 divides --batch-size among its GPUs, expected a multiple of 4, got 10"),
+        ("kaggle", "2", ""),
+    ],
+)
+def test_batches_that_gpus_cannot_share_are_refused_before_anything_begins(profile: str, gpus: str, told: str) -> None:
+    done = bash("run-all.sh", profile, "--dry-run", "--gpus-per-job", gpus, CUDA_VISIBLE_DEVICES="0,1,2,3,4,5,6,7")
+    assert done.returncode == (2 if told else 0)
+    assert done.stderr == (
+        f"bash run-all.sh: error: --gpus-per-job {gpus}: {told} (--help lists all)\n" if told else ""
+    )
 
 
 def test_profiles_only_set_variables() -> None:
@@ -437,81 +476,3 @@ def test_without_a_python_that_is_new_enough_there_is_one_line(tmp_path: Path) -
     ]
     done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "error: Python >= 3.10 is needed, and none was found on PATH\n")
-
-
-JOB = """
-import os, pathlib, signal, sys, time
-name, seconds, code = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-def leave(number, frame):
-    pathlib.Path(name + ".ended").touch()
-    sys.exit(1)
-signal.signal(signal.SIGTERM, leave)
-signal.signal(signal.SIGINT, leave)
-print(name, os.environ["OMP_NUM_THREADS"], os.environ.get("CUDA_VISIBLE_DEVICES", "-"), flush=True)
-time.sleep(seconds)
-sys.exit(code)
-"""
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Path:
-    """A folder with a module `job` that sleeps and ends with a code."""
-    (tmp_path / "job.py").write_text(JOB)
-    return tmp_path
-
-
-def jobs_script(folder: Path, body: str) -> list[str]:
-    """The command of a script that has the functions of jobs.sh and two places for jobs."""
-    head = f"set -euo pipefail; cd {folder}; source {ROOT}/scripts/jobs.sh"
-    return ["bash", "-c", f"{head}; PYTHON={sys.executable} LOGS=. DRY_RUN=0 JOBS=2; plan_places; {body}"]
-
-
-def test_jobs_share_the_gpus_and_keep_their_logs(jobs: Path) -> None:
-    body = "start_job a job a 0 0; start_job b job b 0.5 0; start_job c job c 0 0; run_one d job d 0 0; echo after"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "4,6"}
-    done = subprocess.run(jobs_script(jobs, body), env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [f"d {len(os.sched_getaffinity(0))} 4", "after"]
-    logs = {name: (jobs / f"{name}.log").read_text().split() for name in "abcd"}
-    assert {name: words[0] for name, words in logs.items()} == {name: name for name in "abcd"}
-    assert {logs["a"][2], logs["b"][2]} == {"4", "6"}
-
-
-def test_jobs_on_several_gpus_each(jobs: Path) -> None:
-    body = "start_job a job a 0.5 0; start_job b job b 0 0; finish_jobs"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "1,3,5,7,9", "JOB_GPUS": "2"}
-    done = subprocess.run(jobs_script(jobs, body), env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert {(jobs / f"{name}.log").read_text().split()[2] for name in "ab"} == {"1,3", "5,7"}
-
-
-def test_a_failed_job_ends_the_others_and_is_named(jobs: Path) -> None:
-    body = "start_job a job a 60 0; start_job b job b 0.5 3; start_job c job c 60 0; finish_jobs; echo after"
-    done = subprocess.run(jobs_script(jobs, body), capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "error: b failed with exit code 3; its output: ./b.log\n"
-    assert "after" not in done.stdout and (jobs / "a.ended").exists()
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_jobs_and_waits_for_them(jobs: Path, number: signal.Signals, code: int) -> None:
-    body = "start_job a job a 60 0; start_job b job b 60 0; finish_jobs"
-    process = subprocess.Popen(jobs_script(jobs, body), stdout=subprocess.DEVNULL, start_new_session=True)
-    while not all((jobs / f"{name}.log").exists() and (jobs / f"{name}.log").read_text() for name in "ab"):
-        time.sleep(0.05)
-    process.send_signal(number)
-    assert process.wait(timeout=60) == code
-    assert (jobs / "a.ended").exists() and (jobs / "b.ended").exists()
-
-
-def test_jobs_end_when_the_script_is_killed(jobs: Path) -> None:
-    process = subprocess.Popen(jobs_script(jobs, "start_job a job a 60 0; finish_jobs"), stdout=subprocess.DEVNULL)
-    while not ((jobs / "a.log").exists() and (jobs / "a.log").read_text()):
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    for _ in range(600):
-        if (jobs / "a.ended").exists():
-            return
-        time.sleep(0.1)
-    pytest.fail("the job goes on without the script")
