@@ -35,7 +35,8 @@ def build_submission(
 ) -> PagePoints:
     """Return a submission: each page of the sample once, in its order, empty where nothing is predicted.
 
-    Boxes become their centres, those of the class `seg_fp` are left out. Of more than `MAX_POINTS` on a page the
+    Boxes become their centres in whole pixels, rounded down: inside every box of whole pixels that is at least two wide
+    and high. Boxes of the class `seg_fp` are left out. Of more than `MAX_POINTS` on a page the
     best stay, or the first where there are no scores; a warning says so. So does one where nobody looked at a page.
 
     Args:
@@ -74,7 +75,8 @@ def build_submission(
         )
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.argsort(page[chosen], kind="stable")]
-    return PagePoints(tuple(sample_ids), points.points.iloc[chosen].reset_index(drop=True))
+    rows = points.points.iloc[chosen].reset_index(drop=True)
+    return PagePoints(tuple(sample_ids), rows.assign(x=np.floor(rows["x"]), y=np.floor(rows["y"])))
 
 
 def _first_of_each_page(page: NDArray[np.int64], preference: NDArray[np.float64]) -> NDArray[np.bool_]:

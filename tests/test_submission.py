@@ -29,6 +29,18 @@ def test_each_page_of_the_sample_once_in_its_order() -> None:
     assert result.points["x"].tolist() == [5, 105, 205]
 
 
+def test_points_are_whole_pixels_inside_their_boxes(tmp_path: Path) -> None:
+    """As in the competition's sample and the reference's submissions; the metric asks for strictly inside."""
+    xywh = np.array([[372, 10, 3, 5], [372, 10, 2, 2], [7, 9, 30, 41]])
+    predictions = PageLabels.from_arrays(["a"], np.zeros(3, int), [A, A, B], xywh)
+    for table in (predictions, points_of(predictions)):
+        result = build_submission(table, ("a",)).points
+        assert result[["x", "y"]].to_numpy().tolist() == [[373, 12], [373, 11], [22, 29]]
+        assert ((result[["x", "y"]] > xywh[:, :2]) & (result[["x", "y"]] < xywh[:, :2] + xywh[:, 2:])).all(axis=None)
+    write_submission(tmp_path / "submission.csv", predictions, ("a",))
+    assert (tmp_path / "submission.csv").read_text().endswith("a,U+3042 373 12 U+3042 373 11 U+3044 22 29\n")
+
+
 def test_seg_fp_is_left_out_of_boxes_and_of_points() -> None:
     predictions = boxes(["a"], [0, 0], [SEG_FP, A])
     for table in (predictions, points_of(predictions, drop_seg_fp=False)):

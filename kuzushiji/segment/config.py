@@ -98,6 +98,13 @@ class SegmentConfig(MachineOptions):
         None, "parts of the backbone that are trained, from the last, 0 to 5; without it 3 if it is pretrained, else 5",
         type=cli.non_negative_int, group="model",
     )  # fmt: skip
+    rpn_smooth_l1_beta: float = option(
+        0.0, "smooth L1 loss of the proposals' boxes: error up to which it is quadratic; 0: L1, as the reference",
+        type=cli.non_negative_float, group="model",
+    )  # fmt: skip
+    box_smooth_l1_beta: float = option(
+        1.0, "the same of the box head; torchvision has 1/9 for both", type=cli.non_negative_float, group="model"
+    )
 
     long_side: int = option(2048, "long side to which a page is scaled, pixels", type=cli.positive_int, group="crops")
     crop_width: int = option(512, "width of the network's input, pixels", type=cli.positive_int, group="crops")

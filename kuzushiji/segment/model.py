@@ -35,6 +35,8 @@ def detector_config(config: SegmentConfig) -> DetectorConfig:
         proposals_test=config.proposals_test,
         fpn_channels=config.fpn_channels,
         norm=config.norm if config.norm != "auto" else "frozen" if pretrained else "batch",
+        rpn_smooth_l1_beta=config.rpn_smooth_l1_beta,
+        box_smooth_l1_beta=config.box_smooth_l1_beta,
         trainable_layers=trainable if trainable is not None else 3 if pretrained else 5,
     )
 
