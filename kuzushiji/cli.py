@@ -139,10 +139,20 @@ def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated("stopped by SIGTERM: the same command goes on from what is done")
 
 
+class _Marked(logging.Formatter):
+    """Marks warnings as such: the chain finds them in the logs of its jobs by their first word."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return f"{'warning: ' if record.levelno == logging.WARNING else ''}{super().format(record)}"
+
+
 def set_up_messages(*, quiet: bool = False, verbose: bool = False) -> None:
     """Send messages to standard error: plain lines, only warnings, or everything of our modules with its place."""
     style = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format=style, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Marked(style))
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, handlers=[handler])
     if verbose:
         for package in ("kuzushiji", "detection"):
             logging.getLogger(package).setLevel(logging.DEBUG)

@@ -93,7 +93,7 @@ def test_the_terminal_shows_a_line_a_job_and_the_headline(runs: Path, output: st
 
 def test_the_table_has_every_kind_of_model_every_blend_and_the_second_level(runs: Path, output: str) -> None:
     lines = output.splitlines()
-    head = next(number for number, line in enumerate(lines) if line.startswith("stage "))
+    head = next(number for number, line in enumerate(lines) if line.startswith("stage  "))
     rows = lines[head + 2 : head + 2 + N_ROWS]
     assert rows[0].startswith("boxes fused ") and rows[-1].startswith("second level ")
     test_f1 = [re.split(r"  +", row)[6] for row in rows]

@@ -20,7 +20,9 @@ LONGEST_SILENCE = 1800.0
 
 _EPOCH = re.compile(r"epoch (\d+) of (\d+)")
 _NOTICE = re.compile(r"warning: .*|[\w.]+ runs again: .*")
-_BAR = 20
+"""Lines of a job that the terminal shows too: warnings, and why what was done is done again."""
+
+_BAR = 10
 
 
 class Log:
@@ -158,11 +160,12 @@ class Display:
         # Held-out and test pages, which come after the last epoch, count as one more.
         part = (n_done + sum(done / (total + 1) for done, total in epochs.values())) / len(stage.jobs)
         words = f"stage {number} of {len(self._stages)}, {stage.name}: {n_done} of {len(stage.jobs)} jobs done"
+        if part > 0:
+            words += f", about {duration(seconds * (1 - part) / part)} left"
         if any(total for _, total in epochs.values()):
             done, total = min(each for each in epochs.values() if each[1])
             words += f", epoch {done} of {total}"
-        words += f"; {duration(seconds)}"
-        return part, words + (f", about {duration(seconds * (1 - part) / part)} left" if part > 0 else "")
+        return part, f"{words}, {duration(seconds)}"
 
     def _epoch(self, job: Job) -> tuple[int, int]:
         """Return the epochs that a job has done, and all of them; zeros where it has not said."""

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_how_far_a_stage_is_where_nobody_looks(
         if said:
             times.append(second)
         if second == 30:
-            expected = "stage 2 of 2, classify: 0 of 2 jobs done, epoch 3 of 9; 30 s, about 2 min 50 s left\n"
+            expected = "stage 2 of 2, classify: 0 of 2 jobs done, about 2 min 50 s left, epoch 3 of 9, 30 s\n"
             assert said == expected
     assert times[:5] == [30, 60, 120, 240, 480] and times[-1] - times[-2] == 1800 and len(times) < 20
 
@@ -159,3 +160,14 @@ def test_a_log_is_read_as_it_grows(tmp_path: Path) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_warnings_of_a_command_are_marked() -> None:
+    """So that the display finds them in its log."""
+    script = (
+        "import logging; from kuzushiji import cli\n"
+        "def main(argv):\n    logging.getLogger('kuzushiji.x').warning('odd')\n"
+        "    logging.getLogger('kuzushiji.x').info('plain')\n    return 0\ncli.run(main, [])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == "warning: odd\nplain\n"
