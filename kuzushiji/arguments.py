@@ -1,4 +1,4 @@
-"""The parser of all command lines, and the types of their arguments."""
+"""The parser of all command lines, and the types of their options."""
 
 import argparse
 import os
@@ -16,10 +16,10 @@ _BOOLEANS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """A short usage line; metavars that say the kind of value; a default wherever there is one."""
+    """Help with a short usage line, metavars by the kind of value, and defaults."""
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
-        """Name only what must be given: the rest is listed below, and has several screens in some commands."""
+        """Name only required options: the others are listed below, on several screens in some commands."""
         if usage is None:
             needed = [action for action in actions if action.required or not action.option_strings]
             words = [self._prog, "[options]", *map(self._usage_of, needed)]
@@ -51,16 +51,16 @@ def _default_text(value: Any) -> str:
 
 
 class _SeenByRun(argparse.Action):
-    """A flag that `cli.run` has looked at before the command did: it leaves nothing in the namespace."""
+    """A flag that `cli.run` has read already: it leaves nothing in the namespace."""
 
     def __call__(self, *_: Any) -> None:
         """Do nothing."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """`argparse` with help by subject, no abbreviations, "did you mean", and what every command has.
+    """`argparse` with help in groups, no abbreviations, "did you mean", and the options of every command.
 
-    That is `--help`, `--quiet` and `--verbose`, which `cli.run` looks at, and completion by the shell (argcomplete).
+    These are `--help`, and `--quiet` and `--verbose`, which `cli.run` reads. A shell completes options (argcomplete).
     """
 
     def __init__(self, **options: Any) -> None:
@@ -81,17 +81,17 @@ class ArgumentParser(argparse.ArgumentParser):
         )  # fmt: skip
 
     def format_help(self) -> str:
-        """List what every command has after what this one has."""
+        """List the options of every command after those of this one."""
         self._action_groups.sort(key=lambda group: group is self._general)
         return super().format_help()
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse as argparse does, or tell the shell how the line may go on, if it is that which asks."""
+        """Parse as argparse does; where the shell asks for completions, print these."""
         self._complete()
         return super().parse_args(args, namespace)
 
     def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse as argparse does, or tell the shell how the line may go on, if it is that which asks."""
+        """Parse as argparse does; where the shell asks for completions, print these."""
         self._complete()
         return super().parse_intermixed_args(args, namespace)
 
@@ -102,7 +102,7 @@ class ArgumentParser(argparse.ArgumentParser):
             argcomplete.autocomplete(self)
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
-        """Parse as argparse does, but do not take a file that stands after a plain `--flag` for its 0 or 1."""
+        """Parse as argparse does, but do not read a file name after a plain `--flag` as its 0 or 1."""
         words = list(sys.argv[1:] if args is None else args)
         if any(not action.option_strings for action in self._actions):
             flags = {name for name, action in self._option_string_actions.items() if action.type is bool_flag}
@@ -125,7 +125,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def usage_line(command: str, message: str) -> str:
-    """Return how bad usage is told, whoever finds it: the parser, or a config whose options contradict each other."""
+    """Return the message of bad usage, as the parser and configs whose options contradict each other print it."""
     return f"{command}: error: {message} (--help lists all)"
 
 

@@ -1,4 +1,4 @@
-"""What all command lines share: how they run and end, messages; with the parser and the types of `arguments`."""
+"""How all commands run and end: exit codes, signals, messages. Has the parser and types of `arguments` too."""
 
 import logging
 import os
@@ -108,7 +108,7 @@ def _print_error(line: str) -> None:
 
 
 def _forget_output() -> None:
-    """Let go of what could not be printed: Python would try again at its end, and then complain."""
+    """Drop what could not be printed: Python would try again when it exits, and print an error."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -116,14 +116,14 @@ def _forget_output() -> None:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what was begun is put away on the way out, as with Ctrl-C."""
+    """SIGTERM came: temporary files and locks are removed on the way out, as after Ctrl-C."""
 
     signum = signal.SIGTERM
 
 
 @contextmanager
 def _sigterm_is_heard() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated`, where nobody else handles it: temporary files and locks do not stay behind."""
+    """Let SIGTERM raise `Terminated`, unless it is handled already, so that temporary files and locks are removed."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
@@ -160,7 +160,7 @@ def set_up_messages(*, quiet: bool = False, verbose: bool = False) -> None:
 
 
 def _memory() -> str:
-    """Return the largest amount of memory that this process had, as text; nothing where the system does not tell."""
+    """Return the largest amount of memory that this process had, as text; empty where the system has no such number."""
     try:
         import resource
     except ImportError:
@@ -170,7 +170,7 @@ def _memory() -> str:
 
 
 def _one_line(error: InputError) -> str:
-    """Return the message on one line; what a data loader's worker raised comes wrapped in its traceback."""
+    """Return the message on one line, without the traceback that a data loader's worker wraps around it."""
     lines = str(error).strip().splitlines()
     if len(lines) > 1 and lines[0].startswith("Caught "):
         lines = [lines[-1].partition(": ")[2]]

@@ -1,4 +1,4 @@
-"""Configs as frozen dataclasses: one definition gives the flag, its help, its default and its place in params.json."""
+"""Configs as frozen dataclasses: one definition of an option gives its flag, help, default and name in params.json."""
 
 import argparse
 import dataclasses
@@ -62,17 +62,17 @@ def option(
 
 
 def json_option(group: str = "options") -> Any:
-    """Return the option that prints what a command found out as JSON."""
+    """Return the option that prints the result of a command as JSON."""
     return option(False, "print the result as one JSON object", group=group, changes_result=False)
 
 
 def force_option(how: str = "and replace what others wrote", group: str = "options") -> Any:
-    """Return the option that runs a stage which is done; `how` ends the sentence of its help."""
+    """Return the option that runs a finished stage again; `how` ends the sentence of its help."""
     return option(False, f"run again, {how}", group=group, changes_result=False)
 
 
 def data_root_option(content: str, group: str = "options") -> Any:
-    """Return the option that says where the data are; `content` is what is read there."""
+    """Return the option for the data root; `content` names what is read there."""
     return option(
         None, f"folder with {content}; without it $KUZUSHIJI_DATA, else data/", metavar="DIR", group=group,
         changes_result=False,
@@ -118,7 +118,8 @@ def config_from(namespace: argparse.Namespace, config_class: Callable[..., Confi
 def given_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> frozenset[str]:
     """Return the names of the options that a command line sets itself, whatever their values.
 
-    A checkpoint rebuilds its model without flags: there a default means "as in the checkpoint", a flag may contradict.
+    A checkpoint rebuilds its model without flags: an option that is not given means "as in the checkpoint", and one
+    that is given may contradict it.
     """
     words = {word.split("=", maxsplit=1)[0] for word in argv if word.startswith("--")}
     given = {action.dest for action in parser._actions if words.intersection(action.option_strings)}

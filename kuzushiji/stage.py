@@ -115,7 +115,7 @@ class Stage(Command):
         """
 
     def parameters(self) -> Mapping[str, Any]:
-        """Return the values that the outputs depend on: the config's, unless a stage knows better."""
+        """Return the values that the outputs depend on: the config's, unless a stage has others."""
         return parameters(self.config)
 
     def record_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""How results and progress are shown: bars, colours and tables where somebody looks, plain text or JSON where not."""
+"""How results and progress are shown: bars and colours on a terminal, plain text or JSON elsewhere."""
 
 import json
 import logging
@@ -20,13 +20,13 @@ def is_watched() -> bool:
 def progress(
     items: Iterable[Item], *, title: str, unit: str, total: int | None = None, show: bool = True, leave: bool = True
 ) -> Iterable[Item]:
-    """Yield the items under a bar on standard error with rate and time left; without a terminal nothing is shown.
+    """Yield the items and show a bar on standard error with rate and time left; without a terminal nothing is shown.
 
     Args:
-        items: What is gone through.
-        title: What the bar is called.
+        items: To iterate over.
+        title: Of the bar.
         unit: What an item is, such as `page`.
-        total: Number of items, where they do not tell it themselves.
+        total: Number of items, where they have no length.
         show: False for no bar at all.
         leave: Whether the bar stays when it is full.
     """
@@ -36,7 +36,7 @@ def progress(
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Return whether escape codes may be written: to a terminal that knows them, and never under NO_COLOR."""
+    """Return whether escape codes may be written: to a terminal that supports them, and never under NO_COLOR."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
