@@ -26,6 +26,7 @@ from kuzushiji.chain.listing import (
     profiles,
     read_listing,
     selected,
+    stage_names,
     until_input_lacks,
 )
 from kuzushiji.chain.lock import hold_part
@@ -54,10 +55,7 @@ class Config:
         None, "only the part of fold K: its jobs of stages that run once per fold, as far as their inputs are there",
         type=cli.non_negative_int, metavar="K",
     )  # fmt: skip
-    stage: str | None = option(
-        None, "only this stage: books, check, weights, segment, merge, classify, classify-second, pseudolabel, "
-        "pseudo-ft, pseudo, blend, level2, report", metavar="NAME",
-    )  # fmt: skip
+    stage: str | None = option(None, f"only this stage: {', '.join(stage_names())}", metavar="NAME")
     force: bool = option(False, "run again what is done")
     dry_run: bool = option(
         False, "run nothing: print the commands as they would be typed and, for the whole chain and stages that train, "

@@ -1,6 +1,7 @@
 """The list of a script's commands, as scripts/chain.sh writes it, and the part of it that is asked for."""
 
 import os
+import re
 import subprocess
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ THREADS, NEEDED_WEIGHTS = "{threads}", "{weights}"
 """Words of a command that are filled in when it runs."""
 
 ALL_GPUS = "all"
+SCRIPTS = ("run-all.sh", "level2.sh")
 
 
 def number_or_all(text: str) -> str:
@@ -127,6 +129,12 @@ class Listing:
 def profiles() -> list[str]:
     """Return the names of the profiles."""
     return sorted(path.stem for path in Path("profiles").glob("*.env"))
+
+
+def stage_names() -> list[str]:
+    """Return the names of the chain's stages, in their order; none outside the repository."""
+    chain, level2 = (path.read_text(encoding="utf-8") if path.is_file() else "" for path in map(Path, SCRIPTS))
+    return re.findall(r"^(?:stage|beside) (\S+)", chain.replace(f"source ./{SCRIPTS[1]}", level2), re.M)
 
 
 def read_listing(script: str, profile: str, settings: Mapping[str, str]) -> Listing:
