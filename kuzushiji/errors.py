@@ -1,6 +1,8 @@
 """The exceptions that stand for a mistake in the input, and the system's errors that stand for a full disk."""
 
 import errno
+from collections.abc import Sequence
+from pathlib import Path
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 """Numbers of an `OSError` that is about the disk: one line, where others are faults of the program."""
@@ -16,3 +18,14 @@ class InputError(ValueError):
 
 class UsageError(InputError):
     """Options of a command line contradict each other, or a value cannot be one: entry points exit with 2."""
+
+
+class KeptError(InputError):
+    """A model or a checkpoint of another run is where this one would write: only `--force` replaces it."""
+
+    def __init__(self, path: Path, differences: Sequence[str]) -> None:
+        """Say what differs: parameters by their flags, inputs by their files."""
+        super().__init__(
+            f"{path}: is kept, only --force replaces it; differences: {', '.join(differences)}; "
+            "another output folder keeps both"
+        )

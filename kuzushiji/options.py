@@ -5,7 +5,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ class _Option:
     group: str
     changes_result: bool
     positional: bool
+    beside_file: Callable[[str], Any] | None
 
 
 def option(
@@ -41,6 +42,7 @@ def option(
     group: str = "options",
     changes_result: bool = True,
     positional: bool = False,
+    beside_file: Callable[[str], Any] | None = None,
 ) -> Any:
     """Return the dataclass field of one command-line option; the field `crop_height` becomes `--crop-height`.
 
@@ -54,8 +56,9 @@ def option(
         group: Title under which `--help` lists the option.
         changes_result: Whether the outputs depend on it; False for workers, devices and the like.
         positional: Whether it is an argument without a flag.
+        beside_file: Of words that name files and are no `Path`: what of a word counts beside the file's content.
     """
-    meta = {_META: _Option(help, type, choices, nargs, metavar, group, changes_result, positional)}
+    meta = {_META: _Option(help, type, choices, nargs, metavar, group, changes_result, positional, beside_file)}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
@@ -77,12 +80,6 @@ def data_root_option(content: str, group: str = "options") -> Any:
         None, f"folder with {content}; without it $KUZUSHIJI_DATA, else data/", metavar="DIR", group=group,
         changes_result=False,
     )  # fmt: skip
-
-
-def pages_option(group: str = "options") -> Any:
-    """Return the option that names the pages to score; `metric.chosen_pages` reads its words."""
-    how = "score these pages alone: image ids, or files with one a line"
-    return option((), how, nargs="+", metavar="PAGE", group=group)
 
 
 def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
@@ -140,6 +137,56 @@ def all_parameters(config: Any) -> dict[str, Any]:
     return {item.name: _as_json(getattr(config, item.name)) for item in _option_fields(type(config))}
 
 
+def different_parameters(then: Mapping[str, Any], now: Mapping[str, Any], config_class: Any = None) -> list[str]:
+    """Return the names of the parameters that two runs do not share.
+
+    A run that was recorded before an option existed had what is the option's default, and what an option says that
+    changes no result any more does not count. None means that a value was not given. Of paths only their number and
+    arrangement count: what they hold is compared as an input.
+
+    Args:
+        then: `parameters` of an earlier run, perhaps of an earlier version.
+        now: `parameters` of this one.
+        config_class: The class of its config. Without it an option has no default: the flags given are compared.
+    """
+    fields = [] if config_class is None else _option_fields(config_class)
+    defaults = {item.name: _as_json(item.default) for item in fields}
+    hints = {} if config_class is None else typing.get_type_hints(config_class)
+    beside = {item.name: item.metadata[_META].beside_file or _nothing for item in fields}
+    files = {name for name in beside if beside[name] is not _nothing or _holds_paths(hints[name])}
+    idle = {item.name for item in fields if not item.metadata[_META].changes_result}
+
+    def same(name: str) -> bool:
+        if name not in then:
+            return now[name] is None or (name in defaults and defaults[name] == now[name])
+        if name not in now:
+            return then[name] is None or name in idle
+        if name in files:
+            return bool(_arrangement(then[name], beside[name]) == _arrangement(now[name], beside[name]))
+        return bool(then[name] == now[name])
+
+    return sorted(name for name in {*then, *now} if not same(name))
+
+
+def _holds_paths(hint: Any) -> bool:
+    return hint is Path or any(map(_holds_paths, typing.get_args(hint)))
+
+
+def _nothing(_word: str) -> str:
+    return ""
+
+
+def _arrangement(value: Any, beside: Callable[[str], Any]) -> Any:
+    if isinstance(value, list):
+        return [_arrangement(part, beside) for part in value]
+    return beside(value) if isinstance(value, str) else value
+
+
+def as_flag(name: str) -> str:
+    """Return how the option of a field is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
 def _option_fields(config_class: Any) -> list["dataclasses.Field[Any]"]:
     """Return the options in the order in which `--help` lists them: the class's own, then those of its bases."""
     fields = [item for item in dataclasses.fields(config_class) if _META in item.metadata]
@@ -148,7 +195,7 @@ def _option_fields(config_class: Any) -> list["dataclasses.Field[Any]"]:
 
 
 def _names(name: str, spec: _Option) -> list[str]:
-    return [name] if spec.positional else [f"--{name.replace('_', '-')}"]
+    return [name] if spec.positional else [as_flag(name)]
 
 
 def _arguments(item: "dataclasses.Field[Any]", spec: _Option, hint: Any) -> dict[str, Any]:

@@ -4,8 +4,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,16 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji import __version__
-from kuzushiji.errors import InputError
-from kuzushiji.files import (
-    FORMATS,
-    atomic_path,
-    atomic_write_json,
-    digest_of_folder,
-    read_json,
-    remove_leftovers,
-    sha256_of_file,
-)
+from kuzushiji.content import Contents, Input, by_end
+from kuzushiji.errors import InputError, KeptError
+from kuzushiji.files import FORMATS, atomic_path, atomic_write_json, read_json, remove_leftovers, sha256_of_file
+from kuzushiji.options import as_flag, different_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -34,16 +27,8 @@ ENDING = ".record.json"
 """Of a record beside the output whose name it bears; those of a folder's run are called `record-PART.json`."""
 
 _PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "albumentations",
-    "lightgbm",
-    "xgboost",
-    "pandas",
-    "numpy",
-    "pyarrow",
-)
+    "torch", "torchvision", "timm", "albumentations", "lightgbm", "xgboost", "pandas", "numpy", "pyarrow",
+)  # fmt: skip
 
 
 @dataclass
@@ -54,15 +39,21 @@ class StageRecord:
         path: The JSON file.
         stage: Name of the stage, such as `segment.train`.
         parameters: Everything that changes the outputs, as JSON values; not the number of workers.
-        inputs: Files (digest of the content) and folders (digest of names, sizes, times) that the stage reads.
+        inputs: Files, and images of folders, that the stage reads; they are compared by their contents.
         outputs: Files that the stage writes.
+        options: Class of the config whose `parameters` these are: an option that the record lacks has its default.
+        models: Those of the outputs that cost a training: only `--force` replaces them.
+        checkpoint: State of a training from which the stage writes its other outputs again without training.
     """
 
     path: Path
     stage: str
     parameters: Mapping[str, Any]
-    inputs: Iterable[Path]
+    inputs: Iterable[Input]
     outputs: Iterable[Path]
+    options: type[Any] | None = None
+    models: Sequence[Path] = ()
+    checkpoint: Path | None = None
     _started: float = field(default_factory=time.monotonic, init=False)
 
     @classmethod
@@ -71,11 +62,12 @@ class StageRecord:
         output: Path,
         stage: str,
         parameters: Mapping[str, Any],
-        inputs: Iterable[Path],
+        inputs: Iterable[Input],
         outputs: Iterable[Path] = (),
+        options: type[Any] | None = None,
     ) -> "StageRecord":
         """Return the record, kept beside `output`, of a stage that writes this file and the others of `outputs`."""
-        return cls(path_of(output), stage, parameters, inputs, [output, *outputs])
+        return cls(path_of(output), stage, parameters, inputs, [output, *outputs], options)
 
     def needs_run(self, *, force: bool = False) -> bool:
         """Return whether the stage has to run; say that it is skipped, or why it runs where it ran before.
@@ -87,6 +79,7 @@ class StageRecord:
 
         Raises:
             InputError: an input does not exist, or is not what the stage that made it wrote.
+            KeptError: the stage would replace a finished model, and not `force`; names what differs.
         """
         given = self.input_digests()
         for name, digest in given.items():
@@ -94,7 +87,10 @@ class StageRecord:
         reason = "" if force else self._why_not_done()
         if reason is None:
             logger.info("%s: already done, skipped: %s", self.stage, next(iter(self.outputs), self.path))
+            self._note_contents()
             return False
+        if not force:
+            self._check_models(reason)
         if reason:
             logger.info("%s runs again: %s", self.stage, reason)
         for path in (*self.outputs, self.path):
@@ -116,14 +112,24 @@ class StageRecord:
 
     def wrote(self, path: Path) -> bool:
         """Return whether `path` is just as a run of this stage left it, whatever its parameters and inputs were."""
-        outputs = _by_end(self._outputs_of_old(), self._output_names)
-        return path.is_file() and outputs.get(str(path)) == sha256_of_file(path)
+        return path.is_file() and self._written().get(str(path)) == sha256_of_file(path)
 
-    def changed_parameters(self) -> list[str]:
-        """Return the names of parameters that are other than in the run that left the record; none without a record."""
-        found = read_json(self.path) if self.path.is_file() else None
-        then = found.get("parameters") if isinstance(found, dict) else None
-        return _different(then, _as_json(self.parameters)) if isinstance(then, dict) else []
+    def differences(self, parameters: Mapping[str, Any], inputs: Mapping[str, str] | None) -> list[str]:
+        """Return what an earlier run does not share with this one: parameters by their flags, inputs by their files.
+
+        Args:
+            parameters: Of that run.
+            inputs: Its `input_digests`, wherever the files lay then; None where they are not known.
+        """
+        now = _as_json(self.parameters)
+        names = self._changed_parameters(_as_json(parameters))
+        flags = [f"{as_flag(name)} ({_shown(parameters, name)} there, {_shown(now, name)} now)" for name in names]
+        return flags + [f"{name} (another content)" for name in self._contents.changed(inputs or self.input_digests())]
+
+    def forget(self) -> None:
+        """Remove the record: the stage is about to replace its outputs over a long time."""
+        if self.path.is_file():
+            self.path.unlink()
 
     def input_digests(self) -> dict[str, str]:
         """Return the path and digest of each input, as they were at the first call.
@@ -131,13 +137,11 @@ class StageRecord:
         Raises:
             InputError: an input does not exist.
         """
-        return dict(self._digests)
+        return dict(self._contents.digests)
 
     @cached_property
-    def _digests(self) -> dict[str, str]:
-        paths = list(self.inputs)
-        with ThreadPoolExecutor() as pool:  # digests are taken without Python's lock
-            return dict(zip(map(str, paths), pool.map(_digest, paths), strict=True))
+    def _contents(self) -> Contents:
+        return Contents(self.inputs)
 
     @contextmanager
     def output_path(self, path: Path, *, force: bool = False) -> Iterator[Path]:
@@ -152,7 +156,7 @@ class StageRecord:
         with atomic_path(path) as temporary:
             yield temporary
             if path.exists() and not (force or _same_content(path, temporary) or self.wrote(path)):
-                known = str(path) in _by_end(self._outputs_of_old(), self._output_names)
+                known = str(path) in self._written()
                 fault = f"is not what {self.stage} wrote there" if known else f"was not written by {self.stage}"
                 raise InputError(f"{path}: exists and {fault}; --force replaces it")
 
@@ -168,27 +172,56 @@ class StageRecord:
 
     def _why_not_done(self) -> str | None:
         """Return why the stage has to run, empty where it never ran to its end; None when it is done."""
-        now = self._describe()
         if not self.path.exists():
             return ""
         try:
             then = read_json(self.path)
         except InputError as error:
             return str(error)
+        now = self._describe()
         if not isinstance(then, dict) or any(then.get(name) != now[name] for name in ("format", "stage", "formats")):
             return f"{self.path} is of another version"
-        for name in ("parameters", "inputs"):
-            if not isinstance(then.get(name), dict):
-                return f"{self.path} is damaged"
-            old = _by_end(then[name], now[name]) if name == "inputs" else then[name]
-            different = _different(old, now[name])
-            if different:
-                return f"other {name}: {', '.join(different)}"
-        return self._why_outputs_do_not_hold(then.get("outputs"))
+        if not isinstance(then.get("parameters"), dict) or not isinstance(then.get("inputs"), dict):
+            return f"{self.path} is damaged"
+        parameters, inputs = self._changed_parameters(then["parameters"]), self._contents.changed(then["inputs"])
+        if parameters or inputs:
+            return f"other {'parameters' if parameters else 'inputs'}: {', '.join(parameters or inputs)}"
+        return self._why_outputs_do_not_hold()
 
-    def _why_outputs_do_not_hold(self, written: Any) -> str | None:
-        files = _by_end(written, self._output_names) if isinstance(written, dict) else {}
-        if set(files) != set(self._output_names):
+    def _changed_parameters(self, then: Mapping[str, Any]) -> list[str]:
+        """Return the names of parameters that are other than in an earlier run.
+
+        Infinity, which is no JSON, stood for `auto` in records of the second level: what has it is done.
+        """
+        before = {name: "auto" if value == math.inf else value for name, value in then.items()}
+        return different_parameters(before, _as_json(self.parameters), self.options)
+
+    def _check_models(self, reason: str) -> None:
+        """Check that the stage replaces no model, as it does where it can restore its other outputs.
+
+        Raises:
+            KeptError: it would, and `reason` is why the stage is not done.
+        """
+        there = [path for path in (*self.models, self.checkpoint) if path is not None and path.exists()]
+        if not self.models or not there or not self.path.exists():
+            return  # nothing is lost, or the training never ended: then it looks into the checkpoint
+        then, different, restores = self._found(), list[str](), self.checkpoint in there
+        if then:
+            different = self.differences(then["parameters"], then["inputs"])
+            restores = restores and all(map(self.wrote, self.models))
+        if different or not restores:
+            raise KeptError(there[0], different or [reason])
+
+    def _note_contents(self) -> None:
+        """Replace digests of folders' times by those of contents in the record of an earlier version."""
+        found = self._found()
+        if found and list(found["inputs"].values()) != list(self._contents.digests.values()):
+            with suppress(InputError):  # it cannot be written
+                atomic_write_json(self.path, {**found, "inputs": self._contents.digests})
+
+    def _why_outputs_do_not_hold(self) -> str | None:
+        files = self._written()
+        if set(files) != set(map(str, self.outputs)):
             return "it now writes other files"
         for name, digest in files.items():
             if not Path(name).is_file():
@@ -197,25 +230,23 @@ class StageRecord:
                 return f"{name} is damaged, or was changed since"
         return None
 
-    @property
-    def _output_names(self) -> list[str]:
-        return [str(path) for path in self.outputs]
+    def _written(self) -> dict[str, Any]:
+        """Return the digests of what the last run of this stage wrote, under the paths that the outputs have now."""
+        outputs = self._found().get("outputs")
+        return by_end(outputs, map(str, self.outputs)) if isinstance(outputs, dict) else {}
 
-    def _outputs_of_old(self) -> dict[str, str]:
-        """Return the digests of what the last run of this stage wrote; none without its record."""
-        found = read_json(self.path) if self.path.is_file() else None
-        outputs = found.get("outputs") if isinstance(found, dict) and found.get("stage") == self.stage else None
-        return outputs if isinstance(outputs, dict) else {}
+    def _found(self) -> dict[str, Any]:
+        """Return the record that the last run of this stage left; empty without one, or where it is damaged."""
+        with suppress(InputError):
+            found = read_json(self.path)
+            if isinstance(found, dict) and found.get("stage") == self.stage:
+                return found if all(isinstance(found.get(name), dict) for name in ("parameters", "inputs")) else {}
+        return {}
 
 
 def path_of(output: Path) -> Path:
     """Return the path of the record beside an output, as `StageRecord.of_file` names it."""
     return output.with_name(output.name + ENDING)
-
-
-def same_files(then: Any, now: Mapping[str, str]) -> bool:
-    """Return whether `then` is what `input_digests` returns of the files of `now`, wherever they lay."""
-    return isinstance(then, Mapping) and _by_end(then, now) == now
 
 
 def package_versions() -> dict[str, str]:
@@ -233,13 +264,9 @@ def _same_content(path: Path, other: Path) -> bool:
     return path.is_file() and sha256_of_file(path) == sha256_of_file(other)
 
 
-def _digest(path: Path) -> str:
-    if path.is_dir():
-        return digest_of_folder(path)
-    try:
-        return sha256_of_file(path)
-    except OSError as error:
-        raise InputError(f"{path}: expected an input file, got none ({error.strerror or error})") from error
+def _shown(parameters: Mapping[str, Any], name: str) -> str:
+    value = parameters.get(name)
+    return "not given" if value is None else str(value)
 
 
 def _as_json(value: Any) -> Any:
@@ -248,31 +275,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _different(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the names whose values differ, or that only one of the two has.
-
-    Infinity, which is no JSON, stood for `auto` in records of the second level: what has it is done.
-    """
-    before = {name: "auto" if value == math.inf else value for name, value in then.items()}
-    absent = object()
-    return sorted(name for name in {*before, *now} if before.get(name, absent) != now.get(name, absent))
-
-
-def _by_end(then: Mapping[str, Any], now: Iterable[str]) -> dict[str, Any]:
-    """Return `then` with its files under the paths that they have now: a run in a folder that was moved is the same.
-
-    Files are the same by the shortest ends of their paths that tell those of now apart, such as
-    `clf-fold0/detailed.parquet` where there are several `detailed.parquet`; what has no counterpart keeps its path.
-    """
-    names = list(now)
-    for length in range(1, max((len(Path(name).parts) for name in names), default=0) + 1):
-        ends = {Path(name).parts[-length:]: name for name in names}
-        if len(ends) == len(names):
-            renamed = [ends.get(Path(name).parts[-length:], name) for name in then]
-            return dict(zip(renamed, then.values(), strict=True)) if len({*renamed}) == len(renamed) else {**then}
-    return {**then}
 
 
 def _check_origin(path: Path, digest: str) -> None:

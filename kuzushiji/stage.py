@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from kuzushiji import cli
+from kuzushiji.content import Input
 from kuzushiji.locks import hold
 from kuzushiji.options import add_options, config_from, given_options, parameters
 from kuzushiji.record import StageRecord, path_of
@@ -91,13 +92,16 @@ class Stage(Command):
 
     Attributes:
         name: Name of the stage in its record, such as `segment.merge`.
+        from_flags: Whether `parameters` holds only the flags that were given: an option that an earlier record lacks
+            then was not given. In other stages it had its default.
     """
 
     name: ClassVar[str]
+    from_flags: ClassVar[bool] = False
 
     @abstractmethod
-    def inputs(self) -> Iterable[Path]:
-        """Return the files and folders that the outputs depend on."""
+    def inputs(self) -> Iterable[Input]:
+        """Return the files, and images of folders, that the outputs depend on."""
 
     def outputs(self) -> Sequence[Path]:
         """Return the files that are written: the config's `output`, unless a stage has others."""
@@ -118,6 +122,14 @@ class Stage(Command):
         """Return the values that the outputs depend on: the config's, unless a stage has others."""
         return parameters(self.config)
 
+    def checkpoint(self) -> Path | None:
+        """Return the state of a training from which the other outputs are written again without training."""
+        return None
+
+    def models(self) -> Sequence[Path]:
+        """Return those of the outputs that cost a training: only `--force` replaces them."""
+        return ()
+
     def record_path(self) -> Path:
         """Return the path of the record: beside the first output."""
         return path_of(self.outputs()[0])
@@ -137,7 +149,10 @@ class Stage(Command):
     @cached_property
     def record(self) -> StageRecord:
         """The record of this run."""
-        return StageRecord(self.record_path(), self.name, self.parameters(), self.inputs(), self.outputs())
+        return StageRecord(
+            self.record_path(), self.name, self.parameters(), self.inputs(), self.outputs(),
+            options=None if self.from_flags else type(self.config), models=self.models(), checkpoint=self.checkpoint(),
+        )  # fmt: skip
 
     def output_path(self, path: Path) -> AbstractContextManager[Path]:
         """Return the path to write an output to, as `StageRecord.output_path`: replaces only what this stage wrote."""

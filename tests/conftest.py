@@ -1,6 +1,7 @@
 """Fixtures for all tests: a small data root."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,14 @@ def _ctrl_c_is_heard() -> None:
     """Shells start what goes on in the background with SIGINT ignored, and so would be everything that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the tests remember of files does not go into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

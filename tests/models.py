@@ -43,7 +43,7 @@ def write_classifier(folder: Path, seed: int, vocabulary: Vocabulary) -> None:
     torch.manual_seed(seed)
     classifier = Classifier(build_model(config, len(vocabulary), pretrained=False), config, vocabulary, HEIGHT)
     folder.mkdir(parents=True)
-    save_checkpoint(folder / "model_best.pth", {"model": classifier.model}, meta_of(classifier, {}))
+    save_checkpoint(folder / "model_best.pth", {"model": classifier.model}, meta_of(classifier))
     atomic_write_json(folder / "params.json", {"n_tta": 2, "tta_heights": [], "top_k": 50, "opt_level": "O0"})
     atomic_write_json(folder / "metrics-oof.json", {"f1": 0.75})
 

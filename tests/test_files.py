@@ -117,26 +117,6 @@ def test_sha256(tmp_path):
     assert files.sha256_of_file(tmp_path / "large") != files.sha256_of_file(tmp_path / "larger")
 
 
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        (lambda folder: None, True),
-        (lambda folder: (folder / "sub").mkdir(), True),  # files only
-        (lambda folder: (folder / "a").write_text("changed"), False),
-        (lambda folder: os.utime(folder / "a", ns=(1, 1)), False),
-        (lambda folder: (folder / "a").rename(folder / "c"), False),
-        (lambda folder: (folder / "a").unlink(), False),
-        (lambda folder: (folder / "new").write_text(""), False),
-    ],
-)
-def test_digest_of_a_folder(tmp_path, change, same):
-    for name in ("b", "a"):
-        (tmp_path / name).write_text(name)
-    before = files.digest_of_folder(tmp_path)
-    change(tmp_path)
-    assert (files.digest_of_folder(tmp_path) == before) is same
-
-
 # Errors of the disk
 
 

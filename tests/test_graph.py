@@ -1,7 +1,8 @@
 """Over the whole graph of the chain: what is touched makes run again exactly what depends on it.
 
 The commands are those of run-all.sh, and command lines, records and locks are real; only the work is not done: a stage
-that has to run writes files that depend on its parameters and inputs alone.
+that has to run writes files that depend on its parameters and inputs alone. One that would replace a model refuses to,
+and is then given again with `--force`.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from kuzushiji.content import digest_of_times
+from kuzushiji.errors import KeptError
 from kuzushiji.record import StageRecord
 from tests.commands import module_of
 
@@ -29,7 +32,11 @@ Touch = Callable[[Path], object]
 
 
 class Chain:
-    """The chain in a folder: `run` gives every command once more and returns the stages that ran."""
+    """The chain in a folder: `run` gives every command once more and returns the stages that ran.
+
+    Attributes:
+        kept: The stages that ran with `--force` alone.
+    """
 
     def __init__(self, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs = runs
@@ -41,11 +48,19 @@ class Chain:
         words = [shlex.split(line)[2:] for line in printed.splitlines() if line.startswith("python -m ")]
         self.commands = [command for command in words if command[0] not in NOT_RECORDED]
         self.ran: list[str] = []
+        self.kept: set[str] = set()
         decide = StageRecord.needs_run
 
         def needs_run(record: StageRecord, *, force: bool = False) -> bool:
-            if decide(record, force=force):
-                self.ran.append(str(record.path.relative_to(runs)))
+            name, before = str(record.path.relative_to(runs)), contents(record.path.parent)
+            try:
+                needed = decide(record, force=force)
+            except KeptError:
+                self.kept.add(name)
+                assert contents(record.path.parent) == before
+                needed = decide(record, force=True)
+            if needed:
+                self.ran.append(name)
                 imitate(record)
             return False
 
@@ -53,11 +68,16 @@ class Chain:
 
     def run(self) -> set[str]:
         """Give all commands."""
-        self.ran = []
+        self.ran, self.kept = [], set()
         for module, *words in self.commands:
             assert module_of(module).main(words) == 0
         assert len(set(self.ran)) == len(self.ran)
         return set(self.ran)
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Return all files below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
 
 
 def imitate(record: StageRecord) -> None:
@@ -124,6 +144,9 @@ AFTER_TEST_BOXES = (
 )  # fmt: skip
 
 
+MODELS = classify(KINDS, "train") | {f"segment-fold{fold}/record-train.json" for fold in FOLDS} | {sorted(LEVEL2)[0]}
+
+
 def append(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
 
@@ -162,6 +185,7 @@ def test_touching_a_raw_file(chain, raw, expected):
     ran = chain.run()
     assert ran == expected
     assert ran == before
+    assert chain.kept == expected & MODELS
 
 
 def test_touching_any_output_makes_its_own_stage_run_and_nothing_else(chain):
@@ -173,6 +197,7 @@ def test_touching_any_output_makes_its_own_stage_run_and_nothing_else(chain):
             for name in touched:
                 append(Path(list(outputs[name])[number]))
             assert chain.run() == set(touched)
+            assert chain.kept == set(touched) & MODELS
 
 
 def test_removing_a_record_makes_its_own_stage_run_and_nothing_else(chain):
@@ -211,8 +236,47 @@ def test_other_parameters_of_one_stage(chain, module, place, words, expected):
         if command[0] == f"kuzushiji.{module}" and str(chain.runs / place) in command:
             command += words.split()
     assert chain.run() == expected
+    assert chain.kept == expected & MODELS
 
 
 def test_force_runs_everything_again(chain):
     chain.commands = [[*command, "--force"] for command in chain.commands]
     assert chain.run() == ALL
+    assert chain.kept == set()
+
+
+# What changes nothing
+
+
+def copied(chain: Chain, to: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """Copy the run with its data as `cp -r` does, with times of now, and let others leave files there."""
+    monkeypatch.undo()  # `Chain` patches once more
+    shutil.copytree(chain.runs, to, copy_function=shutil.copyfile)
+    for name in (".DS_Store", "Thumbs.db", "books/train_images/.DS_Store", "books/test_images/Thumbs.db"):
+        (to / name).write_text("of the system")
+    return Chain(to, monkeypatch)
+
+
+def test_a_copied_run_with_copied_data_is_done(chain, tmp_path, monkeypatch):
+    other = copied(chain, tmp_path / "elsewhere", monkeypatch)
+    before = contents(other.runs)
+    assert other.run() == set()
+    assert contents(other.runs) == before
+    books, renamed = other.runs / "books", tmp_path / "data of another name"
+    books.rename(renamed)
+    other.commands = [[word.replace(str(books), str(renamed)) for word in command] for command in other.commands]
+    assert other.run() == set()
+    unchanged = {renamed / path.relative_to(books): before[path] for path in before if path.is_relative_to(books)}
+    assert contents(renamed) == unchanged
+
+
+def test_a_run_of_an_earlier_version_is_done_and_then_its_copy(chain, tmp_path, monkeypatch):
+    """Its records hold a digest of names, sizes and times where there are digests of the images' contents now."""
+    for name, record in records(chain).items():
+        old = {
+            path: digest_of_times(Path(path)) if digest.startswith("images:") else digest
+            for path, digest in record["inputs"].items()
+        }
+        (chain.runs / name).write_text(json.dumps({**record, "inputs": old}))
+    assert chain.run() == set()
+    assert copied(chain, tmp_path / "elsewhere", monkeypatch).run() == set()

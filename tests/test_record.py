@@ -1,19 +1,24 @@
 """A stage is skipped only if parameters, inputs and outputs are what they were."""
 
+import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from kuzushiji import record
-from kuzushiji.errors import InputError
-from kuzushiji.record import StageRecord, same_files
+from kuzushiji import cli, record
+from kuzushiji.content import ImageFolder, digest_of_times
+from kuzushiji.errors import InputError, KeptError
+from kuzushiji.options import option, parameters
+from kuzushiji.record import StageRecord
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.jpg").write_text("a")
+    (tmp_path / "pages.csv").write_text("image_id,labels\na,\n")
     (tmp_path / "in.csv").write_text("in")
     return tmp_path
 
@@ -23,7 +28,7 @@ def make(folder: Path, **changes) -> StageRecord:
         "path": folder / "record-train.json",
         "stage": "toy.train",
         "parameters": {"lr": 0.1, "sizes": (1, 2), "file": Path("x")},
-        "inputs": [folder / "in.csv", folder / "images"],
+        "inputs": [folder / "in.csv", ImageFolder(folder / "images", (folder / "pages.csv",))],
         "outputs": [folder / "out.csv"],
     }
     return StageRecord(**(fields | changes))
@@ -58,13 +63,40 @@ def test_a_run_in_a_folder_that_was_moved_is_done(folder):
     assert make(moved, inputs=[moved / name for name in names]).needs_run()
 
 
-def test_same_files_wherever_they_lay(folder):
-    now = make(folder).input_digests()
-    assert same_files(now, now)
-    assert same_files({f"/elsewhere/{Path(name).name}": digest for name, digest in now.items()}, now)
-    assert not same_files({name: digest[::-1] for name, digest in now.items()}, now)
-    assert not same_files({**now, "more.csv": "0"}, now)
-    assert not same_files(None, now)
+@pytest.mark.parametrize("name", ["renamed.csv", "elsewhere/in.csv"])
+def test_a_file_is_known_by_its_content(folder, name):
+    """Weights under another name are the same weights."""
+    finish(folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / "in.csv").rename(folder / name)
+    images = ImageFolder(folder / "images", (folder / "pages.csv",))
+    assert not make(folder, inputs=[folder / name, images]).needs_run()
+    (folder / name).write_text("other")
+    assert make(folder, inputs=[folder / name, images]).needs_run()
+
+
+def test_the_record_of_an_earlier_version_holds_and_learns_the_contents(folder):
+    """It had a digest of the names, sizes and times of a folder's files."""
+    finish(folder)
+    path = folder / "record-train.json"
+    now = json.loads(path.read_text())
+    old = {**now, "inputs": {**now["inputs"], str(folder / "images"): digest_of_times(folder / "images")}}
+    path.write_text(json.dumps(old))
+    assert not make(folder).needs_run()
+    assert json.loads(path.read_text()) == now
+    os.utime(folder / "images" / "a.jpg", ns=(1, 1))
+    assert not make(folder).needs_run()
+
+
+def test_the_record_of_an_earlier_version_whose_images_changed(folder):
+    finish(folder)
+    path = folder / "record-train.json"
+    now = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({**now, "inputs": {**now["inputs"], str(folder / "images"): digest_of_times(folder / "images")}})
+    )
+    (folder / "images" / "a.jpg").write_text("longer")
+    assert make(folder).needs_run()
 
 
 def test_an_output_without_a_record_is_not_done(folder):
@@ -76,12 +108,15 @@ def test_an_output_without_a_record_is_not_done(folder):
     "change",
     [
         lambda folder: {"parameters": {"lr": 0.2, "sizes": (1, 2), "file": Path("x")}},
-        lambda folder: {"parameters": {"lr": 0.1, "sizes": (1, 2), "file": Path("x"), "new": None}},
+        lambda folder: {"parameters": {"lr": 0.1, "sizes": (1, 2), "file": Path("x"), "new": 1}},
+        lambda folder: {"parameters": {"lr": 0.1, "sizes": (1, 2)}},
         lambda folder: {"stage": "toy.other"},
         lambda folder: {"inputs": [folder / "in.csv"]},
         lambda folder: {"outputs": [folder / "out.csv", folder / "more.csv"]},
         lambda folder: (folder / "in.csv").write_text("touched") and {},
-        lambda folder: (folder / "images" / "b.jpg").write_text("b") and {},
+        lambda folder: (folder / "images" / "a.jpg").write_text("b") and {},
+        lambda folder: (folder / "images" / "a.jpg").unlink() or {},
+        lambda folder: (folder / "pages.csv").write_text("image_id,labels\na,\nb,\n") and {},
         lambda folder: (folder / "out.csv").write_text("damaged") and {},
         lambda folder: (folder / "out.csv").unlink() or {},
         lambda folder: (folder / "record-train.json").unlink() or {},
@@ -117,25 +152,118 @@ def test_the_record_tells_where_an_output_came_from(folder):
     found = json.loads((folder / "record-train.json").read_text())
     assert found["stage"] == "toy.train"
     assert found["parameters"] == {"lr": 0.1, "sizes": [1, 2], "file": "x"}
-    assert set(found["inputs"]) == {str(folder / "in.csv"), str(folder / "images")}
+    assert list(found["inputs"]) == [str(folder / "in.csv"), str(folder / "images")]
     assert set(found["outputs"]) == {str(folder / "out.csv")}
     assert found["facts"] == {"f1": 0.5}
     assert found["seconds"] >= 0
     assert {"python", "numpy", "pandas"} <= set(found["versions"])
 
 
+GROUPS = ((Path("a"), Path("b")), (Path("c"),))
+
+
+@dataclasses.dataclass(frozen=True)
+class Toy:
+    """A config; `since` is an option that its records of an earlier version lack."""
+
+    lr: float = option(0.1, "rate")
+    since: int = option(3, "new", type=cli.positive_int)
+    places: tuple[int, ...] = option((1, 2), "new", nargs="+", type=cli.positive_int)
+    idle: str | None = option(None, "changed results once", changes_result=False)
+    groups: tuple[tuple[Path, ...], ...] = option((), "files", nargs="*")
+
+
 @pytest.mark.parametrize(
-    ("now", "expected"),
+    ("then", "now", "expected"),
     [
-        ({"lr": 0.1, "sizes": (1, 2), "file": Path("x")}, []),
-        ({"lr": 0.2, "sizes": (1, 2), "file": Path("x")}, ["lr"]),
-        ({"lr": 0.1, "sizes": (1,), "new": 1}, ["file", "new", "sizes"]),
+        ({"lr": 0.1, "since": 3, "places": [1, 2]}, Toy(), []),
+        ({"lr": 0.1}, Toy(), []),  # a new option at its default is no other parameter
+        ({"lr": 0.1}, Toy(since=4), ["--since (not given there, 4 now)"]),
+        ({"lr": 0.1}, Toy(places=(2,), lr=0.2), ["--lr (0.1 there, 0.2 now)", "--places (not given there, [2] now)"]),
+        ({"lr": 0.1, "since": 4}, Toy(), ["--since (4 there, 3 now)"]),
+        ({"lr": 0.1, "idle": "x"}, Toy(), []),  # what changes no result any more
+        ({"lr": 0.1, "gone": None}, Toy(), []),  # was not given
+        ({"lr": 0.1, "groups": [["old/a", "old/b"], ["c"]]}, Toy(groups=GROUPS), []),  # what they hold is an input
+        ({"lr": 0.1, "groups": [["a"], ["b", "c"]]}, Toy(groups=GROUPS), ["--groups ([['a'], ['b', 'c']] there, "]),
+        ({"lr": 0.1, "gone_by_now": 1}, Toy(), ["--gone-by-now (1 there, not given now)"]),
     ],
 )
-def test_changed_parameters(folder, now, expected):
-    assert make(folder, parameters=now).changed_parameters() == []  # no record yet
-    finish(folder)
-    assert make(folder, parameters=now).changed_parameters() == expected
+def test_parameters_of_an_earlier_version(folder, then, now, expected):
+    (folder / "out.csv").write_text("out")
+    make(folder, parameters=then).finish()
+    later = make(folder, parameters=parameters(now), options=Toy)
+    found = later.differences(then, None)
+    assert [text[: len(start)] for text, start in zip(found, expected, strict=True)] == expected
+    assert later.needs_run() is bool(expected)
+
+
+def test_without_the_class_of_a_config_what_is_lacking_was_not_given(folder):
+    record = make(folder, parameters={"since": 3, "asked": None})
+    assert record.differences({}, None) == ["--since (not given there, 3 now)"]
+
+
+# Models
+
+
+def model(folder: Path, **changes) -> StageRecord:
+    outputs = [folder / "model.pth", folder / "metrics.json"]
+    fields = {"outputs": outputs, "models": outputs[:1], "checkpoint": folder / "checkpoint.pth"}
+    return make(folder, **(fields | changes))
+
+
+@pytest.fixture
+def trained(folder) -> Path:
+    for name in ("model.pth", "metrics.json"):
+        (folder / name).write_text(name)
+    model(folder).finish()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "there", "message"),
+    [
+        (lambda folder: {"parameters": {"lr": 0.2, "sizes": (1, 2), "file": "x"}}, "model.pth", "--lr (0.1 there, 0.2"),
+        (lambda folder: (folder / "in.csv").write_text("x") and {}, "model.pth", "in.csv (another content)"),
+        (lambda folder: (folder / "images/a.jpg").write_text("x") and {}, "model.pth", "images (another content)"),
+        (lambda folder: {"outputs": [folder / "model.pth"]}, "model.pth", "is of another version"),
+        (lambda folder: (folder / "model.pth").write_text("x") and {}, "model.pth", "model.pth is damaged, or was"),
+        (lambda folder: (folder / "metrics.json").unlink() or {}, "model.pth", "metrics.json is missing"),
+        (
+            lambda folder: (folder / "model.pth").unlink() or (folder / "checkpoint.pth").write_text("x") and {},
+            "checkpoint.pth", "model.pth is missing",
+        ),
+    ],
+)  # fmt: skip
+def test_a_finished_model_is_replaced_with_force_alone(trained, change, there, message):
+    record = model(trained, **change(trained))
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    with pytest.raises(KeptError) as refused:
+        record.needs_run()
+    assert str(refused.value).startswith(f"{trained / there}: is kept, only --force replaces it; ")
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+    assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    assert record.needs_run(force=True)
+
+
+def test_what_the_checkpoint_restores_needs_no_force(trained):
+    (trained / "checkpoint.pth").write_text("state")
+    (trained / "metrics.json").unlink()
+    assert model(trained).needs_run()
+
+
+def test_without_model_and_checkpoint_nothing_is_lost(trained):
+    (trained / "model.pth").unlink()
+    assert model(trained, parameters={"lr": 0.2}).needs_run()
+
+
+def test_without_a_record_the_training_looks_into_the_checkpoint(trained):
+    record = model(trained)
+    record.forget()
+    record.forget()
+    assert record.needs_run()
+
+
+# Older records
 
 
 def test_infinity_stood_for_auto(folder):

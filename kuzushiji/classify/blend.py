@@ -27,7 +27,7 @@ class BlendConfig:
 
     detailed: tuple[str, ...] = option(
         dataclasses.MISSING, "detailed tables; a table's weight in the mean is 1 unless it is given",
-        positional=True, nargs="+", metavar="DETAILED[=weight]",
+        positional=True, nargs="+", metavar="DETAILED[=weight]", beside_file=lambda word: path_and_weight(word)[1],
     )  # fmt: skip
     output: Path | None = option(None, "submission to write; the probability of each character goes beside it")
     score: bool = option(False, "print the score on the training pages of the tables", changes_result=False)

@@ -14,7 +14,6 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
-from kuzushiji.record import same_files
 
 logger = logging.getLogger(__name__)
 
@@ -103,14 +102,13 @@ def read_classifier_state(path: Path) -> tuple[ModelConfig, Vocabulary, int, Map
         raise InputError(f"{path}: expected a checkpoint with the weights of a model, it has none") from error
 
 
-def meta_of(classifier: Classifier, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a checkpoint keeps beside the weights; `inputs` are the digests of what it is trained on."""
+def meta_of(classifier: Classifier) -> dict[str, Any]:
+    """Return what a checkpoint must hold beside the weights for `load_classifier`."""
     return {
         "kind": _KIND,
         "model": dataclasses.asdict(classifier.config),
         "vocabulary": list(classifier.vocabulary.codes),
         "test_height": classifier.test_height,
-        "inputs": dict(inputs),
     }
 
 
@@ -127,16 +125,6 @@ def check_vocabulary(classifier: Classifier, vocabulary: Vocabulary, path: Path)
             f"{path}: expected a checkpoint of the data's {len(ours)} classes, got one of {len(theirs)} "
             f"({only} is in one only)"
         )
-
-
-def inputs_changed(checkpoint: Path, inputs: Mapping[str, str]) -> bool:
-    """Return whether the run that left a checkpoint had other inputs: then it is not gone on with."""
-    if not checkpoint.is_file():
-        return False
-    changed = not same_files(load_checkpoint(checkpoint)["meta"].get("inputs"), inputs)
-    if changed:
-        logger.warning("%s: the inputs are others now, training starts anew", checkpoint)
-    return changed
 
 
 def _read_meta(path: Path, meta: dict[str, Any]) -> tuple[ModelConfig, Vocabulary, int]:

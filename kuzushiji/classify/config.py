@@ -13,6 +13,9 @@ from kuzushiji.options import data_root_option, force_option, json_option, optio
 from kuzushiji.packaged import weights_file
 from kuzushiji.run_folder import FUSED
 
+STAGE = "classify.train"
+"""Name of the training, in its record and in its checkpoints."""
+
 TASK, DATA, MODEL, CROPS, TRAINING, INFERENCE = "what to do", "data", "model", "crops", "training", "inference"
 _INFERENCE_ONLY = ("n_tta", "tta_heights", "top_k", "detailed_postfix", "test_boxes")
 _OF_INFERENCE = (
@@ -97,7 +100,7 @@ class ClassifyConfig(MachineOptions):
     pretrained: bool = option(True, "start from the published weights of the backbone", group=MODEL)
     weights: str | None = option(
         None, "start from these backbone weights (.safetensors, .pth); 'books': those that come with the package",
-        metavar="FILE", group=MODEL,
+        metavar="FILE", group=MODEL, changes_result=False,
     )  # fmt: skip
     head_size: int = option(1024, "units of the head's bottleneck", type=cli.positive_int, group=MODEL)
     head_dropout: float = option(0.5, "share cleared by both dropouts of the head", type=cli.fraction, group=MODEL)

@@ -36,7 +36,7 @@ class Level2FeaturesConfig:
 
     groups: tuple[tuple[str, ...], ...] = option(
         dataclasses.MISSING, 'detailed tables by kind of model, as JSON: [["a","b"],["c"]]; each group is blended',
-        positional=True, type=groups_of_tables, metavar="GROUPS",
+        positional=True, type=groups_of_tables, metavar="GROUPS", beside_file=lambda _: "",
     )  # fmt: skip
     output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
     top_k: int = option(3, "best classes of each group that become candidates", type=cli.positive_int)

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kuzushiji import cli
-from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.folder import STAGE, forget_finished
+from kuzushiji.classify.config import STAGE, ClassifyConfig
 from kuzushiji.classify.inputs import read_split, read_test_boxes
 from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.classify.targets import share_of_targets
+from kuzushiji.content import Input
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.run_folder import (
+    CHECKPOINT,
     DETAILED,
     FEATURES_RECORD,
     HEAD_FEATURES,
@@ -88,14 +89,14 @@ class Part(Stage):
         return self.config.inference_parameters()
 
     @property
-    def training_pages(self) -> list[Path]:
+    def training_pages(self) -> list[Input]:
         """The boxes and images that the held-out pages come from."""
-        return [self.config.clf_gt, self.root.train_csv, self.root.train_images]
+        return [self.config.clf_gt, self.root.train_csv, self.root.train_pages]
 
     @property
-    def test_pages(self) -> list[Path]:
+    def test_pages(self) -> list[Input]:
         """The boxes and images of the test pages."""
-        return [self.config.test_boxes_path, self.root.sample_submission_csv, self.root.test_images]
+        return [self.config.test_boxes_path, self.root.sample_submission_csv, self.root.test_pages]
 
 
 class TrainClassifier(Part):
@@ -112,16 +113,24 @@ class TrainClassifier(Part):
         """Return the values that decide the weights."""
         return self.config.training_parameters()
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the training pages, the pseudolabels, and the weights that training starts from."""
         config = self.config
-        images = [self.root.test_images] if config.pseudolabels else []
+        images = [self.root.test_pages_of(config.pseudolabels)] if config.pseudolabels else []
         start = filter(None, (config.resume, config.weights_file))
         return [*self.training_pages, *images, *config.pseudolabels, *start]
 
     def outputs(self) -> list[Path]:
         """Return the model, its metrics, its parameters and its classes."""
         return [self.config.output_dir / name for name in (MODEL_BEST, METRICS, PARAMS, VOCABULARY)]
+
+    def models(self) -> list[Path]:
+        """Return the model."""
+        return [self.config.output_dir / MODEL_BEST]
+
+    def checkpoint(self) -> Path:
+        """Return the state of the training."""
+        return self.config.output_dir / CHECKPOINT
 
     def run(self) -> Facts:
         """Train; return the metrics."""
@@ -130,10 +139,9 @@ class TrainClassifier(Part):
         if self.config.tensorboard:
             check_installed()
         split = read_split(self.config, self.root)
-        on_main(lambda: forget_finished(self.config, self.record))
         from kuzushiji.classify.train import train
 
-        return train(self.config, self.root, split, self.record.input_digests())
+        return train(self.config, self.root, split, self.record)
 
 
 class ReadHeldOutPages(Part):
@@ -142,7 +150,7 @@ class ReadHeldOutPages(Part):
     name = "classify.oof"
     record_name = OOF_RECORD
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the classifier and the training pages."""
         return [self.weights, *self.training_pages]
 
@@ -164,7 +172,7 @@ class ReadTestPages(Part):
     name = "classify.test"
     record_name = TEST_RECORD
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the classifier and the test pages."""
         return [self.weights, *self.test_pages]
 
@@ -191,7 +199,7 @@ class SaveHeadFeatures(Part):
         """Whether those of the test pages are saved too."""
         return self.config.submission or self.config.with_test
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the classifier and the pages."""
         return [self.weights, *self.training_pages, *(self.test_pages if self.with_test else [])]
 

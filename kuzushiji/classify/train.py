@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from kuzushiji.classify.classifier import Classifier, build_classifier, inputs_changed, meta_of
+from kuzushiji.classify.classifier import Classifier, build_classifier, meta_of
 from kuzushiji.classify.collate import Batch, Collate
-from kuzushiji.classify.config import ClassifyConfig
+from kuzushiji.classify.config import STAGE, ClassifyConfig
 from kuzushiji.classify.dataset import CropDataset
-from kuzushiji.classify.folder import STAGE
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate
@@ -22,6 +21,7 @@ from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
 from kuzushiji.engine.assembly import assemble
+from kuzushiji.engine.checkpoint import may_go_on
 from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit
@@ -37,40 +37,41 @@ from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters
-from kuzushiji.record import package_versions
-from kuzushiji.run_folder import CHECKPOINT, METRICS, PARAMS, VOCABULARY
+from kuzushiji.record import StageRecord, package_versions
+from kuzushiji.run_folder import METRICS, PARAMS, VOCABULARY
 
 
-def train(config: ClassifyConfig, root: DataRoot, split: Split, inputs: Mapping[str, str]) -> dict[str, Any]:
+def train(config: ClassifyConfig, root: DataRoot, split: Split, record: StageRecord) -> dict[str, Any]:
     """Train to the end and return what metrics.json holds.
 
     Args:
         config: The parameters.
         root: Where the images are.
         split: The tables of the fold.
-        inputs: Digests of the files and folders on which the result depends: a run on others is not gone on with.
+        record: Of the training.
 
     Raises:
         InputError: any input is wrong; see `engine.loop.fit`.
+        KeptError: the checkpoint in the output folder is of another run.
     """
+    goes_on = not config.force and on_main(lambda: may_go_on(config.output_dir, record))
     precision = set_up(config, training=True)
     classifier = build_classifier(config, split.vocabulary, precision)
     crops = build_crops(config, root, split, classifier.test_height)
     evaluation = Evaluation(config, root, split, classifier.test_height, precision) if config.evaluate_every else None
-    fresh = config.force or on_main(lambda: inputs_changed(config.output_dir / CHECKPOINT, inputs))
-    if fresh or not on_main((config.output_dir / CHECKPOINT).exists):  # else the parameters are yet to be compared
-        on_main(lambda: describe_run(config, split))
-        if config.head_start_epochs:
-            give_head_start(config, classifier, crops, precision)
-    training = build_training(config, classifier, crops, precision, inputs)
+    on_main(record.forget)
+    on_main(lambda: describe_run(config, split))
+    if config.head_start_epochs and not goes_on:
+        give_head_start(config, classifier, crops, precision)
+    training = build_training(config, classifier, crops, precision, record.input_digests())
     meter = Meter(training.step, evaluation)
-    fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None, fresh=fresh))
+    fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None, fresh=config.force))
     measured = {**meter.rates(), **peak_memory(precision.device)}
     return on_main(lambda: add_to_metrics(config.output_dir / METRICS, measured))
 
 
 def describe_run(config: ClassifyConfig, split: Split) -> None:
-    """Write the vocabulary and the parameters of a run that begins."""
+    """Write the vocabulary and the parameters of a run that begins or goes on."""
     write_vocabulary(config.output_dir / VOCABULARY, split.vocabulary)
     atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
 
@@ -102,7 +103,8 @@ def build_training(
         folder=config.output_dir,
         tensorboard=config.tensorboard,
         parameters=config.training_parameters(),
-        meta=meta_of(classifier, inputs),
+        meta=meta_of(classifier),
+        inputs=inputs,
         model=network,
         optimizer=optimizer,
         factor=build_schedule(config, len(loader)),

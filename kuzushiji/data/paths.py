@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kuzushiji.content import ImageFolder, Input
 from kuzushiji.data.images import SUFFIXES
 from kuzushiji.errors import InputError
 
@@ -52,6 +53,25 @@ class DataRoot:
     def test_images(self) -> Path:
         """Folder of the test pages."""
         return self.root / "test_images"
+
+    @property
+    def train_pages(self) -> ImageFolder:
+        """The images of the training pages, as an input of a stage."""
+        return ImageFolder(self.train_images, (self.train_csv,), SUFFIXES)
+
+    @property
+    def test_pages(self) -> ImageFolder:
+        """The images of the test pages, as an input of a stage."""
+        return self.test_pages_of((self.sample_submission_csv,))
+
+    def test_pages_of(self, tables: tuple[Path, ...]) -> ImageFolder:
+        """Return the images of the test pages that tables name, as an input of a stage."""
+        return ImageFolder(self.test_images, tables, SUFFIXES)
+
+    def inputs(self) -> list[Input]:
+        """Return all that a check of the data reads: the tables that are there, and the images that they name."""
+        tables = (self.train_csv, self.sample_submission_csv, self.unicode_translation_csv)
+        return [*(table for table in tables if table.is_file()), self.train_pages, self.test_pages]
 
     @property
     def unicode_translation_csv(self) -> Path:

@@ -1,6 +1,5 @@
 """Checkpoints: named parts with a state, plain facts beside them, written whole, read without running code."""
 
-import json
 import pickle
 import warnings
 import zipfile
@@ -11,8 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from kuzushiji.errors import InputError
+from kuzushiji.errors import InputError, KeptError
 from kuzushiji.files import FORMATS, atomic_path
+from kuzushiji.run_folder import CHECKPOINT, MODEL_BEST
 
 FORMAT = f"kuzushiji-checkpoint-{FORMATS['.pth']}"
 
@@ -107,26 +107,37 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def check_same_run(path: Path, meta: Mapping[str, Any], stage: str, parameters: Mapping[str, Any]) -> None:
-    """Check that a checkpoint is of this stage, trained under these parameters.
+class EarlierRun(Protocol):
+    """What a run is compared with; a `kuzushiji.record.StageRecord` is one."""
+
+    stage: str
+
+    def differences(self, parameters: Mapping[str, Any], inputs: Mapping[str, str] | None) -> list[str]:
+        """Return what an earlier run, of these parameters and inputs, does not share with this one."""
+
+
+def may_go_on(folder: Path, run: EarlierRun) -> bool:
+    """Return whether a training goes on from the checkpoint in its folder; False: it begins.
 
     Raises:
-        InputError: it is not; names what differs.
+        InputError: the checkpoint is damaged, or of another stage; the model of its best epoch is gone.
+        KeptError: what is there is of another run, or is a model of several epochs without its checkpoint.
     """
-    if meta.get("stage") != stage:
-        raise InputError(f"{path}: expected a checkpoint of {stage}, got one of {meta.get('stage')}")
-    found, expected = _as_json(meta.get("parameters", {})), _as_json(parameters)
-    different = [
-        f"{name} ({found.get(name, 'none')} there, {expected.get(name, 'none')} now)"
-        for name in sorted({*found, *expected})
-        if found.get(name) != expected.get(name)
-    ]
+    checkpoint, model = folder / CHECKPOINT, folder / MODEL_BEST
+    path = checkpoint if checkpoint.exists() else model
+    if not path.exists():
+        return False
+    state = load_checkpoint(path)
+    meta = state["meta"]
+    if meta.get("stage") != run.stage:
+        raise InputError(f"{path}: expected a checkpoint of {run.stage}, got one of {meta.get('stage')}")
+    if path == model and not meta.get("epoch"):
+        return False  # a process was killed between its first model and its first checkpoint
+    different = run.differences(meta.get("parameters") or {}, meta.get("inputs"))
     if different:
-        raise InputError(
-            f"{path}: is of a run with other parameters: {', '.join(different)}; "
-            "give the same, another output folder, or --force to start anew"
-        )
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
+        raise KeptError(path, different)
+    if path == model:
+        raise KeptError(path, [f"its checkpoint {checkpoint.name} is missing"])
+    if state["progress"]["best_epoch"] >= 0 and not model.exists():
+        raise KeptError(path, [f"{model.name}, the best epoch so far, is missing"])
+    return True

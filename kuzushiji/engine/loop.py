@@ -22,7 +22,7 @@ from ignite.handlers import ProgressBar
 from torch import nn
 
 from kuzushiji.engine.assembly import able_to_compile, bare_model, gradients_stay, uncompiled
-from kuzushiji.engine.checkpoint import check_same_run, load_checkpoint, save_checkpoint
+from kuzushiji.engine.checkpoint import load_checkpoint, save_checkpoint
 from kuzushiji.engine.ema import Ema
 from kuzushiji.engine.events import EventLog
 from kuzushiji.engine.loader import stop_workers
@@ -49,9 +49,11 @@ _LESS_MEMORY = "lower --batch-size (and raise --accumulation-steps by as much) o
 def fit(training: Training) -> FitResult:
     """Train to the end, from the checkpoint in the folder if there is one; return the last and the best metrics.
 
+    Whether that checkpoint is of this run is for `checkpoint.may_go_on` to say.
+
     Raises:
-        InputError: the checkpoint in the folder is of a run with other parameters, or damaged; the loss is not
-            finite; the memory does not suffice; the network cannot be compiled; a file cannot be written.
+        InputError: the checkpoint in the folder is damaged; the loss is not finite; the memory does not suffice; the
+            network cannot be compiled; a file cannot be written.
         Stopped: a signal came; a checkpoint is written, the same call goes on from there.
     """
     with enough_memory(training.stage, SMALLER_NETWORK):
@@ -100,7 +102,6 @@ class _Run:
             on_main(lambda: path.unlink(missing_ok=True))
         if path.exists():
             state = load_checkpoint(path)
-            check_same_run(path, state["meta"], self.training.stage, self.training.parameters)
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
             logger.info("%s: goes on with epoch %d", path, self.progress.epoch + 1)

@@ -41,8 +41,8 @@ class Training:
     Attributes:
         stage: Its name, such as `segment.train`; kept in the checkpoints.
         folder: Where the outputs go.
-        parameters: All that changes the result, as JSON values (`options.parameters(config)`): a run goes on only
-            under the same.
+        parameters: All that changes the result, as JSON values (`options.parameters(config)`); kept in the
+            checkpoints, for `checkpoint.may_go_on`.
         meta: Plain values kept in the checkpoints, enough to rebuild the model: its config, vocabulary codes.
         model: On its device, as `assembly.assemble` returns it. Its `train()` is called before each epoch: a model
             with frozen norms overrides that.
@@ -64,6 +64,7 @@ class Training:
             device until then, as does the stop for a loss that is not finite.
         tensorboard: Whether the events are written for TensorBoard too.
         fresh: Start anew even if there is a checkpoint to go on from.
+        inputs: Digests of what is trained on, kept in the checkpoints.
     """
 
     stage: str
@@ -87,6 +88,7 @@ class Training:
     log_every: int = 10
     tensorboard: bool = False
     fresh: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def meta_at(self, progress: Progress) -> dict[str, Any]:
         """Return the plain facts that a checkpoint keeps beside its parts."""
@@ -94,6 +96,7 @@ class Training:
             **self.meta,
             "stage": self.stage,
             "parameters": dict(self.parameters),
+            "inputs": dict(self.inputs),
             "epoch": progress.last_epoch,
             "metrics": progress.last,
         }

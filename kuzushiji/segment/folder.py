@@ -1,12 +1,8 @@
-"""What a fold's run leaves in its folder, and what of it a training may go on from."""
+"""What a fold's run leaves in its folder."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuzushiji.errors import InputError
-from kuzushiji.files import read_json
-from kuzushiji.record import StageRecord, same_files
 from kuzushiji.run_folder import (
     CHECKPOINT,
     CLF_GT,
@@ -18,9 +14,6 @@ from kuzushiji.run_folder import (
     TEST_DETECTIONS,
     TEST_PREDICTIONS,
 )
-from kuzushiji.segment.config import SegmentConfig
-
-logger = logging.getLogger(__name__)
 
 STAGE = "segment.train"
 """Name of the training, in its record and in its checkpoints."""
@@ -76,29 +69,3 @@ class RunFolder:
     def test_detections(self) -> Path:
         """The same boxes with their scores."""
         return self.folder / TEST_DETECTIONS
-
-
-def start_anew_where_needed(config: SegmentConfig, record: StageRecord) -> None:
-    """Remove the state of an earlier training that must not be gone on with.
-
-    That is one that is over (its outputs were damaged, or its inputs are others now), one that began with other
-    inputs, and any with `--force`. What was merely interrupted stays.
-
-    Raises:
-        InputError: a training with other parameters is over and there is no `--force`; the message names them.
-    """
-    folder = RunFolder(config.output_dir)
-    changed = [] if config.force else record.changed_parameters()
-    if changed:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-        raise InputError(
-            f"{folder.folder}: holds a run with other parameters, they differ in {flags}; "
-            "take another --output-dir, or --force to train again"
-        )
-    began_with = read_json(folder.params).get("inputs") if folder.params.exists() else None
-    if config.force or record.path.exists() or not same_files(began_with, record.input_digests()):
-        if folder.checkpoint.exists():
-            logger.info("%s: starts anew", folder.folder)
-        # In this order: what is stopped in between starts anew again.
-        for path in (folder.checkpoint, folder.params, record.path):
-            path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kuzushiji import cli
+from kuzushiji.content import Input
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
 from kuzushiji.engine.tensorboard import check_installed
@@ -15,7 +16,7 @@ from kuzushiji.locks import hold
 from kuzushiji.options import parameters
 from kuzushiji.run_folder import OOF_RECORD, TEST_RECORD, TRAIN_RECORD
 from kuzushiji.segment.config import INFERENCE, SegmentConfig
-from kuzushiji.segment.folder import STAGE, RunFolder, start_anew_where_needed
+from kuzushiji.segment.folder import STAGE, RunFolder
 from kuzushiji.stage import Command, Facts, Stage, run_parts
 from kuzushiji.terminal import print_result
 
@@ -77,33 +78,44 @@ class TrainDetector(Part):
     name = STAGE
     record_name = TRAIN_RECORD
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the training pages, and the weights that training starts from."""
         start = filter(None, (self.config.weights_file, self.config.resume))
-        return [self.data.train_csv, self.data.train_images, *start]
+        return [self.data.train_csv, self.data.train_pages, *start]
 
     def outputs(self) -> list[Path]:
         """Return the model, its metrics and its parameters."""
         return [self.folder.model_best, self.folder.metrics, self.folder.params]
 
+    def models(self) -> list[Path]:
+        """Return the model."""
+        return [self.folder.model_best]
+
+    def checkpoint(self) -> Path:
+        """Return the state of the training."""
+        return self.folder.checkpoint
+
+    def check(self) -> None:
+        """Check that the training does not replace the weights that it starts from."""
+        resume = self.config.resume
+        if resume is not None and resume.resolve().is_relative_to(self.folder.folder.resolve()):
+            raise InputError(
+                f"--resume {resume}: training from these weights would replace them, expected another --output-dir; "
+                "an interrupted run goes on without --resume"
+            )
+
     def run(self) -> Facts:
         """Train; return the metrics."""
-        config, folder = self.config, self.folder.folder
-        if config.resume is not None and config.resume.resolve().is_relative_to(folder.resolve()):
-            raise InputError(
-                f"--resume {config.resume}: training from these weights would replace them, expected another "
-                "--output-dir; an interrupted run goes on without --resume"
-            )
+        config = self.config
         if config.tensorboard:
             check_installed()
         from kuzushiji.segment.pages import read_fold
 
         pages = read_fold(config, self.data)
-        make_folder(folder)
-        on_main(lambda: start_anew_where_needed(config, self.record))
+        make_folder(self.folder.folder)
         from kuzushiji.segment.train import train
 
-        result = train(config, pages, self.record.input_digests())
+        result = train(config, pages, self.record)
         return {"best_epoch": result.best_epoch, "best": result.best, "last": result.last}
 
 
@@ -112,14 +124,15 @@ class FindHeldOutBoxes(Part):
 
     name = "segment.oof"
     record_name = OOF_RECORD
+    from_flags = True
 
     def parameters(self) -> dict[str, Any]:
         """Return the fold, and what the boxes depend on beside the checkpoint."""
         return {"fold": self.config.fold, "n_folds": self.config.n_folds, **inference_parameters(self.config)}
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the detector and the training pages."""
-        return [self.weights, self.data.train_csv, self.data.train_images]
+        return [self.weights, self.data.train_csv, self.data.train_pages]
 
     def outputs(self) -> list[Path]:
         """Return the boxes with the codes of the truth, the boxes with their scores, and their F1."""
@@ -140,14 +153,15 @@ class FindTestBoxes(Part):
 
     name = "segment.test"
     record_name = TEST_RECORD
+    from_flags = True
 
     def parameters(self) -> dict[str, Any]:
         """Return what the boxes depend on beside the checkpoint."""
         return inference_parameters(self.config)
 
-    def inputs(self) -> list[Path]:
+    def inputs(self) -> list[Input]:
         """Return the detector and the test pages."""
-        return [self.weights, self.data.sample_submission_csv, self.data.test_images]
+        return [self.weights, self.data.sample_submission_csv, self.data.test_pages]
 
     def outputs(self) -> list[Path]:
         """Return the boxes, and the boxes with their scores."""

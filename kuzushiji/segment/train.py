@@ -1,13 +1,14 @@
 """Trains the detector of one fold."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from kuzushiji.engine.assembly import assemble
+from kuzushiji.engine.checkpoint import may_go_on
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
@@ -22,6 +23,7 @@ from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
 from kuzushiji.options import all_parameters, parameters
+from kuzushiji.record import StageRecord
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
@@ -34,21 +36,26 @@ from kuzushiji.segment.transforms import CropSpec
 logger = logging.getLogger(__name__)
 
 
-def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) -> FitResult:
+def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> FitResult:
     """Train to the end, from the checkpoint in the output folder if there is one.
 
     Args:
         config: The parameters.
         pages: The training pages, divided.
-        inputs: Digests of all inputs, for params.json.
+        record: Of the training.
 
     Raises:
         InputError: weights, a page or the checkpoint cannot be used; see `engine.loop.fit`.
+        KeptError: the checkpoint in the output folder is of another run.
     """
+    if not config.force:
+        on_main(lambda: may_go_on(config.output_dir, record))
     run_parameters = parameters(config)
     precision = set_up(config, training=True)
     config, model = start_model(config, pages)
     model = place(model, precision.device)
+    inputs = record.input_digests()
+    on_main(record.forget)
     on_main(
         lambda: atomic_write_json(RunFolder(config.output_dir).params, {**all_parameters(config), "inputs": inputs})
     )
@@ -80,6 +87,8 @@ def train(config: SegmentConfig, pages: FoldPages, inputs: Mapping[str, str]) ->
             max_grad_norm=config.clip_grad or None,
             ema_decay=config.ema or None,
             precision=precision,
+            fresh=config.force,
+            inputs=inputs,
         )
     )
 

@@ -21,7 +21,7 @@ def save_classifier(folder: Path, base: str) -> tuple[Path, torch.nn.Module]:
     vocabulary = Vocabulary.from_codes(["U+3042", "U+3044"])
     model = build_model(config, len(vocabulary), pretrained=False)
     path = folder / "model_best.pth"
-    save_checkpoint(path, {"model": model}, meta_of(Classifier(model, config, vocabulary, 640), {}))
+    save_checkpoint(path, {"model": model}, meta_of(Classifier(model, config, vocabulary, 640)))
     return path, model
 
 

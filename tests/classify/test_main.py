@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -19,10 +20,13 @@ from kuzushiji.artifacts import read_characters, read_detailed
 from kuzushiji.artifacts.head_features import read_head_features
 from kuzushiji.classify import knn, level2_features
 from kuzushiji.classify.calibration import best_probability, calibration
-from kuzushiji.classify.main import main
+from kuzushiji.classify.config import ClassifyConfig
+from kuzushiji.classify.main import TrainClassifier, main
 from kuzushiji.data.labels import SEG_FP, read_page_points
+from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
+from kuzushiji.record import StageRecord
 
 SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 16 --test-height 120 --crop-width 64 "
@@ -217,18 +221,77 @@ def test_a_training_whose_folder_was_moved_goes_on(
     assert "epoch 1 of" not in caplog.text
 
 
-def test_changed_boxes_train_anew(tiny_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = prepare(tiny_root, tmp_path)
-    assert main(arguments(folder, "--epochs", "1")) == 0
-    first = sha256_of_file(folder / "clf-fold0" / "model_best.pth")
+def tree(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def change_boxes(folder: Path) -> list[str]:
     shutil.copy(folder / "data" / "train.csv", folder / "clf_gt.csv")
+    return []
+
+
+@pytest.mark.parametrize("over", [True, False])
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (change_boxes, "{}/clf_gt.csv (another content)"),
+        (lambda _: ["--lr", "0.5"], "--lr (0.014 there, 0.5 now)"),
+    ],
+)
+def test_a_model_is_replaced_with_force_alone(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any, difference: str, over: bool
+) -> None:
+    """Whether its training is over or has a checkpoint alone."""
+    copy_inputs(trained, tmp_path)
+    run = tmp_path / "clf-fold0"
+    shutil.copytree(trained / "clf-fold0", run)
+    if not over:
+        (run / "record-train.json").unlink()
+    words, before = change(tmp_path), tree(run)
+    with pytest.raises(SystemExit) as caught:
+        cli.run(main, arguments(tmp_path, *words))
+    name = "model_best.pth" if over else "checkpoint.pth"
+    text = f"{run / name}: is kept, only --force replaces it; differences: {difference.format(tmp_path)}; another"
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith(f"error: {text}")
+    assert tree(run) == before
+    assert main(arguments(tmp_path, *words, "--force", "1")) == 0
+    assert tree(run)[run / "model_best.pth"] != before[run / "model_best.pth"]
+
+
+def test_what_the_checkpoint_can_restore_is_restored(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy_inputs(trained, tmp_path)
+    run = tmp_path / "clf-fold0"
+    shutil.copytree(trained / "clf-fold0", run)
+    before = tree(run)
+    for name in ("metrics.json", "params.json", "vocabulary.json"):
+        (run / name).write_text("{}")
     with caplog.at_level("INFO"):
-        assert main(arguments(folder, "--epochs", "1")) == 0
-    assert "training starts anew" in caplog.text
-    assert sha256_of_file(folder / "clf-fold0" / "model_best.pth") != first
-    with pytest.raises(InputError, match=r"lr \(0.014 there, 0.5 now\).*--force"):
-        main(arguments(folder, "--epochs", "1", "--lr", "0.5"))
-    assert json.loads((folder / "clf-fold0" / "params.json").read_text())["lr"] == 0.014
+        assert main(arguments(tmp_path)) == 0
+    assert "epoch 1 of" not in caplog.text
+    for name in ("model_best.pth", "vocabulary.json"):
+        assert (run / name).read_bytes() == before[run / name]
+    assert json.loads((run / "metrics.json").read_text())["best"] == json.loads(before[run / "metrics.json"])["best"]
+
+
+def test_weights_are_known_by_their_content(tiny_root: Path, tmp_path: Path) -> None:
+    """A file under another name is the same parameter, and another content under the same name is not."""
+    weights = tmp_path / "a.pth"
+    weights.write_text("weights")
+    shutil.copy(weights, tmp_path / "b.pth")
+    (tmp_path / "clf_gt.csv").write_text("image_id,labels\n")
+
+    def record_with(path: Path) -> StageRecord:
+        config = ClassifyConfig(clf_gt=tmp_path / "clf_gt.csv", output_dir=tmp_path / "out", weights=str(path))
+        return TrainClassifier(config, DataRoot(tiny_root), tmp_path / "out" / "model_best.pth").record
+
+    parameters, inputs = record_with(weights).parameters, record_with(weights).input_digests()
+    assert record_with(tmp_path / "b.pth").differences(parameters, inputs) == []
+    assert record_with(weights).differences({**parameters, "weights": "c.pth"}, inputs) == []  # of an earlier version
+    weights.write_text("others")
+    assert record_with(weights).differences(parameters, inputs) == [f"{weights} (another content)"]
 
 
 def test_print_model(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

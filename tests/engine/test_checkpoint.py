@@ -4,6 +4,9 @@ import os
 import pickle
 import random
 import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kuzushiji.engine.checkpoint import check_same_run, load_checkpoint, read_tensors, save_checkpoint
-from kuzushiji.errors import InputError
+from kuzushiji.engine.checkpoint import load_checkpoint, may_go_on, read_tensors, save_checkpoint
+from kuzushiji.engine.progress import Progress
+from kuzushiji.errors import InputError, KeptError
+from kuzushiji.run_folder import CHECKPOINT, MODEL_BEST
 
 
 @pytest.fixture
@@ -127,29 +132,71 @@ def test_mutated_files_never_end_in_anything_but_one_line(tmp_path_factory, seed
         assert "\n" not in str(error)
 
 
-PARAMETERS = {"lr": 0.1, "steps": (1, 2), "name": None}
+# May this run go on?
+
+
+@dataclass
+class Run:
+    """What a training compares an earlier one with: here the parameters, and whether the inputs are known."""
+
+    parameters: dict[str, Any]
+    stage: str = "toy.train"
+
+    def differences(self, parameters, inputs):
+        names = [name for name in self.parameters if self.parameters[name] != parameters.get(name)]
+        return names + (["in.csv"] if inputs == {"in.csv": "other"} else [])
+
+
+SAME = Run({"lr": 0.1})
+
+
+def leave(folder: Path, *, epoch: int, best: int = 0, checkpoint: bool = True, model: bool = True, **meta) -> None:
+    """Leave what a training does after some epochs."""
+    facts = {"stage": "toy.train", "parameters": {"lr": 0.1}, "inputs": {"in.csv": "0"}, "epoch": epoch} | meta
+    progress = Progress(epoch=epoch + 1, best_epoch=best)
+    if model:
+        save_checkpoint(folder / MODEL_BEST, {"model": nn.Linear(2, 3)}, facts)
+    if checkpoint:
+        save_checkpoint(folder / CHECKPOINT, {"model": nn.Linear(2, 3), "progress": progress}, facts)
 
 
 @pytest.mark.parametrize(
-    ("changed", "expected"),
+    ("left", "goes_on"),
     [
-        ({}, None),
-        ({"steps": [1, 2]}, None),  # as JSON keeps it
-        ({"lr": 0.2}, r"lr \(0.1 there, 0.2 now\)"),
-        ({"name": "x"}, r"name \(None there, x now\)"),
-        ({"new": 1}, r"new \(none there, 1 now\)"),
-        ({"lr": 1, "steps": []}, r"lr \(0.1 there, 1 now\), steps \(\[1, 2\] there, \[\] now\)"),
+        ({}, False),
+        ({"epoch": -1, "best": -1, "model": False}, True),  # stopped within its first epoch
+        ({"epoch": 3}, True),
+        ({"epoch": 3, "inputs": None}, True),  # of an earlier version of the detector, which did not say
+        ({"epoch": 0, "checkpoint": False}, False),  # killed between its first model and its first checkpoint
     ],
 )
-def test_check_same_run_names_what_differs(tmp_path, changed, expected):
-    meta = {"stage": "toy", "parameters": PARAMETERS}
-    if expected is None:
-        check_same_run(tmp_path, meta, "toy", PARAMETERS | changed)
-    else:
-        with pytest.raises(InputError, match=expected):
-            check_same_run(tmp_path, meta, "toy", PARAMETERS | changed)
+def test_a_run_goes_on_or_begins(tmp_path, left, goes_on):
+    if left:
+        leave(tmp_path, **left)
+    assert may_go_on(tmp_path, SAME) is goes_on
 
 
-def test_check_same_run_of_another_stage(tmp_path):
-    with pytest.raises(InputError, match="expected a checkpoint of classify.train, got one of segment.train"):
-        check_same_run(tmp_path, {"stage": "segment.train", "parameters": {}}, "classify.train", {})
+@pytest.mark.parametrize(
+    ("left", "run", "name", "message"),
+    [
+        ({"epoch": 3}, Run({"lr": 0.2, "wd": 1}), CHECKPOINT, "differences: lr, wd;"),
+        ({"epoch": 3, "inputs": {"in.csv": "other"}}, SAME, CHECKPOINT, "differences: in.csv;"),
+        ({"epoch": 3, "model": False}, SAME, CHECKPOINT, "model_best.pth, the best epoch so far, is missing;"),
+        ({"epoch": 3, "checkpoint": False}, SAME, MODEL_BEST, "its checkpoint checkpoint.pth is missing;"),
+        ({"epoch": 3, "checkpoint": False}, Run({"lr": 0.2}), MODEL_BEST, "differences: lr;"),
+    ],
+)
+def test_what_another_run_left_is_kept(tmp_path, left, run, name, message):
+    leave(tmp_path, **left)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(KeptError) as refused:
+        may_go_on(tmp_path, run)
+    assert str(refused.value).startswith(f"{tmp_path / name}: is kept, only --force replaces it; ")
+    assert message in str(refused.value)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_checkpoint_of_another_stage(tmp_path):
+    leave(tmp_path, epoch=3)
+    with pytest.raises(InputError, match="expected a checkpoint of other.train, got one of toy.train"):
+        may_go_on(tmp_path, Run({}, "other.train"))

@@ -185,19 +185,13 @@ def test_fresh_starts_anew(tmp_path, undisturbed):
     assert_same_runs(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"parameters": {"lr": 0.2, "epochs": 1}}, r"lr \(0.1 there, 0.2 now\)"),
-        ({"parameters": {"lr": 0.1}}, r"epochs \(1 there, none now\)"),
-        ({"parameters": {"lr": 0.1, "epochs": 1, "wd": (1, 2)}}, r"wd \(none there, \[1, 2\] now\)"),
-        ({"stage": "other.train"}, "expected a checkpoint of other.train, got one of toy.train"),
-    ],
-)
-def test_refuses_to_go_on_with_another_run(tmp_path, changes, message):
-    fit(make_training(tmp_path, epochs=1))
-    with pytest.raises(InputError, match=message):
-        fit(make_training(tmp_path, **({"epochs": 1} | changes)))
+def test_checkpoints_say_what_they_are_of(tmp_path):
+    """So that another run can tell, `checkpoint.may_go_on`."""
+    fit(make_training(tmp_path, epochs=1, inputs={"in.csv": "0"}))
+    for name in (CHECKPOINT, MODEL_BEST):
+        meta = load_checkpoint(tmp_path / name)["meta"]
+        assert meta["stage"] == "toy.train"
+        assert (meta["parameters"], meta["inputs"]) == ({"lr": 0.1, "epochs": 1}, {"in.csv": "0"})
 
 
 def test_any_number_of_workers_gives_the_same(tmp_path, undisturbed):

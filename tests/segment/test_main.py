@@ -199,7 +199,8 @@ def test_done_is_skipped(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_other_parameters_on_a_finished_run(finished: Path, failure: Failure) -> None:
     code, line = failure(main, "--output-dir", finished, *TINY.split(), "--lr", "0.5", "--epochs", "3")
     assert code == 1
-    assert "holds a run with other parameters, they differ in --epochs, --lr" in line
+    model = finished / "model_best.pth"
+    assert f"{model}: is kept, only --force replaces it; differences: --epochs (1 there, 3 now), --lr (" in line
 
 
 def test_a_damaged_output_is_made_again(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ class ApplyLevel2(Stage):
     """
 
     name = STAGE
+    from_flags = True
     config: Level2Config
 
     def __init__(self, config: Level2Config, folder: Path, output: Path, root: "DataRoot") -> None:

@@ -67,6 +67,10 @@ class TrainLevel2(Stage):
             return []
         return [*model_files(folder, self.n_folds, self.config.libraries, language=language), folder / LEVEL2_OOF]
 
+    def models(self) -> list[Path]:
+        """Return the models, without their table."""
+        return [path for path in self.outputs() if path.name != LEVEL2_OOF]
+
     def places(self) -> list[Path]:
         """Return the models' folder."""
         return [*filter(None, [self.config.save_model])]
