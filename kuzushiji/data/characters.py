@@ -1,5 +1,6 @@
 """Codes and the characters they stand for."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kuzushiji.data.label_text import CODE, read_columns
@@ -28,6 +29,34 @@ def char_to_code(char: str) -> str:
     if len(char) != 1:
         raise InputError(f"expected one character, got {char!r}")
     return f"U+{ord(char):04X}"
+
+
+class Characters(Mapping[str, str]):
+    """The character of each code: of a data root's table, and of codes that it lacks the one that they stand for."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self.table = table
+
+    def __getitem__(self, code: str) -> str:
+        try:
+            return self.table[code] if code in self.table else code_to_char(code)
+        except InputError as error:
+            raise KeyError(code) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.table)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def read_characters(path: Path) -> Characters:
+    """Return the characters of a data root; its table `unicode_translation.csv` may be missing.
+
+    Raises:
+        InputError: as `read_unicode_translation`, where there is a table.
+    """
+    return Characters(read_unicode_translation(path) if path.exists() else {})
 
 
 def read_unicode_translation(path: Path) -> dict[str, str]:

@@ -41,8 +41,10 @@ class Check(Command):
             return cli.EXIT_FAILED if found.faults else 0
         for fault in found.faults:
             print(fault)
+        for warning in found.warnings:
+            print(f"warning: {warning}")
         print(
-            f"{found.train_pages:,} training pages ({found.pages_without_text:,} without text), "
+            f"{found.train_pages:,} training pages of {found.books:,} books, {found.pages_without_text:,} empty; "
             f"{found.characters:,} characters ({found.clipped:,} boxes reach over the edge and will be clipped), "
             f"{found.test_pages:,} test pages: {len(found.faults):,} faults"
         )

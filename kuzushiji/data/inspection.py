@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.data.characters import read_unicode_translation
+from kuzushiji.data.folds import book_id
 from kuzushiji.data.images import SUFFIXES
 from kuzushiji.data.label_text import BOX_FIELDS, FILE_COLUMNS, place_of, read_columns
 from kuzushiji.data.labels import parse_labels
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot, image_path
+from kuzushiji.data.suspicions import did_you_mean, similar_names, warnings_of
 from kuzushiji.errors import InputError
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
@@ -35,9 +37,13 @@ class Findings:
         characters: Labels in train.csv that can be read.
         clipped: Boxes that reach over the edge of their page: no fault, the competition's data have some.
         test_pages: Pages in sample_submission.csv.
+        books: Books of the training pages, by the rule of `folds.book_id`.
+        warnings: One line each: what is no fault and would lower the F1.
     """
 
     faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    books: int = 0
     train_pages: int = 0
     pages_without_text: int = 0
     characters: int = 0
@@ -65,17 +71,25 @@ def inspect_data_root(root: DataRoot, workers: int, progress: Progress) -> Findi
     found = Findings()
     known = _known_codes(root.unicode_translation_csv, found)
     train = _rows(root.train_csv, found)
-    test = _rows(root.sample_submission_csv, found)
+    has_test_pages = root.sample_submission_csv.exists() or root.test_images.exists()
+    test = _rows(root.sample_submission_csv, found) if has_test_pages else []
     found.train_pages, found.test_pages = len(train), len(test)
     sizes = _image_sizes(train, root.train_images, found, workers, progress)
-    _image_sizes(test, root.test_images, found, workers, progress)
+    if has_test_pages:
+        _image_sizes(test, root.test_images, found, workers, progress)
     for row, size in zip(train, sizes, strict=True):
         _inspect_labels(row, size, known, found)
+    found.books = len({book_id(row.image_id) for row in train})
+    found.warnings = warnings_of(
+        {row.place: row.text for row in train}, [row.image_id for row in train], found.characters, found.clipped
+    )
     return found
 
 
 def _known_codes(path: Path, found: Findings) -> set[str] | None:
-    """Return the codes of the table of characters, None where it cannot be read."""
+    """Return the codes of the table of characters, None where it cannot be read, or is not there: all are good then."""
+    if not path.exists() and not _hint(path):
+        return None
     try:
         return set(read_unicode_translation(path))
     except InputError as error:
@@ -114,9 +128,11 @@ def _image_sizes(
     # Threads will do: decoders work outside the interpreter's lock.
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(partial(_image_size, folder), rows)
+        names: dict[str, str] | None = None
         for row, result in zip(rows, progress(results, len(rows), folder.name), strict=True):
             if isinstance(result, InputError):
-                found.faults.append(f"{row.place}: {result}")
+                names = similar_names(folder) if names is None else names
+                found.faults.append(f"{row.place}: {result}{did_you_mean(folder, row.image_id, names)}")
             sizes.append(None if isinstance(result, InputError) else result)
     return sizes
 

@@ -66,10 +66,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[list[str]]:
         raise InputError(f"{path}: expected CSV in UTF-8, got something else ({error})") from error
     header = rows[0] if rows else []
     if any(header.count(name) != 1 for name in columns):
-        found = shown(",".join(header)[:80]) or "an empty file"
-        raise InputError(
-            f"{path}: expected the columns {','.join(columns)}, got {found} (is it another competition's file?)"
-        )
+        raise InputError(f"{path}: expected the columns {','.join(columns)}, got {_other_columns(header, columns)}")
     body = rows[1:]
     while body and not body[-1]:
         body.pop()
@@ -78,6 +75,15 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[list[str]]:
             raise InputError(f"{path}, row {number}: expected {len(header)} columns, got {len(row)}")
     places = [header.index(name) for name in columns]
     return [[row[place] for row in body] for place in places]
+
+
+def _other_columns(header: Sequence[str], columns: Sequence[str]) -> str:
+    """Return in words what stands in place of the columns: another table, or this one with another separator."""
+    text = ",".join(header)
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if set(columns) <= {field.strip(' "') for field in text.split(sign)}:
+            return f"them with {name} between in place of commas"
+    return f"{shown(text[:80]) or 'an empty file'} (is it another competition's file?)"
 
 
 def place_of(path: Path, image_ids: Sequence[str], number: int) -> str:

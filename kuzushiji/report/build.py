@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kuzushiji.data.characters import read_unicode_translation
+from kuzushiji.data.characters import read_characters
 from kuzushiji.data.labels import PageLabels, read_page_labels
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
@@ -66,7 +66,7 @@ def build_report(
     Raises:
         InputError: a file of the run or a page cannot be read.
     """
-    train, chars = read_page_labels(root.train_csv), read_unicode_translation(root.unicode_translation_csv)
+    train, chars = read_page_labels(root.train_csv), read_characters(root.unicode_translation_csv)
     held_out = held_out_outcomes(collected, root, train)
     final = final_outcome(collected, root, truth)
     known = [*held_out, *([final] if final is not None and final.truth is not None else [])]

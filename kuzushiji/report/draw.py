@@ -76,14 +76,14 @@ class Draw(Command):
 
 
 def _marks(config: DrawConfig, root: "DataRoot") -> "list[Mark]":
-    from kuzushiji.data.characters import read_unicode_translation
+    from kuzushiji.data.characters import read_characters
     from kuzushiji.data.labels import read_page_labels
     from kuzushiji.report.collect import collect
     from kuzushiji.report.marks import marks_of, marks_of_table
     from kuzushiji.report.outcome import final_outcome
     from kuzushiji.report.viewing import boxes_of_page
 
-    chars = read_unicode_translation(root.unicode_translation_csv)
+    chars = read_characters(root.unicode_translation_csv)
     if not config.source.is_dir():
         return marks_of_table(config.page, read_page_labels(config.source), chars)
     truth = read_page_labels(root.solution_csv) if root.solution_csv.exists() else None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuzushiji.data.characters import char_to_code, code_to_char, read_unicode_translation
+from kuzushiji.data.characters import char_to_code, code_to_char, read_characters, read_unicode_translation
 from kuzushiji.errors import InputError
 
 
@@ -59,3 +59,15 @@ def test_damaged_table(text: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         read_unicode_translation(path)
     assert line in str(error.value) and str(path) in str(error.value)
+
+
+def test_characters_without_a_table_come_from_the_codes(tmp_path: Path) -> None:
+    chars = read_characters(tmp_path / "unicode_translation.csv")
+    assert chars["U+3042"] == "あ" and chars.get("seg_fp", "-") == "-"
+    assert len(chars) == 0
+
+
+def test_the_table_comes_before_the_codes(tmp_path: Path) -> None:
+    (tmp_path / "unicode_translation.csv").write_text("Unicode,char\nU+F9DC,隆\n", encoding="utf-8")
+    chars = read_characters(tmp_path / "unicode_translation.csv")
+    assert (chars["U+F9DC"], chars["U+3042"], list(chars)) == ("隆", "あ", ["U+F9DC"])

@@ -13,7 +13,7 @@ from kuzushiji.data import check
 def test_a_good_root(tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main([str(tiny_root), "--workers", "2"]) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith("13 training pages (1 without text), ") and captured.out.endswith(": 0 faults\n")
+    assert captured.out.startswith("13 training pages of 6 books, 1 empty; ") and captured.out.endswith(": 0 faults\n")
     assert captured.err == ""  # no progress bar where there is no terminal
 
 
