@@ -186,3 +186,23 @@ def test_rois_name_their_picture(counts: tuple[int, ...], numbers: list[int]) ->
     rois = rois_of([torch.ones(count, 4) for count in counts])
     assert rois.shape == (len(numbers), 5)
     assert rois[:, 0].tolist() == numbers
+
+
+@pytest.mark.parametrize("width", [1000, 1008, 1023])
+def test_boxes_are_found_by_the_strides_of_the_maps(width: int) -> None:
+    """Not by map width / picture width, as the reference did: with 63 columns for 1,000 pixels, 7 pixels off here."""
+
+    class Ramps(MeanColours):
+        """Maps whose numbers are the places in the picture, as large as a network's: what is left over counts."""
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            height, width = images.shape[-2:]
+            columns = [(torch.arange(-(-width // stride)) + 0.5) * stride for stride in (8, 16)]
+            rows = [-(-height // stride) for stride in (8, 16)]
+            return tuple(own.expand(1, 3, n, -1) for own, n in zip(columns, rows, strict=True))  # type: ignore[return-value]
+
+    classifier = small_classifier(Ramps()).eval()
+    features = classifier.features(
+        torch.zeros(1, 64, width, 3, dtype=torch.uint8), torch.tensor([[0, 880.0, 20, 928, 44]])
+    )
+    torch.testing.assert_close(features.view(6, 3, 3).mean(dim=(1, 2)), torch.full((6,), 904.0))
