@@ -1,0 +1,18 @@
+"""The command line is read, and what is wrong is said, before packages are installed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_dry_run_needs_the_standard_library_alone() -> None:
+    command = [sys.executable, "-S", "-m", "kuzushiji.chain", "demo", "--dry-run"]  # -S: without site-packages
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and "python -m kuzushiji.report " in done.stdout
+
+
+def test_the_shell_holds_lists_and_little_else() -> None:
+    scripts = [ROOT / "run-all.sh", ROOT / "level2.sh", *(ROOT / "scripts").glob("*.sh")]
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in scripts) <= 350
