@@ -143,7 +143,7 @@ def count_page(params: dict[str, Any], level: str) -> dict[str, Any]:
         for _ in range(2):
             device.reset()
             traffic.clear()
-            with torch.inference_mode(), precision.autocast():
+            with torch.no_grad(), precision.autocast():  # in inference mode convolutions come under another name
                 model([image])
     return counts(traffic, device, level)
 
