@@ -35,6 +35,7 @@ STAGES = (
     ("kuzushiji.predict", "new pages: their text as text, JSON, PAGE and ALTO XML, pictures, a viewer"),
     ("kuzushiji.export", "the models of a run as one folder, which is all that predict needs"),
     ("kuzushiji.metric", "F1 of a submission against the truth"),
+    ("kuzushiji.evaluate", "F1 and character error rate of a reading, by book, class and line"),
     ("kuzushiji.report", "what all this brought: a table and a page to look at"),
     ("kuzushiji.report.draw", "a page with what was read on it, as a picture"),
     ("kuzushiji.classify.extract_backbone", "the backbone of a trained classifier, for others to start from"),

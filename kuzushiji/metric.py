@@ -5,7 +5,7 @@
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kuzushiji import cli
 from kuzushiji.data.labels import PageLabels, PagePoints, page_numbers, read_page_labels, read_page_points
 from kuzushiji.errors import InputError
-from kuzushiji.options import json_option, option
+from kuzushiji.options import json_option, option, pages_option
 from kuzushiji.stage import Command
 from kuzushiji.terminal import print_result
 
@@ -205,6 +205,21 @@ def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
+def chosen_pages(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the pages that words name, each once: a word is an image id, or a file with one a line.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    pages: list[str] = []
+    for word in words:
+        try:
+            pages += Path(word).read_text(encoding="utf-8-sig").split() if Path(word).is_file() else [word]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{word}: expected image ids, one a line, cannot be read: {error}") from error
+    return tuple(dict.fromkeys(pages))
+
+
 @dataclass(frozen=True)
 class MetricConfig:
     """What the command line asks for."""
@@ -215,6 +230,7 @@ class MetricConfig:
     truth: Path = option(
         MISSING, 'CSV: image_id,labels with "U+XXXX x y w h" repeated', positional=True, metavar="TRUTH"
     )
+    pages: tuple[str, ...] = pages_option()
     json: bool = json_option()
 
 
@@ -225,8 +241,12 @@ class Metric(Command):
 
     def execute(self) -> int:
         """Print the score."""
-        truth = read_page_labels(self.config.truth)
-        counts = score_points(truth, read_page_points(self.config.submission)).as_dict()
+        truth, points = read_page_labels(self.config.truth), read_page_points(self.config.submission)
+        if self.config.pages:
+            truth = truth.of_pages(chosen_pages(self.config.pages))
+            read = set(points.image_ids)
+            points = points.of_pages(page for page in truth.image_ids if page in read)
+        counts = score_points(truth, points).as_dict()
         print_result(counts, as_json=self.config.json)
         return 0
 

@@ -82,6 +82,12 @@ def data_root_option(content: str, group: str = "options") -> Any:
     )  # fmt: skip
 
 
+def pages_option(group: str = "options") -> Any:
+    """Return the option that names the pages to score; `metric.chosen_pages` reads its words."""
+    how = "score these pages alone: image ids, or files with one a line"
+    return option((), how, nargs="+", metavar="PAGE", group=group)
+
+
 def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
     """Add an argument to `parser` for every field of `config_class` that was made by `option`."""
     groups: dict[str, argparse.ArgumentParser | argparse._ArgumentGroup] = {"options": parser}

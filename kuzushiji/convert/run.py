@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.convert.__main__ import ConvertConfig
+from kuzushiji.convert.config import ConvertConfig
 from kuzushiji.convert.division import book_prefix, choose_test_pages
 from kuzushiji.convert.root import write_root
 from kuzushiji.data.characters import char_to_code
@@ -57,8 +57,8 @@ def convert(config: ConvertConfig) -> Outcome:
     pages = _cleaned(config, form, files, cleaner)
     if not pages:
         raise InputError(f"{config.source}: expected pages that can be converted, got none: {notes.failures[0]}")
-    for path in cleaner.finder.pictures():
-        if path.resolve() not in cleaner.finder.found and config.source.is_dir():
+    for path in cleaner.finder.pictures() if form != "root" and config.source.is_dir() else ():
+        if path.resolve() not in cleaner.finder.found:
             notes.add("pictures without labels", path, "no page has it; left out")
     test = choose_test_pages([page.name for page in pages], config.test_share, config.test_books)
     for (old, new), count in sorted(cleaner.changed.items(), key=lambda item: -item[1]):

@@ -144,6 +144,13 @@ class PagePoints(_Pages):
         """The points."""
         return self.points
 
+    def of_pages(self, image_ids: Iterable[str]) -> "PagePoints":
+        """Return the table of these pages; as `PageLabels.of_pages`."""
+        chosen = tuple(image_ids)
+        _check_once(chosen)
+        _check_known(chosen, self.image_ids)
+        return PagePoints(chosen, _rows_of_pages(self.points, chosen))
+
 
 def read_page_labels(path: Path) -> PageLabels:
     """Read a table of boxes (`image_id,labels`; labels is `U+XXXX x y w h` repeated); `.gz` is unpacked.

@@ -24,6 +24,10 @@ from kuzushiji.forms.pictures import Placer
 Writer = Callable[[Path, Iterable[Page], Placer], int]
 
 
+class NoPagesError(InputError):
+    """A source has no pages of the form that is asked for, or of any."""
+
+
 @dataclass(frozen=True)
 class Form:
     """A form of labelled pages.
@@ -69,7 +73,8 @@ def files_of(source: Path, name: str | None, notes: Notes) -> tuple[str, list[Pa
         notes: Are told of files that cannot be read.
 
     Raises:
-        InputError: nothing is there, nothing of this form, or files of several forms.
+        NoPagesError: nothing is of this form, or of any.
+        InputError: nothing is there, files are of several forms, or the only ones cannot be read.
     """
     if not source.exists():
         raise InputError(f"{source}: expected labelled pages, there is no such file or folder")
@@ -87,7 +92,7 @@ def files_of(source: Path, name: str | None, notes: Notes) -> tuple[str, list[Pa
         raise InputError(f"{source}: expected pages of one form, got {counts}: --form chooses")
     if not found:
         forms = ", ".join(FORMS) if name is None else name
-        none = InputError(f"{source}: expected labelled pages ({forms}), found none")
+        none = NoPagesError(f"{source}: expected labelled pages ({forms}), found none")
         raise next(iter(unreadable.values()), none)
     form, paths = next(iter(found.items()))
     others = {path for path in files if path.suffix.lower() in _TOLD & {*FORMS[form].suffixes}}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kuzushiji.convert.__main__ import FORMS, TARGETS, main
+from kuzushiji.convert.__main__ import main
+from kuzushiji.convert.config import FORMS, TARGETS
 from kuzushiji.data.check import main as check
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError, UsageError
