@@ -22,7 +22,7 @@ def collect(folder: Path) -> dict[str, Any]:
         if reason.exists():
             value: Any = {"failed": reason.read_text(encoding="utf-8").strip()}
         elif text.startswith("{"):
-            value = json.loads(text)
+            value = json.loads(text.splitlines()[-1])
         else:
             continue  # a piece that only prepares something
         put(results, path.stem.split(".", 1), value)
@@ -52,8 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--name", help="of the device; without it torch is asked")
     args = parser.parse_args(argv)
-    name = device_name()
+    name = args.name or device_name()
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     output = args.output or ROOT / "benchmarks" / "results" / f"{slug}.json"
     atomic_write_json(output, {"device": name, **collect(args.folder)})

@@ -37,8 +37,12 @@ from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import build_model as build_detector
 from kuzushiji.segment.predict import find_boxes, page_loader
 
-PAGE_WIDTH, PAGE_HEIGHT = 2200, 3400
-"""Pixels of a drawn page: in the middle of the competition's."""
+PAGE_HEIGHT = 3400
+PAGE_WIDTHS = (1700, 2700)
+"""Pixels of a drawn page: in the middle of the competition's; each has a width of its own, as those have."""
+
+DRAWN = 12
+"""Pages that are drawn; they come in turn."""
 
 WARM_UP = 2
 N_CLASSES = 4213
@@ -63,10 +67,11 @@ def get_parser() -> argparse.ArgumentParser:
 
 def draw_page(path: Path, random: np.random.Generator) -> None:
     """Write a page of paper with noise and strokes."""
-    page = random.integers(190, 225, (PAGE_HEIGHT // 4, PAGE_WIDTH // 4, 3)).astype(np.uint8)
-    page = cv2.resize(page, (PAGE_WIDTH, PAGE_HEIGHT))
+    width = int(random.integers(*PAGE_WIDTHS))
+    page = random.integers(190, 225, (PAGE_HEIGHT // 4, width // 4, 3)).astype(np.uint8)
+    page = cv2.resize(page, (width, PAGE_HEIGHT))
     for _ in range(1500):
-        start = random.integers(0, [PAGE_WIDTH, PAGE_HEIGHT])
+        start = random.integers(0, [width, PAGE_HEIGHT])
         end = start + random.integers(-60, 60, 2)
         cv2.line(page, start.tolist(), end.tolist(), (40, 40, 50), 8)
     cv2.imwrite(str(path), page)
@@ -78,7 +83,7 @@ def page_files(args: argparse.Namespace, folder: Path) -> list[Path]:
         found = pages_in(args.data_root)
     else:
         random = np.random.default_rng(0)
-        found = [folder / f"page{number}.jpg" for number in range(4)]
+        found = [folder / f"page{number}.jpg" for number in range(min(DRAWN, args.pages))]
         for path in found:
             draw_page(path, random)
     return list(itertools.islice(itertools.cycle(found), args.pages + WARM_UP))

@@ -10,6 +10,9 @@ from kuzushiji.options import option
 
 _GROUP = "machine"
 
+AUTO = "auto"
+"""Of `--opt-level`: each machine chooses. A run of any level counts as one of this."""
+
 
 def benchmark_option(default: bool, what: str) -> Any:
     """Return the option that lets cuDNN time its algorithms; `what` ends the sentence of its help."""
@@ -32,8 +35,9 @@ class MachineOptions:
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=_GROUP, changes_result=False)
     opt_level: str = option(
-        "O0", "O0: float32; O1: mixed precision; O2, O3: weights in float16, of --amp-backend apex alone",
-        choices=("O0", "O1", "O2", "O3"), group=_GROUP,
+        "O0", "O0: float32, on GPUs from Ampere on with products in TF32; O1: mixed precision; auto: O1 where the "
+        "processor or GPU has matrix units for it, else O0; O2, O3: weights in float16, of --amp-backend apex alone",
+        choices=(AUTO, "O0", "O1", "O2", "O3"), group=_GROUP,
     )  # fmt: skip
     amp_backend: str = option(
         "torch", "what mixes the precision in training: PyTorch, or NVIDIA apex where it is installed",

@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 from kuzushiji.cli import bool_flag
 from kuzushiji.errors import InputError, UsageError
 
+_LEFT_TO_MACHINE = {"opt_level": "auto"}
+"""Values of options with which each machine chooses for itself: a run with any other value is the same run."""
+
 Config = TypeVar("Config")
 
 _META = "option"
@@ -163,6 +166,8 @@ def different_parameters(then: Mapping[str, Any], now: Mapping[str, Any], config
     idle = {item.name for item in fields if not item.metadata[_META].changes_result}
 
     def same(name: str) -> bool:
+        if name in _LEFT_TO_MACHINE and _LEFT_TO_MACHINE[name] in (then.get(name), now.get(name)):
+            return True
         if name not in then:
             return now[name] is None or (name in defaults and defaults[name] == now[name])
         if name not in now:

@@ -19,8 +19,7 @@ from kuzushiji.classify.predictions import calibration_of_table
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
-from kuzushiji.engine.device import peak_memory
-from kuzushiji.engine.machine import set_up
+from kuzushiji.engine.machine import machine_facts, set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
@@ -53,7 +52,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
         "pages": len(detailed.pages),
         "heights": list(config.heights),
         "seconds": round(seconds, 2),
-        **peak_memory(predictor.precision.device),
+        **machine_facts(predictor.precision),
     }
     on_main(lambda: atomic_write_json(config.output(METRICS_OOF), metrics))
     return metrics
@@ -92,7 +91,7 @@ def predict_test(
         "pages": len(submission.image_ids),
         "boxes": len(detailed),
         "seconds": round(seconds, 2),
-        **peak_memory(predictor.precision.device),
+        **machine_facts(predictor.precision),
     }
 
 

@@ -22,10 +22,9 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.checkpoint import may_go_on
-from kuzushiji.engine.device import peak_memory
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit
-from kuzushiji.engine.machine import set_up
+from kuzushiji.engine.machine import machine_facts, set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
@@ -66,7 +65,7 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, record: StageRec
     training = build_training(config, classifier, crops, precision, record.input_digests())
     meter = Meter(training.step, evaluation)
     fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None, fresh=config.force))
-    measured = {**meter.rates(), **peak_memory(precision.device)}
+    measured = {**meter.rates(), **machine_facts(precision)}
     return on_main(lambda: add_to_metrics(config.output_dir / METRICS, measured))
 
 
@@ -76,7 +75,7 @@ def describe_run(config: ClassifyConfig, split: Split) -> None:
     atomic_write_json(config.output_dir / PARAMS, {**all_parameters(config), "versions": package_versions()})
 
 
-def add_to_metrics(path: Path, measured: Mapping[str, float]) -> dict[str, Any]:
+def add_to_metrics(path: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
     """Add what was measured to what the loop has written, and return all of it."""
     metrics = {**read_json(path), **measured}
     atomic_write_json(path, metrics)

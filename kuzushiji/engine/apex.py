@@ -32,6 +32,11 @@ class ApexPrecision(Precision):
         self.scaler = _ApexScale(self._amp)
         self._optimizer: torch.optim.Optimizer | None = None
 
+    @property
+    def name(self) -> str:
+        """The level, which apex makes number formats of."""
+        return f"apex {self.level}"
+
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Hand both to apex; to be called before anything wraps the model.
 

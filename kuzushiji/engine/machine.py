@@ -1,12 +1,17 @@
 """The machine that a run works on: threads, device, number format, random generators."""
 
+import logging
+from typing import Any
+
 import cv2
 import torch
 
-from kuzushiji.engine.device import resolve_device, set_benchmark
-from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
+from kuzushiji.engine.precision import Precision, best_level
 from kuzushiji.engine.random_state import seed_everything
-from kuzushiji.machine_options import MachineOptions
+from kuzushiji.machine_options import AUTO, MachineOptions
+
+logger = logging.getLogger(__name__)
 
 
 def set_up(options: MachineOptions, *, training: bool = False) -> Precision:
@@ -19,9 +24,16 @@ def set_up(options: MachineOptions, *, training: bool = False) -> Precision:
     set_benchmark(training and options.benchmark)
     seed_everything(options.seed)
     device = resolve_device(options.device)
+    if options.opt_level == AUTO:
+        logger.info("--opt-level auto: %s on %s", best_level(device), device)
     if training:
         return Precision.from_level(options.opt_level, device, options.amp_backend)
     return Precision.for_inference(options.opt_level, device)
+
+
+def machine_facts(precision: Precision) -> dict[str, Any]:
+    """Return the number format, and the most memory in use so far; see `peak_memory`."""
+    return {"precision": precision.name, **peak_memory(precision.device)}
 
 
 def use_threads(threads: int) -> None:

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.errors import InputError
+from kuzushiji.machine_options import AUTO
 
 logger = logging.getLogger(__name__)
 
 LEVELS = ("O0", "O1", "O2", "O3")
 BACKENDS = ("torch", "apex")
+_MATRIX_UNITS_SINCE = (7, 0)
+"""Compute capability from which on CUDA devices have tensor cores, without which half precision hardly pays."""
+
 _HALF_SINCE = (5, 3)
 """Compute capability from which on CUDA devices compute in float16."""
 
@@ -40,21 +44,28 @@ class Precision:
     def __post_init__(self) -> None:
         self.scaler = _Scaler(self.device.type, enabled=self.dtype == torch.float16)
 
+    @property
+    def name(self) -> str:
+        """The number format, such as `bfloat16`."""
+        return str(self.dtype).removeprefix("torch.")
+
     @classmethod
     def from_level(cls, level: str, device: torch.device, backend: str = "torch") -> "Precision":
         """Return the precision of an `--opt-level`.
 
         Args:
-            level: `O0`: float32. `O1`: autocast, in bfloat16 where the device computes with it, else in float16.
-                `O2`, `O3`: weights in float16, which is apex's alone.
+            level: `auto`: see `best_level`. `O0`: float32. `O1`: autocast, in bfloat16 where the device computes with
+                it, else in float16. `O2`, `O3`: weights in float16, which is apex's alone.
             device: Where the model runs.
             backend: `torch`, or `apex` for NVIDIA apex, which is not used for float32.
 
         Raises:
             InputError: the level or the backend is unknown, or the device or this machine lacks it.
         """
+        if level == AUTO:
+            level = best_level(device)
         if level not in LEVELS:
-            raise InputError(f"--opt-level: expected one of {', '.join(LEVELS)}, got {level!r}")
+            raise InputError(f"--opt-level: expected one of {AUTO}, {', '.join(LEVELS)}, got {level!r}")
         if backend not in BACKENDS:
             raise InputError(f"--amp-backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
         if level == "O0":
@@ -75,7 +86,7 @@ class Precision:
     @classmethod
     def for_inference(cls, level: str, device: torch.device) -> "Precision":
         """Return the precision in which a model of that level is applied: all levels above O0 are autocast there."""
-        return cls.from_level("O0" if level == "O0" else "O1", device)
+        return cls.from_level(level if level in (AUTO, "O0") else "O1", device)
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Return what trains in this precision; to be called once for a training, before anything wraps the model."""
@@ -109,6 +120,16 @@ class _Scaler(torch.amp.GradScaler):
             logger.info("the checkpoint is of a device with another number format: the gradients' scale starts anew")
             return
         super().load_state_dict(state_dict)
+
+
+def best_level(device: torch.device) -> str:
+    """Return the level that `auto` means: O1 where there are matrix units for half precision, else O0.
+
+    On a processor that is AMX. AVX-512-BF16 alone, or none of both, makes mixed precision slower than float32.
+    """
+    if device.type == "cuda":
+        return "O1" if torch.cuda.get_device_capability(device) >= _MATRIX_UNITS_SINCE else "O0"
+    return "O1" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "O0"
 
 
 def _mixed_format(device: torch.device) -> torch.dtype:

@@ -46,7 +46,10 @@ class PredictConfig:
         group=MODELS,
     )  # fmt: skip
     opt_level: str | None = option(
-        None, "O0: float32, O1: mixed precision; without it as in each model's run", choices=("O0", "O1"), group=MODELS
+        None,
+        "O0: float32, O1: mixed precision, auto: what this machine is fast in; without it as in each model's run",
+        choices=("auto", "O0", "O1"),
+        group=MODELS,
     )
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
     threads: int = option(

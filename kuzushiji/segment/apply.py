@@ -6,8 +6,7 @@ from typing import Any
 from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels, write_page_labels
 from kuzushiji.data.pages import page_size
-from kuzushiji.engine.device import peak_memory
-from kuzushiji.engine.machine import set_up
+from kuzushiji.engine.machine import machine_facts, set_up
 from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.precision import place
 from kuzushiji.engine.processes import gathered, on_main, own_share
@@ -90,6 +89,6 @@ def _detect(
         "boxes": len(detections.scores),
         "seconds": round(found.seconds, 2),
         "pages_per_second": round(len(image_ids) / max(found.seconds, 1e-9), 2),
-        **peak_memory(precision.device),
+        **machine_facts(precision),
     }
     return detections, facts

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kuzushiji.engine.precision import Precision, place
+from kuzushiji.engine.precision import Precision, best_level, place
 from kuzushiji.errors import InputError
 
 CPU = torch.device("cpu")
@@ -68,7 +68,7 @@ def test_models_of_apex_are_applied_under_autocast(level, dtype):
 
 @pytest.mark.parametrize("level", ["O4", "o1", ""])
 def test_unknown_levels(level):
-    with pytest.raises(InputError, match="--opt-level: expected one of O0, O1"):
+    with pytest.raises(InputError, match="--opt-level: expected one of auto, O0, O1"):
         Precision.from_level(level, CPU)
 
 
@@ -76,3 +76,23 @@ def test_place_lays_convolutions_out_with_the_channels_last():
     model = place(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(2, 2)), CPU)
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert model[1].weight.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("has_amx", "capability", "device", "level"),
+    [
+        (True, None, "cpu", "O1"),
+        (False, None, "cpu", "O0"),  # AVX-512-BF16 alone is slower in mixed precision
+        (False, (9, 0), "cuda:0", "O1"),
+        (False, (6, 1), "cuda:0", "O0"),
+        (True, None, "mps", "O0"),
+    ],
+)
+def test_the_machine_chooses(monkeypatch, has_amx, capability, device, level):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert best_level(torch.device(device)) == level
+    if device == "cpu":
+        name = {"O0": "float32", "O1": "bfloat16"}[level]
+        assert Precision.from_level("auto", torch.device(device)).name == name
+        assert Precision.for_inference("auto", torch.device(device)).name == name

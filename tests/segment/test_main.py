@@ -277,6 +277,24 @@ def test_fault_5_resume_with_training_starts_from_the_weights(finished: Path, tm
     assert (tmp_path / "clf_gt.csv").read_bytes() == (finished / "clf_gt.csv").read_bytes()
 
 
+def test_a_precision_that_each_machine_chooses_is_no_reason_to_run_again(
+    finished: Path, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was trained with O0 is done for `auto`, and an interrupted training goes on."""
+    shutil.copytree(finished, tmp_path / "run")
+    words = [*TINY.split(), "--with-test", "1", "--opt-level", "auto"]
+    with caplog.at_level("INFO"):
+        assert run(tmp_path / "run", *words) == 0
+    assert caplog.text.count("already done, skipped") == 3
+    (tmp_path / "run" / "record-train.json").unlink()
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert run(tmp_path / "run", *words) == 0
+    assert "goes on with epoch" in caplog.text and "epoch 1 of" not in caplog.text
+    assert "--opt-level auto: O" in caplog.text
+    assert json.loads((tmp_path / "run" / "metrics-oof.json").read_text())["precision"] == "float32"
+
+
 def test_fault_5_an_interrupted_run_goes_on_without_a_flag(
     finished: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
