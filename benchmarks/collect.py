@@ -22,7 +22,7 @@ def collect(folder: Path) -> dict[str, Any]:
         if reason.exists():
             value: Any = {"failed": reason.read_text(encoding="utf-8").strip()}
         elif text.startswith("{"):
-            value = json.loads(text.splitlines()[-1])
+            value = json.loads(text)
         else:
             continue  # a piece that only prepares something
         put(results, path.stem.split(".", 1), value)

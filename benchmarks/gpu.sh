@@ -52,7 +52,7 @@ FIRST=(--model resnet152 --crop 512 768 --batch-size 10 --boxes 256 "${STEP[@]}"
 SECOND=(--model resnext101_32x8d_wsl --crop 512 768 --batch-size 12 --boxes 256 "${STEP[@]}")
 PAGES=(--pages 60 --workers 8)
 BOOKS=(--seed 1 --books 4 --pages 12 --test-books 1 --test-pages 4 --page-height 3500)
-TRAIN=(--n-folds 2 --base resnet50 --pretrained 0 --epochs 1 --repeat-train 10 --batch-size 10)
+TRAIN=(--n-folds 2 --base resnet50 --pretrained 0 --epochs 1 --repeat-train 30 --batch-size 10)
 WORKERS=(4 8 12)
 ROUNDS=1
 if [ "$TINY" = 1 ]; then
@@ -80,7 +80,7 @@ PYTHON=${PYTHON:-python}
 export PYTHONPATH=.${PYTHONPATH:+:$PYTHONPATH}
 pieces=$(mktemp -d "${TMPDIR:-/tmp}/kuzushiji-gpu.XXXXXX")
 trap 'rm -rf "$pieces"' EXIT
-NAME=''
+NAME=cpu
 SECONDS=0
 
 # piece NAME SCRIPT [ARGUMENT...]: runs it in the time that is left; its JSON becomes part NAME of the result, at once.
@@ -93,11 +93,11 @@ piece() {
     echo "no time left" >"$pieces/$name.failed"
   elif ! timeout "$left" "$PYTHON" "$@" >"$pieces/$name.json" 2>"$pieces/$name.log"; then
     # A piece that says itself what failed keeps its JSON.
-    tail -n 1 "$pieces/$name.json" | grep -q '^{' ||
+    head -c 1 "$pieces/$name.json" | grep -q '{' ||
       { tail -n 1 "$pieces/$name.log" | grep . || echo "no time left"; } >"$pieces/$name.failed"
     echo "  failed: $(cat "$pieces/$name.failed" 2>/dev/null || tail -n 1 "$pieces/$name.json")" >&2
   fi
-  "$PYTHON" benchmarks/collect.py "$pieces" ${NAME:+--name "$NAME"} ${OUTPUT:+--output "$OUTPUT"} >"$pieces/written"
+  "$PYTHON" benchmarks/collect.py "$pieces" --name "$NAME" ${OUTPUT:+--output "$OUTPUT"} >"$pieces/written"
 }
 
 if [ "$TINY$DRY_RUN" = 00 ]; then

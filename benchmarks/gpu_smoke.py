@@ -26,7 +26,7 @@ from kuzushiji.files import read_json
 from kuzushiji.segment.main import main as segment
 
 SEGMENT = """--n-folds 2 --model fasterrcnn_resnet18_fpn --pretrained 0 --long-side 512 --crop-width 128
-    --crop-height 128 --crop-min-height 128 --crop-max-height 128 --epochs 2 --repeat-train-step 1 --batch-size 2 
+    --crop-height 128 --crop-min-height 128 --crop-max-height 128 --epochs 2 --repeat-train-step 1 --batch-size 2
     --warmup-steps 2 --score-threshold 0.05 --ema 0.9 --clip-grad 1 --with-test 1 --workers 2 --benchmark 1"""
 CLASSIFY = """--n-folds 2 --base resnet10t --pretrained 0 --head-size 16 --test-height 512 --crop-width 128
     --crop-height 128 --epochs 2 --repeat-train 2 --batch-size 2 --n-tta 2 --ema 0.9 --clip-grad 1 --optimizer adamw

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kuzushiji.classify.main import Classify as classify
 from kuzushiji.demo import __main__ as demo
 from tests.benchmark_scripts import load
 
@@ -22,7 +23,7 @@ def gpu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "pieces"), [((), 8), (("--tiny",), 7), (("--data-root", "data"), 7)])
+@pytest.mark.parametrize(("words", "pieces"), [((), 13), (("--tiny",), 10), (("--data-root", "data", "--as-is"), 13)])
 def test_every_piece_is_a_command_that_is_understood(
     words: tuple[str, ...], pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,12 +31,12 @@ def test_every_piece_is_a_command_that_is_understood(
     assert len(lines) == pieces and all(line[0] == "python" for line in lines)
     parsers = {
         f"benchmarks/{name}.py": load(monkeypatch, name).get_parser().parse_args
-        for name in ("train_step", "predict_pages", "dataloader")
+        for name in ("train_step", "predict_pages", "dataloader", "detector_step", "gpu_smoke")
     }
+    books = {"kuzushiji.demo": demo.Demo.parse_args, "kuzushiji.classify.main": classify.parse_args}
     for _, what, *rest in lines:
         if what == "-m":
-            assert rest[0] == "kuzushiji.demo"
-            demo.parse_args(rest[1:])
+            books[rest[0]](rest[1:])
         else:
             parsers[what](rest)
 
@@ -57,7 +58,7 @@ def test_the_books_of_tiny_are_large_enough_for_the_loader(
     """A rehearsal found it: on pages of 400 pixels the loader's boxes have no place."""
     pytest.importorskip("jpeg4py")
     lines = [shlex.split(line) for line in gpu("--dry-run", "--tiny").stdout.splitlines()]
-    (words,) = (line[3:] for line in lines if line[1] == "-m")
+    (words,) = (line[3:] for line in lines if line[1:3] == ["-m", "kuzushiji.demo"])
     assert demo.main([str(tmp_path / "books"), *words[1:]]) == 0
     monkeypatch.setattr("torch.set_num_threads", lambda _: None)
     capsys.readouterr()
@@ -73,7 +74,10 @@ case "$*" in
   "-m pip "*) ;;
   *torchvision.ops.nms*) ;;
   "-m kuzushiji.demo "*) echo "books are there" ;;
-  *"--model fasterrcnn"*) echo "Traceback ..." >&2; echo "OutOfMemoryError: tried to allocate" >&2; exit 1 ;;
+  "-m kuzushiji.classify.main "*) echo '{{"train": 1}}' ;;
+  benchmarks/gpu_smoke.py*) echo '{{"O1": "failed"}}'; exit 1 ;;
+  benchmarks/predict_pages.py*"--model fasterrcnn"*)
+    echo "Traceback ..." >&2; echo "OutOfMemoryError: tried to allocate" >&2; exit 1 ;;
   benchmarks/collect.py*) exec {python} "$@" ;;
   benchmarks/*) echo "{{\\"piece\\": \\"$1\\"}}" ;;
   *) exec {python} "$@" ;;
@@ -101,7 +105,13 @@ def test_what_the_pieces_print_becomes_one_file(tmp_path: Path, environment: Pat
     assert result.pop("device")
     step, pages = {"piece": "benchmarks/train_step.py"}, {"piece": "benchmarks/predict_pages.py"}
     assert result == {
-        "train_step": {"resnet152": step, "resnext101_32x8d_wsl": step},
+        "smoke": {"O1": "failed"},  # it says itself what failed
+        "train_step": {
+            "fasterrcnn_resnet18_fpn": {"piece": "benchmarks/detector_step.py"},
+            "resnet152": step,
+            "resnext101_32x8d_wsl": step,
+        },
+        "training_from_files": {"workers1": {"train": 1}},
         "predict_pages": {
             "resnet10t": pages,
             "mobilenetv4_conv_small": pages,
@@ -109,6 +119,16 @@ def test_what_the_pieces_print_becomes_one_file(tmp_path: Path, environment: Pat
         },
         "dataloader": {"piece": "benchmarks/dataloader.py"},
     }
+
+
+def test_what_is_measured_is_written_at_once(tmp_path: Path, environment: Path) -> None:
+    """A run that is cut says what it has measured until then, and the smoke test comes first."""
+    output, python = tmp_path / "device.json", environment / "bin" / "python"
+    cut = "  benchmarks/detector_step.py*) kill -KILL $(awk '/^PPid/ {print $2}' /proc/$PPID/status); exit 1 ;;\n"
+    python.write_text(python.read_text().replace("  benchmarks/collect.py", cut + "  benchmarks/collect.py"))
+    done = gpu("--tiny", "--output", str(output), VIRTUAL_ENV=str(environment))
+    assert done.returncode
+    assert set(json.loads(output.read_text())) == {"device", "smoke"}
 
 
 def test_without_a_cuda_device_nothing_is_measured(tmp_path: Path, environment: Path) -> None:
