@@ -20,14 +20,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-import atheris
-
 from benchmarks.measure import machine
 from kuzushiji.errors import InputError
 
 
 def fuzz(name: str, seconds: int, folder: Path) -> NoReturn:
     """Fuzz one target; ends the process."""
+    import atheris
+
     logging.disable(logging.CRITICAL)
     # The targets import what they need when they are built and when they are first called.
     with atheris.instrument_imports(include=["kuzushiji"]):

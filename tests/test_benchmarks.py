@@ -1,5 +1,7 @@
 """The benchmarks of training run, on next to nothing; what they measure is not looked at."""
 
+import ast
+import importlib
 import json
 import shutil
 import subprocess
@@ -8,12 +10,41 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark_scripts import load
+from tests.benchmark_scripts import BENCHMARKS, load
 from tests.commands import command_of
 
 ROOT = Path(__file__).parent.parent
 
+SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+
 TINY = "--model resnet10t --crop 64 64 --batch-size 2 --boxes 16 --classes 8 --steps 11 --device cpu --lr 0.01"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_finds_what_it_imports_and_shows_its_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Modules that scripts share have no `main`; they are imported."""
+    script = load(monkeypatch, name)
+    if not hasattr(script, "main"):
+        assert "__main__" not in (BENCHMARKS / f"{name}.py").read_text(encoding="utf-8")
+        return
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as end:
+        script.main()
+    assert end.value.code == 0 and capsys.readouterr().out.startswith("usage: ")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_what_scripts_import_from_the_packages_exists(name: str) -> None:
+    """Imports within functions among them."""
+    for node in ast.walk(ast.parse((BENCHMARKS / f"{name}.py").read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        if node.module.partition(".")[0] in ("kuzushiji", "detection", "tests"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
 
 
 def test_both_loops_of_the_training_step_learn_the_same(

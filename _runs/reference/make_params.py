@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.classify.main import parse_args as parse_classify
+from kuzushiji.classify.main import Classify
 from kuzushiji.files import atomic_write_json
 from kuzushiji.options import all_parameters, parameters
-from kuzushiji.segment.main import parse_args as parse_segment
+from kuzushiji.segment.main import Segment
+from kuzushiji.stage import Command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PARSERS = {"kuzushiji.segment.main": parse_segment, "kuzushiji.classify.main": parse_classify}
+COMMANDS: dict[str, type[Command]] = {"kuzushiji.segment.main": Segment, "kuzushiji.classify.main": Classify}
 INPUTS = ("clf_gt", "pseudolabels", "resume", "weights")
 """What decides a model beside the options of its recipe. Devices, threads, caches and outputs are left out."""
 
@@ -50,8 +51,8 @@ def reference_parameters() -> dict[str, dict[str, Any]]:
     kinds = {}
     for line in done.stdout.splitlines():
         match = re.match(r"python -m (\S+) (.*--output-dir _runs/(segment|clf)-fold0(\S*) .*)", line)
-        if match and match[1] in PARSERS:
-            config = PARSERS[match[1]](shlex.split(match[2]))
+        if match and match[1] in COMMANDS:
+            config = COMMANDS[match[1]].parse_args(shlex.split(match[2]))
             kept = {*parameters(config), *INPUTS}
             kinds[match[3] + match[4]] = {key: value for key, value in all_parameters(config).items() if key in kept}
     return kinds
