@@ -185,6 +185,8 @@ ROWS = [
     Row(f"{LEVEL2} --load-model m --output s.csv --min-probability auto", "what only training can find"),
     Row("demo books --pages 3 --books 6", "fewer pages than books"),
     Row("demo books --page-height 20", "pages that are too small"),
+    Row("demo books --fonts fonts --texts text.txt", "fonts without layouts, texts and codes"),
+    Row("demo books --apart text.txt", "what goes with fonts alone"),
     Row("report . --seeds other", "flags that go together"),
     Row("report.draw data/train.csv 100000001_00001_1 page.gif", "a format that is not written"),
     Row("metric data/train.csv", "an argument is missing"),

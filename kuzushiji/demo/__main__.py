@@ -19,6 +19,7 @@ _LARGEST_PAGE = 8000
 _FEWEST_CLASSES = 10
 _TABLES = ("train.csv", "solution.csv", "sample_submission.csv", "unicode_translation.csv")
 _PARAMETERS = "params.json"
+_SOURCES = ("fonts", "layouts", "texts", "codes", "without", "apart")
 _RECORD = "record-demo.json"
 
 
@@ -43,6 +44,32 @@ class DemoConfig:
     classes: int | None = option(
         None, "about how many different characters occur; without it those of the texts", type=cli.positive_int
     )
+    fonts: Path | None = option(
+        None, "folder of calligraphic fonts, one subfolder a family (scripts/fetch-fonts.sh): pages like real ones, in "
+        "place of KanjiVG's strokes; needs --layouts and --texts", metavar="DIR",
+    )  # fmt: skip
+    layouts: Path | None = option(
+        None, "labels of real pages in the format of train.csv (.csv, .csv.gz): their layouts, sizes, text",
+        metavar="FILE",
+    )  # fmt: skip
+    texts: tuple[Path, ...] = option(
+        (), "texts, plain or CSV with a column text (.txt, .csv, also .gz)", nargs="+", metavar="FILE"
+    )
+    codes: Path | None = option(
+        None, "table Unicode,char of the characters that pages may have, as the competition's unicode_translation.csv",
+        metavar="FILE",
+    )  # fmt: skip
+    without: tuple[str, ...] = option(
+        (),
+        "books of --layouts that are left out: those that the models are to be measured on",
+        nargs="+",
+        metavar="BOOK",
+    )
+    apart: Path | None = option(
+        None,
+        "file of texts, a page a line: what shares eight characters in a row with them is left out",
+        metavar="FILE",
+    )
     workers: int = option(
         os.cpu_count() or 1, "number of processes", type=cli.positive_int, changes_result=False
     )  # fmt: skip
@@ -62,24 +89,36 @@ class DemoConfig:
             raise InputError(f"expected a --page-height of {expected}, got {self.page_height}")
         if self.classes is not None and self.classes < _FEWEST_CLASSES:
             raise InputError(f"expected --classes of at least {_FEWEST_CLASSES}, got {self.classes}")
+        needed = {"--layouts": self.layouts, "--texts": self.texts, "--codes": self.codes}
+        missing = [flag for flag, value in needed.items() if not value]
+        if self.fonts is not None and missing:
+            raise InputError(f"--fonts: expected {', '.join(needed)} with it, {missing[0]} is missing")
+        given = [flag for flag, value in {**needed, "--without": self.without, "--apart": self.apart}.items() if value]
+        if self.fonts is None and given:
+            raise InputError(f"{given[0]}: expected --fonts with it, got none")
 
 
 class Demo(Stage):
     """Write books: a data root in the competition's layout, with pages like those of old Japanese books.
 
     The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed always gives the same books.
+    With --fonts they imitate real pages: glyphs of calligraphic fonts, layouts of real pages, texts from files.
     """
 
     name = "demo"
     config: DemoConfig
 
     def parameters(self) -> dict[str, Any]:
-        """Return the config's, and the format of the books."""
-        return {"format": _FORMAT, **super().parameters()}
+        """Return the config's, and the format of the books; of sources only where there are some."""
+        values = super().parameters()
+        if self.config.fonts is None:  # records of books without sources stay as they are
+            values = {name: value for name, value in values.items() if name not in _SOURCES}
+        return {"format": _FORMAT, **values}
 
     def inputs(self) -> list[Path]:
-        """Return nothing: the books come from the parameters alone."""
-        return []
+        """Return the files of layouts and texts; without them the books come from the parameters alone."""
+        files = [self.config.layouts, self.config.codes, self.config.apart, *self.config.texts]
+        return [path for path in files if path is not None]
 
     def outputs(self) -> list[Path]:
         """Return the tables; the images are looked for one by one."""
@@ -105,9 +144,14 @@ class Demo(Stage):
         """Write the books; return how many pages and characters they have."""
         from kuzushiji.demo.root import write_root
 
+        size = _size(self.config)
+        if size.sources is not None:  # what is wrong with them is said before anything is taken away
+            from kuzushiji.demo.material import read_material_again
+
+            read_material_again(size.sources)
         _clear(self.config.out)
         atomic_write_json(self.config.out / _PARAMETERS, self.parameters())
-        return dict(write_root(self.config.out, _size(self.config), self.config.workers))
+        return dict(write_root(self.config.out, size, self.config.workers))
 
 
 def _size(config: DemoConfig) -> Any:
@@ -116,8 +160,16 @@ def _size(config: DemoConfig) -> Any:
     hidden_seed = config.seed if config.hidden_seed is None else config.hidden_seed
     return Size(
         config.seed, hidden_seed, config.books, config.pages, config.test_books, config.test_pages,
-        config.page_height, config.classes,
+        config.page_height, config.classes, _sources(config),
     )  # fmt: skip
+
+
+def _sources(config: DemoConfig) -> Any:
+    from kuzushiji.demo.material import Sources
+
+    if config.fonts is None or config.layouts is None or config.codes is None:
+        return None
+    return Sources(config.fonts, config.layouts, config.texts, config.codes, frozenset(config.without), config.apart)
 
 
 def _check_folder(config: DemoConfig, described: dict[str, object]) -> None:

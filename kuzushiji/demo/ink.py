@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kuzushiji.demo.brush import coverage
 from kuzushiji.demo.frame import Bend
 from kuzushiji.demo.hand import make_glyph
+from kuzushiji.demo.imitation import Stamp
 from kuzushiji.demo.typesetting import Placed
 
 _INKED = 96  # of 255: from here on a pixel belongs to the character
@@ -44,7 +45,18 @@ class Ink:
             x, y, width, height of its ink in the picture, or None when nothing of it is in the picture.
         """
         points = self.bend.apply(placed.glyph.points + np.array([placed.x, placed.y], dtype=np.float32))
-        cover, x, y = coverage(make_glyph(points, placed.glyph.widths, placed.glyph.starts))
+        return self._add(*coverage(make_glyph(points, placed.glyph.widths, placed.glyph.starts)), load, dry)
+
+    def put_stamp(self, stamp: Stamp, load: float, dry: float) -> tuple[int, int, int, int] | None:
+        """Add ink that is drawn already; arguments and result as of `put`."""
+        height, width = stamp.ink.shape
+        middle = np.array([[stamp.x + width / 2, stamp.y + height / 2]], dtype=np.float32)
+        x, y = np.rint(self.bend.apply(middle)[0] - np.array([width / 2, height / 2])).astype(int).tolist()
+        return self._add(stamp.ink, x, y, load, dry)
+
+    def _add(
+        self, cover: NDArray[np.uint8], x: int, y: int, load: float, dry: float
+    ) -> tuple[int, int, int, int] | None:
         height, width = self.black.shape
         x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + cover.shape[1], width), min(y + cover.shape[0], height)
         if x1 <= x0 or y1 <= y0:

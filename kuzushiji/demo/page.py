@@ -36,7 +36,7 @@ def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple
     labels = _write(ink, setter.labelled, book, rng)
     _write(ink, setter.unlabelled, book, rng)
     _write_neighbour(ink, book, sheet, height, rng)
-    page = _assemble(ink, book, sheet, rng)
+    page = assemble(ink, book, sheet, rng)
     quality = int(np.clip(book.paper.quality + rng.integers(-6, 7), 40, 95))
     return photograph(page, book.paper, rng), labels, quality
 
@@ -109,13 +109,16 @@ def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.ra
     np.maximum(ink.black, layer.black * seen, out=ink.black)
 
 
-def _assemble(ink: Ink, book: Book, sheet: Sheet, rng: np.random.Generator) -> NDArray[np.float32]:
+def assemble(
+    ink: Ink, book: Book, sheet: Sheet, rng: np.random.Generator, seals: float | None = None
+) -> NDArray[np.float32]:
+    """Return the page (h, w, 3), 0 to 255: paper, ink, what time did to it; `seals` is the mean number of seals."""
     height, width = ink.black.shape
     style = book.paper
     page = make_paper(style, height, width, rng)
     _show_through(page, ink, book, rng)
     _cover(page, ink.black, np.array(style.ink, dtype=np.float32))
-    for _ in range(rng.poisson(book.frame.seals)):
+    for _ in range(rng.poisson(book.frame.seals if seals is None else seals)):
         _stamp(page, ink, sheet, rng)
     add_wormholes(page, style, rng)
     flat_x, flat_y = sheet.bend.flat(height, width)

@@ -12,6 +12,7 @@ from kuzushiji.data.characters import char_to_code
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.demo.books import PagePlan, plan_pages
+from kuzushiji.demo.material import Sources, read_material
 from kuzushiji.demo.strokes import known_characters
 from kuzushiji.demo.vocabulary import Characters, choose_characters
 from kuzushiji.errors import InputError
@@ -29,6 +30,7 @@ class Job:
     folder: Path
     page_height: int
     characters: Characters
+    sources: Sources | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,16 @@ class Size:
     test_pages: int
     page_height: int
     classes: int | None
+    sources: Sources | None = None
 
 
 def plan_root(size: Size) -> tuple[list[PagePlan], Characters]:
     """Return all pages of a data root, those for training first, and the characters on them."""
-    characters = choose_characters(size.seed, size.classes)
+    if size.sources is None:
+        characters = choose_characters(size.seed, size.classes)
+    else:  # the training pages carry every class at least once
+        allowed = read_material(size.sources).allowed
+        characters = Characters(allowed, "".join(sorted(allowed)))
     plan = plan_pages(
         size.seed, size.hidden_seed, books=size.books, pages=size.pages,
         test_books=size.test_books, test_pages=size.test_pages, extra=characters.extra,
@@ -72,7 +79,10 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
     for folder in (root.train_images, root.test_images):
         folder.mkdir(parents=True, exist_ok=True)
     paths = image_paths(out, plan)
-    jobs = [Job(page, path.parent, size.page_height, characters) for page, path in zip(plan, paths, strict=True)]
+    jobs = [
+        Job(page, path.parent, size.page_height, characters, size.sources)
+        for page, path in zip(plan, paths, strict=True)
+    ]
     pages = list(_in_order(jobs, workers))
     table = _table([page.image_id for page in plan], pages)
     train = table.of_pages([page.image_id for page in plan if not page.test])
@@ -81,7 +91,7 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
     write_page_labels(root.solution_csv, test)
     sample = "".join(f"{image_id},{_PLACEHOLDER}\n" for image_id in test.image_ids)
     atomic_write_text(root.sample_submission_csv, "image_id,labels\n" + sample)
-    codes = "".join(f"{char_to_code(character)},{_quoted(character)}\n" for character in known_characters())
+    codes = "".join(f"{char_to_code(character)},{_quoted(character)}\n" for character in _characters(size.sources))
     atomic_write_text(root.unicode_translation_csv, "Unicode,char\n" + codes)
     return {
         "train_pages": len(train.image_ids), "test_pages": len(test.image_ids),
@@ -97,9 +107,14 @@ def write_page(job: Job) -> "PageArrays":
     """
     import cv2
 
-    from kuzushiji.demo.page import make_page
+    if job.sources is None:
+        from kuzushiji.demo.page import make_page
 
-    page, labels, quality = make_page(job.plan, job.page_height, job.characters)
+        page, labels, quality = make_page(job.plan, job.page_height, job.characters)
+    else:
+        from kuzushiji.demo.real_page import make_real_page
+
+        page, labels, quality = make_real_page(job.plan, job.page_height, job.sources)
     path = job.folder / f"{job.plan.image_id}.jpg"
     try:
         with atomic_path(path) as temporary:
@@ -145,6 +160,11 @@ def _table(image_ids: Sequence[str], pages: Sequence[PageArrays]) -> PageLabels:
     codes = [code for page in pages for code in page.codes]
     boxes = np.concatenate([page.boxes_xywh for page in pages])
     return PageLabels.from_arrays(image_ids, numbers, codes, boxes.astype(np.float64))
+
+
+def _characters(sources: Sources | None) -> Sequence[str]:
+    """Return the characters that pages may have, sorted."""
+    return known_characters() if sources is None else sorted(read_material(sources).allowed)
 
 
 def _quoted(character: str) -> str:

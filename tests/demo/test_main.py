@@ -119,6 +119,9 @@ def test_force_replaces_books_of_other_parameters(tmp_path: Path) -> None:
         (["--books", "0"], "a whole number of at least 1, got 0"),
         (["--seed", "-1"], "a whole number of at least 0, got -1"),
         (["--page", "3"], "did you mean --pages"),
+        (["--fonts", "f"], "--fonts: expected --layouts, --texts, --codes with it, --layouts is missing"),
+        (["--fonts", "f", "--layouts", "l", "--texts", "t"], "--codes with it, --codes is missing"),
+        (["--without", "b"], "--without: expected --fonts with it, got none"),
     ],
 )
 def test_bad_arguments_end_in_one_line(

@@ -1,0 +1,145 @@
+"""How well models read real pages: by book, boxes, characters, kana, kanji, text.
+
+    python benchmarks/reader_pages.py MODELS LABELS.csv IMAGES [--only BOOK ...] [--json FILE]
+
+LABELS.csv has the columns image_id and labels of the competition's train.csv; a column `kind` may say `placed` of pages
+whose boxes are not exact: these count for the text alone. IMAGES is the folder of the pages. A book that the models
+learned from is not to be among them: that is for who calls this to see to.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kuzushiji.bundle.files import find_models
+from kuzushiji.data.characters import code_to_char
+from kuzushiji.data.folds import book_id
+from kuzushiji.data.labels import PageLabels, parse_labels
+from kuzushiji.data.pictures import Picture, read_picture
+from kuzushiji.predict.config import PredictConfig
+from kuzushiji.predict.reader import Stopwatch
+from kuzushiji.predict.run import load_reader
+from kuzushiji.predict.transcription import Transcription
+from kuzushiji.reading_order import reading_order
+from kuzushiji.scoring import score_boxes, score_classes
+
+_COLUMNS = ["f1", "boxes", "kana", "n_kana", "kanji", "n_kanji", "top5", "cer", "characters"]
+
+
+def main() -> None:
+    """Read the pages and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--only", nargs="*", help="books to read; without it all")
+    parser.add_argument("--level2", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="file for the counts, for a sum over folds")
+    options = parser.parse_args()
+    table = pd.read_csv(options.labels, keep_default_na=False)
+    if options.only:
+        table = table[[book_id(image_id) in options.only for image_id in table["image_id"]]]
+    config = PredictConfig(
+        pages=(), models=options.models, output=Path("unused"), threads=1, level2=bool(options.level2)
+    )
+    reader = load_reader(config, find_models(options.models), Stopwatch())
+    rows, started = [], time.process_time()
+    for page in table.itertuples():
+        picture = read_picture(Picture(options.images / f"{page.image_id}.jpg"))
+        found = reader.read(picture, name=page.image_id)
+        rows.append(counts_of(page.image_id, page.labels, getattr(page, "kind", "exact"), found))
+    print(f"{(time.process_time() - started) / max(len(rows), 1):.1f} processor seconds a page")
+    print(table_of(rows).to_string(float_format=lambda value: f"{value:.3f}"))
+    if options.json:
+        options.json.write_text(json.dumps(rows))
+
+
+def counts_of(image_id: str, text: str, kind: str, found: Transcription) -> dict[str, Any]:
+    """Return what counts for one page."""
+    codes, boxes = parse_labels(text, image_id)
+    zeros = np.zeros(len(codes), np.int64)
+    truth = PageLabels.from_arrays([image_id], zeros, list(codes), boxes)
+    read = PageLabels.from_arrays(
+        [image_id], np.zeros(len(found), np.int64), list(found.codes), found.boxes_xywh.astype(np.float64)
+    )
+    true_text = "".join(code_to_char(code) for code in codes[reading_order(boxes).order])
+    row: dict[str, Any] = {"image_id": image_id, "kind": kind, "book": book_id(image_id)}
+    row |= {"distance": distance(true_text, found.text().replace("\n", "")), "length": len(true_text)}
+    if kind == "placed":
+        return row
+    row["classes"] = score_classes(truth, read).as_dict()
+    row["boxes"] = score_boxes(truth, read).as_dict()
+    return row | hits(codes, boxes, found)
+
+
+def hits(codes: Any, boxes: Any, found: Transcription) -> dict[str, int]:
+    """Return, of the found boxes whose centre lies in a true box, how many are read rightly; kana and kanji apart."""
+    counts: dict[str, int] = defaultdict(int)
+    centers = found.boxes_xywh[:, :2] + found.boxes_xywh[:, 2:] / 2
+    candidates = next(iter(found.candidates.values())).codes if len(found) else None
+    for code, (x, y, w, h) in zip(codes, boxes, strict=True):
+        inside = np.flatnonzero(
+            (centers[:, 0] > x) & (centers[:, 0] < x + w) & (centers[:, 1] > y) & (centers[:, 1] < y + h)
+        )
+        if not len(inside):
+            continue
+        kind = "kana" if 0x3040 < int(code[2:], 16) < 0x3100 else "kanji"
+        counts[f"n_{kind}"] += 1
+        counts[kind] += int(found.codes[inside[0]] == code)
+        counts["top5"] += int(code in candidates[inside[0]])
+    return dict(counts)
+
+
+def distance(a: str, b: str) -> int:
+    """Return the least number of insertions, deletions and replacements that turn `a` into `b`."""
+    row = np.arange(len(b) + 1)
+    other = np.array([ord(character) for character in b])
+    for number, character in enumerate(a, start=1):
+        best = np.minimum(row[1:] + 1, row[:-1] + (other != ord(character)))
+        best = np.concatenate([[number], best])
+        row = np.minimum.accumulate(best - np.arange(len(best))) + np.arange(len(best))
+    return int(row[-1])
+
+
+def table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the measures of each book and of all."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["book"]].append(row)
+        groups["all"].append(row)
+    groups["all"] = groups.pop("all", [])
+    return pd.DataFrame({book: measures(members) for book, members in groups.items()}).T.reindex(columns=_COLUMNS)
+
+
+def measures(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the measures of some pages together."""
+    exact = [row for row in rows if "classes" in row]
+    total = {name: sum(row.get(name, 0) for row in exact) for name in ("kana", "n_kana", "kanji", "n_kanji", "top5")}
+    n = max(total["n_kana"] + total["n_kanji"], 1)
+    return {
+        "f1": f1_of([row["classes"] for row in exact]),
+        "boxes": f1_of([row["boxes"] for row in exact]),
+        "kana": total["kana"] / max(total["n_kana"], 1),
+        "n_kana": total["n_kana"],
+        "kanji": total["kanji"] / max(total["n_kanji"], 1),
+        "n_kanji": total["n_kanji"],
+        "top5": total["top5"] / n,
+        "cer": sum(row["distance"] for row in rows) / max(sum(row["length"] for row in rows), 1),
+        "characters": sum(row["classes"]["tp"] + row["classes"]["fn"] for row in exact),
+    }
+
+
+def f1_of(counts: list[dict[str, float]]) -> float:
+    """Return F1 of the sum of counts."""
+    tp, fp, fn = (sum(each[name] for each in counts) for name in ("tp", "fp", "fn"))
+    return 2 * tp / (2 * tp + fp + fn) if tp else 0.0
+
+
+if __name__ == "__main__":
+    main()
