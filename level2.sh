@@ -26,7 +26,7 @@ for fold in "${FOLDS[@]}"; do
   start "level2-features-fold$fold" kuzushiji.classify.level2_features \
     "$(table_groups detailed.parquet "$fold")" "$RUNS/level2_features_fold$fold.parquet" \
     "${COMMON[@]}" "${LEVEL2_FEATURES[@]}"
-  start "level2-features-test-fold$fold" kuzushiji.classify.level2_features \
+  [ ${#TEST_FOLDS[@]} = 0 ] || start "level2-features-test-fold$fold" kuzushiji.classify.level2_features \
     "$(table_groups test_detailed.parquet "$fold")" "$RUNS/level2_features_test_fold$fold.parquet" \
     "${COMMON[@]}" "${LEVEL2_FEATURES[@]}"
 done
@@ -40,5 +40,5 @@ for fold in "${FOLDS[@]}"; do
 done
 run level2-train kuzushiji.classify.level2 "${detailed[@]}" "${features[@]}" \
   --save-model "$RUNS/level2_models" --n-folds "$N_FOLDS" "${COMMON[@]}" "${LEVEL2[@]}"
-run level2-apply kuzushiji.classify.level2 "$RUNS/clf-fold0/test_detailed.parquet" "${test_features[@]}" \
+[ ${#TEST_FOLDS[@]} = 0 ] || run level2-apply kuzushiji.classify.level2 "$RUNS/clf-fold0/test_detailed.parquet" "${test_features[@]}" \
   --load-model "$RUNS/level2_models" --output "$RUNS/submission.csv" "${COMMON[@]}"

@@ -29,7 +29,7 @@ run weights kuzushiji.pretrained "$NEEDED_WEIGHTS"
 stage segment
 for fold in "${FOLDS[@]}"; do
   start "segment-fold$fold" kuzushiji.segment.main --output-dir "$RUNS/segment-fold$fold" \
-    --fold "$fold" --n-folds "$N_FOLDS" --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${SEGMENT[@]}" \
+    --fold "$fold" --n-folds "$N_FOLDS" ${SPLIT:+--split "$SPLIT"} --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${SEGMENT[@]}" \
     ${SEGMENT_WEIGHTS:+--weights "$SEGMENT_WEIGHTS"}
 done
 
@@ -41,13 +41,13 @@ for fold in "${FOLDS[@]}"; do
   folders+=("$RUNS/segment-fold$fold")
 done
 run segment-merge kuzushiji.segment.merge "${tables[@]}" "$RUNS/segment_clf_gt.csv" "${COMMON[@]}"
-run segment-fuse kuzushiji.segment.fuse "${folders[@]}" "$RUNS/segment_test_predictions.csv" "${FORCED[@]}" "${FUSE[@]}"
+[ ${#TEST_FOLDS[@]} = 0 ] || run segment-fuse kuzushiji.segment.fuse "${folders[@]}" "$RUNS/segment_test_predictions.csv" "${FORCED[@]}" "${FUSE[@]}"
 
 # classify FOLD KIND ARGUMENT...: trains one classifier, in clf-foldFOLDKIND, and reads the boxes of its held-out pages
 # and of the test pages.
 classify() {
   start "clf-fold$1$2" kuzushiji.classify.main "$RUNS/segment_clf_gt.csv" --output-dir "$RUNS/clf-fold$1$2" \
-    --fold "$1" --n-folds "$N_FOLDS" --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${@:3}"
+    --fold "$1" --n-folds "$N_FOLDS" ${SPLIT:+--split "$SPLIT"} --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${@:3}"
 }
 FIRST=("${FIRST_BACKBONE[@]}" "${START[@]}" ${FIRST_WEIGHTS:+--weights "$FIRST_WEIGHTS"})
 SECOND=("${SECOND_BACKBONE[@]}" "${START[@]}" ${SECOND_WEIGHTS:+--weights "$SECOND_WEIGHTS"})
@@ -65,18 +65,18 @@ tables=()
 for kind in '' "-$SECOND_NAME"; do
   for fold in "${FOLDS[@]}"; do tables+=("$RUNS/clf-fold$fold$kind/test_detailed.parquet"); done
 done
-run pseudolabel kuzushiji.classify.pseudolabel "${tables[@]}" "$RUNS/pseudolabels.csv.gz" \
+[ ${#TEST_FOLDS[@]} = 0 ] || run pseudolabel kuzushiji.classify.pseudolabel "${tables[@]}" "$RUNS/pseudolabels.csv.gz" \
   "${COMMON[@]}" "${PSEUDOLABEL[@]}"
 
 # The second backbone with these as extra training pages: fine-tuned, and from scratch.
 stage pseudo-ft "$RUNS/pseudolabels.csv.gz"
-for fold in "${FOLDS[@]}"; do
+for fold in "${TEST_FOLDS[@]}"; do
   classify "$fold" "-$SECOND_NAME-pseudo-ft" "${SECOND_BACKBONE[@]}" "${PSEUDO_FT[@]}" \
     --pseudolabels "$RUNS/pseudolabels.csv.gz" --resume "$RUNS/clf-fold$fold-$SECOND_NAME/model_best.pth"
 done
 
 beside pseudo "$RUNS/pseudolabels.csv.gz"
-for fold in "${FOLDS[@]}"; do
+for fold in "${TEST_FOLDS[@]}"; do
   classify "$fold" "-$SECOND_NAME-pseudo" "${SECOND[@]}" "${PSEUDO[@]}" --pseudolabels "$RUNS/pseudolabels.csv.gz"
 done
 
@@ -95,9 +95,11 @@ blend() {
 
 # Blends, to see what each step brings: each kind over its folds, both backbones, all kinds.
 stage blend
-for kind in "${KINDS[@]}"; do blend "clf$kind" "$kind"; done
-blend backbones '' "-$SECOND_NAME"
-blend all "${KINDS[@]}"
+if [ ${#TEST_FOLDS[@]} != 0 ]; then
+  for kind in "${KINDS[@]}"; do blend "clf$kind" "$kind"; done
+  blend backbones '' "-$SECOND_NAME"
+  blend all "${KINDS[@]}"
+fi
 
 source ./level2.sh
 

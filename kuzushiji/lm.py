@@ -82,9 +82,16 @@ class LanguageModel(Stage):
         """The number of folds."""
         return n_folds_of_run(self.config)
 
+    @cached_property
+    def split(self) -> str:
+        """What the folds divide."""
+        from kuzushiji.classify.folds import split_of
+
+        return split_of(classifier_tables(self.config))
+
     def parameters(self) -> dict[str, Any]:
-        """Return the config's, with the number of folds wherever it comes from."""
-        return {**super().parameters(), "n_folds": self.n_folds}
+        """Return the config's, with the folds wherever they come from."""
+        return {**super().parameters(), "n_folds": self.n_folds, "split": self.split}
 
     def inputs(self) -> list[Path]:
         """Return the features, the training truth and the table of neighbours."""
@@ -108,7 +115,7 @@ class LanguageModel(Stage):
         config, train_csv = self.config, self.root.train_csv
         features = read_features(config.features)
         truth = read_page_labels(train_csv)
-        folds = fold_of_pages(truth.image_ids, self.n_folds)
+        folds = fold_of_pages(truth.image_ids, self.n_folds, self.split)
         texts = texts_of_folds(truth, folds, self.n_folds, features.vocabulary, str(train_csv))
         language = count_all(texts, len(features.vocabulary))
         found = [_known(perplexities(language, text, {fold})) for fold, text in enumerate(texts)]
@@ -143,14 +150,19 @@ def n_folds_of_run(config: LanguageModelConfig) -> int:
     Raises:
         InputError: it is not known and not given, or given as another, with which a page's own truth would count.
     """
-    from kuzushiji.artifacts.features import read_groups
     from kuzushiji.classify.folds import n_folds_of
 
-    tables = (Path(name) for group in read_groups(config.features) for name in group)
-    n_folds = n_folds_of(tables, config.n_folds)
+    n_folds = n_folds_of(classifier_tables(config), config.n_folds)
     if n_folds is None:
         raise InputError(f"{config.features}: expected --n-folds, no params.json beside the classifiers' tables has it")
     return n_folds
+
+
+def classifier_tables(config: LanguageModelConfig) -> list[Path]:
+    """Return the classifiers' tables that the features are of."""
+    from kuzushiji.artifacts.features import read_groups
+
+    return [Path(name) for group in read_groups(config.features) for name in group]
 
 
 def classes_read(config: LanguageModelConfig, features: "Features", root: "DataRoot") -> "NDArray[np.int32]":

@@ -85,6 +85,12 @@ def data_root_option(content: str, group: str = "options") -> Any:
     )  # fmt: skip
 
 
+def split_option(group: str = "options") -> Any:
+    """Return the option that says what folds divide."""
+    how = "what folds divide: books, or pages where there are too few books, with scores that flatter"
+    return option("books", how, choices=("books", "pages"), group=group)
+
+
 def pages_option(group: str = "options") -> Any:
     """Return the option that names the pages to score; `metric.chosen_pages` reads its words."""
     how = "score these pages alone: image ids, or files with one a line"

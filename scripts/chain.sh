@@ -48,4 +48,8 @@ write set BOOKS "${BOOKS[*]}"
   KINDS=('' "-$SECOND_NAME" "-$SECOND_NAME-pseudo" "-$SECOND_NAME-pseudo-ft") # of models, each in clf-fold{k}KIND
   FOLDS=()
   for ((fold = 0; fold < N_FOLDS; fold++)); do FOLDS+=("$fold"); done
+  TEST_FOLDS=("${FOLDS[@]}") # whose models read the test pages
+  if [ -e "$DATA_ROOT/train.csv" ] && [ ! -e "$DATA_ROOT/sample_submission.csv" ] && [ ! -e "$DATA_ROOT/test_images" ]; then
+    TEST_FOLDS=() KINDS=('' "-$SECOND_NAME")
+  fi
 }

@@ -9,9 +9,16 @@ IMAGES = ("train_images", "test_images")
 
 
 def missing_data(folder: Path) -> list[str]:
-    """Return what of the competition's data is not there, folders with a slash."""
+    """Return what of the competition's data is not there, folders with a slash.
+
+    Where the training pages are there, the table of characters may be missing, and so may the test pages as a whole.
+    """
     tables = [name for name in TABLES if not (folder / name).is_file()]
-    return [*tables, *(f"{name}/" for name in IMAGES if not (folder / name).is_dir())]
+    missing = [*tables, *(f"{name}/" for name in IMAGES if not (folder / name).is_dir())]
+    if TABLES[0] in missing or f"{IMAGES[0]}/" in missing:
+        return missing
+    test = {TABLES[1], f"{IMAGES[1]}/"}
+    return [name for name in missing if name in test and not test <= set(missing)]
 
 
 def how_to_begin(folder: Path, profiles: list[str]) -> str:

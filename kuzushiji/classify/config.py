@@ -9,7 +9,7 @@ from kuzushiji.artifacts import N_BEST
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.machine_options import MachineOptions, benchmark_option, cache_option, check_average, check_task
-from kuzushiji.options import data_root_option, force_option, json_option, option, parameters
+from kuzushiji.options import data_root_option, force_option, json_option, option, parameters, split_option
 from kuzushiji.packaged import weights_file
 from kuzushiji.run_folder import FUSED
 
@@ -21,6 +21,7 @@ _INFERENCE_ONLY = ("n_tta", "tta_heights", "top_k", "detailed_postfix", "test_bo
 _OF_INFERENCE = (
     "fold",
     "n_folds",
+    "split",
     "test_book",
     "test_limit",
     "test_height",
@@ -55,6 +56,7 @@ class ClassifyConfig(MachineOptions):
     )
     fold: int = option(0, "number of the fold that is held out", type=cli.non_negative_int, group=TASK)
     n_folds: int = option(5, "number of folds, by book", type=cli.positive_int, group=TASK)
+    split: str = split_option(TASK)
     test_book: str | None = option(None, "hold out this book alone in place of a fold", metavar="BOOK", group=TASK)
     resume: Path | None = option(
         None, "checkpoint whose weights are used, or trained on; continuing an interrupted run needs no flag",

@@ -1,8 +1,10 @@
-"""How many folds there are: what the classifiers say whose tables a stage reads."""
+"""How many folds there are, and of what: what the classifiers say whose tables a stage reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from kuzushiji.data.folds import BOOKS, SPLITS
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
 from kuzushiji.run_folder import PARAMS
@@ -22,9 +24,8 @@ def n_folds_of(tables: Iterable[Path], given: int | None = None) -> int | None:
         InputError: two of these numbers differ.
     """
     found = {} if given is None else {given: "--n-folds"}
-    for params in dict.fromkeys(table.with_name(PARAMS) for table in tables):
-        told = read_json(params) if params.is_file() else None
-        if isinstance(told, dict) and isinstance(told.get("n_folds"), int):
+    for params, told in _params_beside(tables):
+        if isinstance(told.get("n_folds"), int):
             found.setdefault(told["n_folds"], str(params))
     if not found:
         return None
@@ -32,3 +33,27 @@ def n_folds_of(tables: Iterable[Path], given: int | None = None) -> int | None:
     for number, place in others:
         raise InputError(f"{place}: expected {n_folds} folds as of {first}, got {number}")
     return n_folds
+
+
+def split_of(tables: Iterable[Path]) -> str:
+    """Return what the folds of the classifiers that wrote tables divide, from `params.json` beside these.
+
+    Raises:
+        InputError: two of them divide different things.
+    """
+    found: dict[str, str] = {}
+    for params, told in _params_beside(tables):
+        split = told.get("split", BOOKS)
+        if split in SPLITS:
+            found.setdefault(split, str(params))
+    if len(found) > 1:
+        (split, first), (other, place) = found.items()
+        raise InputError(f"{place}: expected folds of {split} as in {first}, got folds of {other}")
+    return next(iter(found), BOOKS)
+
+
+def _params_beside(tables: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for params in dict.fromkeys(table.with_name(PARAMS) for table in tables):
+        told = read_json(params) if params.is_file() else None
+        if isinstance(told, dict):
+            yield params, told

@@ -132,7 +132,7 @@ def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Voc
 def _held_out(config: ClassifyConfig, image_ids: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the pages to train on and the pages held out."""
     if config.test_book is None:
-        return split_pages(image_ids, config.fold, config.n_folds)
+        return split_pages(image_ids, config.fold, config.n_folds, config.split)
     books = {image_id: book_id(image_id) for image_id in image_ids}
     if config.test_book not in books.values():
         near = difflib.get_close_matches(config.test_book, set(books.values()), n=1)

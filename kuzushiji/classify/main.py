@@ -1,6 +1,7 @@
 # PYTHON_ARGCOMPLETE_OK
 """Stages 2 to 4, which characters they are: `python -m kuzushiji.classify.main CLF_GT --output-dir DIR --fold K`."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +36,8 @@ from kuzushiji.run_folder import (
 from kuzushiji.stage import Command, Facts, Stage, run_parts
 from kuzushiji.terminal import print_result
 
+logger = logging.getLogger(__name__)
+
 
 class Classify(Command):
     """Train a network that classifies given boxes, and apply it to the held-out pages and to the test pages.
@@ -53,6 +56,8 @@ class Classify(Command):
         for path in (config.resume, config.weights_file):
             if path is not None and not path.is_file():
                 raise InputError(f"{path}: expected a file with weights, got none")
+        if config.with_test and not root.has_test_pages:
+            logger.warning("%s: there are no test pages, --with-test reads none", root.root)
         if not (config.test_only or config.submission):
             share_of_batch(config.batch_size)
             share_of_targets(config.max_targets)
@@ -87,6 +92,11 @@ class Part(Stage):
     def parameters(self) -> dict[str, Any]:
         """Return the values that decide predictions, once the weights are there."""
         return self.config.inference_parameters()
+
+    @property
+    def with_test(self) -> bool:
+        """Whether the test pages are read too, if there are any."""
+        return self.config.submission or (self.config.with_test and self.root.has_test_pages)
 
     @property
     def training_pages(self) -> list[Input]:
@@ -134,7 +144,7 @@ class TrainClassifier(Part):
 
     def run(self) -> Facts:
         """Train; return the metrics."""
-        if self.config.with_test:
+        if self.with_test:
             read_test_boxes(self.config, self.root)  # what is missing there should not come out after the training
         if self.config.tensorboard:
             check_installed()
@@ -194,11 +204,6 @@ class SaveHeadFeatures(Part):
     name = "classify.features"
     record_name = FEATURES_RECORD
 
-    @property
-    def with_test(self) -> bool:
-        """Whether those of the test pages are saved too."""
-        return self.config.submission or self.config.with_test
-
     def inputs(self) -> list[Input]:
         """Return the classifier and the pages."""
         return [self.weights, *self.training_pages, *(self.test_pages if self.with_test else [])]
@@ -226,7 +231,7 @@ def parts_of(config: ClassifyConfig, root: DataRoot) -> Mapping[str, Part]:
         parts["train"] = TrainClassifier(config, root, weights)
     if not config.submission:
         parts["held_out"] = ReadHeldOutPages(config, root, weights)
-    if config.submission or config.with_test:
+    if config.submission or (config.with_test and root.has_test_pages):
         parts["test"] = ReadTestPages(config, root, weights)
     if config.save_features:
         parts["features"] = SaveHeadFeatures(config, root, weights)

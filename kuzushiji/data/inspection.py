@@ -71,11 +71,10 @@ def inspect_data_root(root: DataRoot, workers: int, progress: Progress) -> Findi
     found = Findings()
     known = _known_codes(root.unicode_translation_csv, found)
     train = _rows(root.train_csv, found)
-    has_test_pages = root.sample_submission_csv.exists() or root.test_images.exists()
-    test = _rows(root.sample_submission_csv, found) if has_test_pages else []
+    test = _rows(root.sample_submission_csv, found) if root.has_test_pages else []
     found.train_pages, found.test_pages = len(train), len(test)
     sizes = _image_sizes(train, root.train_images, found, workers, progress)
-    if has_test_pages:
+    if root.has_test_pages:
         _image_sizes(test, root.test_images, found, workers, progress)
     for row, size in zip(train, sizes, strict=True):
         _inspect_labels(row, size, known, found)

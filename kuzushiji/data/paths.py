@@ -71,7 +71,8 @@ class DataRoot:
     def inputs(self) -> list[Input]:
         """Return all that a check of the data reads: the tables that are there, and the images that they name."""
         tables = (self.train_csv, self.sample_submission_csv, self.unicode_translation_csv)
-        return [*(table for table in tables if table.is_file()), self.train_pages, self.test_pages]
+        images = [self.train_pages, *([self.test_pages] if self.has_test_pages else [])]
+        return [*(table for table in tables if table.is_file()), *images]
 
     @property
     def unicode_translation_csv(self) -> Path:
@@ -82,6 +83,11 @@ class DataRoot:
     def sample_submission_csv(self) -> Path:
         """The test pages that a submission must hold."""
         return self.root / "sample_submission.csv"
+
+    @property
+    def has_test_pages(self) -> bool:
+        """Whether there are test pages; to have the sample or the images alone is a fault."""
+        return self.sample_submission_csv.exists() or self.test_images.exists()
 
     @property
     def solution_csv(self) -> Path:

@@ -8,7 +8,7 @@ from kuzushiji import cli
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
 from kuzushiji.machine_options import MachineOptions, benchmark_option, check_average, check_task
-from kuzushiji.options import data_root_option, force_option, json_option, option
+from kuzushiji.options import data_root_option, force_option, json_option, option, split_option
 from kuzushiji.packaged import weights_file
 
 MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)}
@@ -46,6 +46,7 @@ class SegmentConfig(MachineOptions):
     )
     fold: int = option(0, "number of the fold that is held out", type=cli.non_negative_int, group="what to do")
     n_folds: int = option(5, "number of folds, by book", type=cli.positive_int, group="what to do")
+    split: str = split_option("what to do")
     resume: Path | None = option(
         None, "checkpoint whose weights are used, or trained on; continuing an interrupted run needs no flag",
         metavar="FILE", group="what to do", changes_result=False,

@@ -1,6 +1,7 @@
 # PYTHON_ARGCOMPLETE_OK
 """Stage 1, where the characters are: `python -m kuzushiji.segment.main --output-dir DIR --fold K`."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,8 @@ from kuzushiji.segment.folder import STAGE, RunFolder
 from kuzushiji.stage import Command, Facts, Stage, run_parts
 from kuzushiji.terminal import print_result
 
+logger = logging.getLogger(__name__)
+
 
 class Segment(Command):
     """Train the detector of one fold and find the boxes of its held-out pages.
@@ -35,7 +38,9 @@ class Segment(Command):
         for path in (config.resume, config.weights_file):
             if path is not None and not path.is_file():
                 raise InputError(f"{path}: expected a file with weights, got none")
-        if config.with_test:
+        if config.with_test and not data.has_test_pages:
+            logger.warning("%s: there are no test pages, --with-test finds no boxes there", data.root)
+        elif config.with_test:
             from kuzushiji.segment.pages import read_test_images
 
             read_test_images(config, data)  # what is missing there should not come out after the training
@@ -128,7 +133,10 @@ class FindHeldOutBoxes(Part):
 
     def parameters(self) -> dict[str, Any]:
         """Return the fold, and what the boxes depend on beside the checkpoint."""
-        return {"fold": self.config.fold, "n_folds": self.config.n_folds, **inference_parameters(self.config)}
+        config = self.config
+        return {
+            "fold": config.fold, "n_folds": config.n_folds, "split": config.split, **inference_parameters(config),
+        }  # fmt: skip
 
     def inputs(self) -> list[Input]:
         """Return the detector and the training pages."""
@@ -186,7 +194,7 @@ def parts_of(config: SegmentConfig, data: DataRoot) -> Mapping[str, Part]:
         parts["train"] = TrainDetector(config, data, weights)
     if not config.submission:
         parts["held_out"] = FindHeldOutBoxes(config, data, weights)
-    if config.submission or config.with_test:
+    if config.submission or (config.with_test and data.has_test_pages):
         parts["test"] = FindTestBoxes(config, data, weights)
     return parts
 

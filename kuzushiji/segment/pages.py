@@ -39,7 +39,7 @@ def read_fold(config: SegmentConfig, data: DataRoot) -> FoldPages:
         InputError: the table is missing or malformed; there are fewer books than folds; an image is missing.
     """
     labels = read_page_labels(data.train_csv)
-    train, held_out = split_pages(labels.image_ids, config.fold, config.n_folds)
+    train, held_out = split_pages(labels.image_ids, config.fold, config.n_folds, config.split)
     train, held_out = spread(train, config.train_limit), spread(held_out, config.test_limit)
     return FoldPages(
         train=labels.of_pages(train),

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kuzushiji.data.folds import assign_folds, book_id, check_fold, fold_of_pages, split_pages, spread
+from kuzushiji.data.folds import PAGES, assign_folds, book_id, check_fold, fold_of_pages, split_pages, spread
 from kuzushiji.errors import InputError
 
 # The competition's books: pages, and how many of them have text.
@@ -83,6 +83,30 @@ def test_fewer_books_than_folds() -> None:
         assign_folds(["a_1", "a_2", "b_1"], 3)
     with pytest.raises(InputError, match="got 0 books"):
         assign_folds([], 2)
+
+
+def test_a_hint_where_pages_can_be_divided() -> None:
+    with pytest.raises(InputError, match="got 1 books for 2 folds; --split pages divides pages, with"):
+        assign_folds(["a_1", "a_2"], 2)
+    with pytest.raises(InputError, match="got 1 books for 2 folds$"):
+        assign_folds(["a_1"], 2)
+    with pytest.raises(InputError, match="expected at least as many pages as folds, got 1 pages for 2 folds$"):
+        assign_folds(["a_1"], 2, PAGES)
+
+
+def test_pages_are_divided(caplog: pytest.LogCaptureFixture) -> None:
+    pages = pages_of("a", 7) + pages_of("b", 3)
+    folds = assign_folds(pages[::-1], 3, PAGES)
+    assert [folds[page] for page in sorted(pages)] == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+    assert fold_of_pages(pages, 3, PAGES).tolist() == [folds[page] for page in pages]
+    train, valid = split_pages(pages, 1, 3, PAGES)
+    assert [page for page in pages if folds[page] == 1] == list(valid) and sorted(train + valid) == sorted(pages)
+    assert "folds divide pages: books are on both sides, and scores on held-out pages flatter" in caplog.text
+
+
+def test_who_divides_books_is_not_warned(caplog: pytest.LogCaptureFixture) -> None:
+    split_pages(["a_1", "b_1"], 0, 2)
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("n_folds", [1, 0, -1])

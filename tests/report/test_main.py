@@ -225,3 +225,21 @@ def test_where_the_reference_is_not_there_it_is_missed_only_by_those_who_ask_for
     assert main([str(tmp_path), "--data-root", str(tiny_root)]) == 0
     with pytest.raises(InputError, match=r"none.results\.csv: expected the reference's results as a table, got none"):
         main([str(tmp_path), "--data-root", str(tiny_root), "--compare"])
+
+
+def test_a_run_without_test_pages_and_without_a_table_of_characters(
+    runs: Path, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    (root / "train_images").mkdir(parents=True)
+    shutil.copy(tiny_root / "train.csv", root / "train.csv")
+    for path in (tiny_root / "train_images").iterdir():
+        shutil.copy(path, root / "train_images" / path.name)
+    for name in ("segment_test_predictions.csv", "blend-clf.csv", "blend-all.csv", "submission.csv"):
+        (runs / name).unlink()
+    for path in [*runs.glob("submission*"), *runs.glob("*/test_predictions.csv"), *runs.glob("*/submission.csv")]:
+        path.unlink()
+    assert main([str(runs), "--data-root", str(root)]) == 0
+    out = capsys.readouterr().out
+    assert re.search("^single model", out, re.MULTILINE) and not re.search("^second level", out, re.MULTILINE)
+    assert "あ" in (runs / "report.html").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from kuzushiji.artifacts.parquet import kind_of
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.classify.tables import read_tables
-from kuzushiji.data.folds import assign_folds
+from kuzushiji.data.folds import BOOKS, assign_folds
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot
@@ -176,7 +176,7 @@ def _rows_of(
 
 
 def split_by_fold(
-    features: Features, given: Input, truth: PageLabels, train_csv: Path, n_folds: int
+    features: Features, given: Input, truth: PageLabels, train_csv: Path, n_folds: int, split: str = BOOKS
 ) -> tuple[dict[int, Features], NDArray[np.int32]]:
     """Return the boxes of each fold, and the fold of each page.
 
@@ -186,11 +186,12 @@ def split_by_fold(
         truth: All training pages: folds are by book, and books are counted there.
         train_csv: The file of the truth, for messages.
         n_folds: Number of folds.
+        split: What they divide.
 
     Raises:
         InputError: a page that is no training page, or a fold without boxes.
     """
-    folds = assign_folds(truth.image_ids, n_folds)
+    folds = assign_folds(truth.image_ids, n_folds, split)
     strange = next((page for page in given.pages if page not in folds), None)
     if strange is not None:
         where = f"{given.files[strange]}, page {shown(strange)}"

@@ -48,9 +48,16 @@ class TrainLevel2(Stage):
 
         return self.config.n_folds or n_folds_of(self.config.tables) or REFERENCE_FOLDS
 
+    @cached_property
+    def split(self) -> str:
+        """What the folds divide."""
+        from kuzushiji.classify.folds import split_of
+
+        return split_of(self.config.tables)
+
     def parameters(self) -> dict[str, Any]:
-        """Return the config's, with the number of folds wherever it comes from."""
-        return {**super().parameters(), "n_folds": self.n_folds}
+        """Return the config's, with the folds wherever they come from."""
+        return {**super().parameters(), "n_folds": self.n_folds, "split": self.split}
 
     def inputs(self) -> list[Path]:
         """Return the tables and the training truth."""
@@ -85,7 +92,7 @@ class TrainLevel2(Stage):
         from kuzushiji.classify.level2.training import train_across_folds
 
         config = self.config
-        boxes = prepare(config, self.n_folds, self.root)
+        boxes = prepare(config, self.n_folds, self.root, self.split)
         training = training_of(config)
         results = train_across_folds(boxes.sources, boxes.targets, training)
         found = decisions(config, boxes, results)
@@ -135,7 +142,7 @@ class Boxes:
     language: "NGrams | None"
 
 
-def prepare(config: Level2Config, n_folds: int, root: "DataRoot") -> Boxes:
+def prepare(config: Level2Config, n_folds: int, root: "DataRoot", split: str = "books") -> Boxes:
     """Read the tables and split them into folds."""
     from kuzushiji.classify.level2.columns import source_of
     from kuzushiji.classify.level2.tables import read_input, split_by_fold, true_classes
@@ -149,10 +156,10 @@ def prepare(config: Level2Config, n_folds: int, root: "DataRoot") -> Boxes:
         raise InputError(f"{config.tables[-1]}: expected each training page in one table of features, got it in two")
     every_box = given.views[0]
     truth = read_page_labels(root.train_csv)
-    features, fold_of_page = split_by_fold(every_box, given, truth, root.train_csv, n_folds)
+    features, fold_of_page = split_by_fold(every_box, given, truth, root.train_csv, n_folds, split)
     language = None
     if config.features != REFERENCE:
-        folds = fold_of_pages(truth.image_ids, n_folds)
+        folds = fold_of_pages(truth.image_ids, n_folds, split)
         language = count_ngrams(truth, folds, n_folds, every_box.vocabulary, str(root.train_csv))
     classes = {fold: true_classes(part) for fold, part in features.items()}
     return Boxes(
