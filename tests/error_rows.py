@@ -150,6 +150,13 @@ def held(path: str) -> Change:
     return change
 
 
+def finished_training() -> None:
+    """Make a model with a record of another version."""
+    Path("seg").mkdir()
+    Path("seg/model_best.pth").write_text("a model")
+    Path("seg/record-train.json").write_text("{}")
+
+
 SEGMENT = "segment.main --output-dir seg --fold 0 --n-folds 3"
 CLASSIFY = "classify.main data/train.csv --output-dir clf --fold 0 --n-folds 3"
 LEVEL2 = (
@@ -218,6 +225,7 @@ ROWS = [
     Row("segment.merge data/solution.csv out.csv", "pages of other data"),
     Row("segment.merge data/train.csv out.csv", "an output of somebody else", write("out.csv", "mine")),
     Row("segment.merge merged.csv out.csv", "an input that is damaged", damaged_merge),
+    Row(f"{SEGMENT} --pretrained 0", "a finished model of another run is in the folder", finished_training),
     Row("segment.merge data/train.csv data/train.csv/out.csv", "a folder that cannot be"),
     Row("segment.merge data/train.csv out.csv", "two processes at one place", held("out.csv")),
     Row("segment.fuse none out.csv", "no such table"),

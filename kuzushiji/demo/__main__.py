@@ -10,7 +10,7 @@ from typing import Any
 from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
-from kuzushiji.options import json_option, option
+from kuzushiji.options import different_parameters, json_option, option
 from kuzushiji.stage import Facts, Stage
 
 _FORMAT = 5  # raised when the same parameters give other pages than before
@@ -184,7 +184,7 @@ def _check_folder(config: DemoConfig, described: dict[str, object]) -> None:
     found = read_json(out / _PARAMETERS)
     if not isinstance(found, dict) or "page_height" not in found:
         raise InputError(f"{out / _PARAMETERS}: expected the parameters of demo books, got something else")
-    names = [name for name in sorted(described.keys() | found.keys()) if described.get(name) != found.get(name)]
+    names = different_parameters(found, described, DemoConfig)
     if names and not config.force:
         differ = ", ".join(f"{name} {found.get(name)} there, {described.get(name)} asked for" for name in names)
         raise InputError(f"{out}: holds demo books of other parameters ({differ}); --force replaces them")

@@ -1,23 +1,46 @@
-"""Data that passed their check are checked again only when they have changed."""
+"""Data that passed their check are checked again only when their contents have changed."""
 
 import os
+import shutil
 from pathlib import Path
+
+import pytest
 
 from kuzushiji.chain.checked import is_checked, note_checked
 
 
-def test_data_that_passed_are_checked_again_only_in_another_folder_or_after_a_change(tmp_path: Path) -> None:
-    data, other, logs = (tmp_path / name for name in ("data", "other", "logs"))
-    for folder in (data, other, logs, data / "images"):
-        folder.mkdir()
-    (data / "images" / "a.jpg").write_text("a")
-    for path in (data, other, data / "images", data / "images" / "a.jpg"):
-        os.utime(path, (1000, 1000))
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a data root of one training page, as far as its check looks at the contents."""
+    root = tmp_path / "data"
+    (root / "train_images").mkdir(parents=True)
+    (root / "train.csv").write_text("image_id,labels\na,\n")
+    (root / "train_images" / "a.jpg").write_bytes(b"a")
+    (tmp_path / "logs").mkdir()
+    return root
+
+
+def test_data_that_passed_stay_passed_as_copies_with_other_times_and_beside_stray_files(
+    data: Path, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
     assert not is_checked(data, logs)
     note_checked(data, logs)
-    assert (logs / "check.passed").read_text() == f"{data}\n"
-    assert is_checked(data, logs) and not is_checked(other, logs)
-    (tmp_path / "link").symlink_to(data)
-    assert is_checked(tmp_path / "link", logs)
-    os.utime(data / "images" / "a.jpg", (1e10, 1e10))
-    assert not is_checked(data, logs)
+    assert is_checked(data, logs)
+    os.utime(data / "train_images" / "a.jpg", (1e10, 1e10))
+    (data / "train_images" / ".DS_Store").write_text("no page")
+    assert is_checked(data, logs)
+    assert is_checked(Path(shutil.copytree(data, tmp_path / "copy")), logs)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train_images/a.jpg", "unicode_translation.csv"])
+def test_data_whose_contents_changed_are_checked_again(data: Path, tmp_path: Path, name: str) -> None:
+    note_checked(data, tmp_path / "logs")
+    (data / name).write_bytes(b"image_id,labels\na,\n\n")
+    assert not is_checked(data, tmp_path / "logs")
+
+
+def test_data_that_are_gone_are_checked_again(data: Path, tmp_path: Path) -> None:
+    note_checked(data, tmp_path / "logs")
+    shutil.rmtree(data / "train_images")
+    assert not is_checked(data, tmp_path / "logs")
