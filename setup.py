@@ -36,6 +36,7 @@ setup(
     package_data={
         "kuzushiji": [
             "demo/texts/*.txt",
+            "demo/passages.txt",
             "weights/*",
             "report/templates/*",
             "viewer/templates/*",

@@ -13,7 +13,7 @@ from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.options import different_parameters, json_option, option
 from kuzushiji.stage import Facts, Stage
 
-_FORMAT = 5  # raised when the same parameters give other pages than before
+_FORMAT = 6  # raised when the same parameters give other pages than before
 _SMALLEST_PAGE = 120
 _LARGEST_PAGE = 8000
 _FEWEST_CLASSES = 10
@@ -102,6 +102,7 @@ class Demo(Stage):
     """Write books: a data root in the competition's layout, with pages like those of old Japanese books.
 
     The pages are drawn from KanjiVG's strokes (CC BY-SA 3.0) with a brush; a seed always gives the same books.
+    Each book has a text of its own: what a test page says is on no training page.
     With --fonts they imitate real pages: glyphs of calligraphic fonts, layouts of real pages, texts from files.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 from kuzushiji.demo.frame import FrameStyle, draw_frame_style
 from kuzushiji.demo.hand import Hand, draw_hand
 from kuzushiji.demo.paper import PaperStyle, draw_paper_style
+from kuzushiji.demo.text import Paragraph
 from kuzushiji.demo.typesetting import TextStyle, draw_text_style
 
 _BOOK, _PLAN = 1, 2  # what a seed is used for
@@ -43,6 +44,7 @@ class PagePlan:
         test: Whether it is a test page.
         kind: `text`, `drawing` (without text) or `blank`.
         must: Characters out of the texts' own set that the page has to carry.
+        text: What the page says; only pages of the kind `text` have any.
     """
 
     image_id: str
@@ -53,6 +55,7 @@ class PagePlan:
     test: bool
     kind: str
     must: str = ""
+    text: tuple[Paragraph, ...] = ()
 
 
 @lru_cache(maxsize=64)

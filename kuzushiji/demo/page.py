@@ -1,6 +1,6 @@
 """One page: text and paper together, and where each character came to lie."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -12,7 +12,7 @@ from kuzushiji.demo.drawings import draw_picture, draw_seal
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
 from kuzushiji.demo.ink import Ink
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
-from kuzushiji.demo.text import Paragraph, paragraphs_from, spell
+from kuzushiji.demo.text import Paragraph, spell
 from kuzushiji.demo.typesetting import Area, Placed, TextSetter
 from kuzushiji.demo.vocabulary import Characters
 
@@ -35,7 +35,7 @@ def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple
         _draw_page(ink, setter, plan, book, sheet, characters, rng)
     labels = _write(ink, setter.labelled, book, rng)
     _write(ink, setter.unlabelled, book, rng)
-    _write_neighbour(ink, book, sheet, height, rng)
+    _write_neighbour(ink, book, sheet, plan.text, rng)
     page = assemble(ink, book, sheet, rng)
     quality = int(np.clip(book.paper.quality + rng.integers(-6, 7), 40, 95))
     return photograph(page, book.paper, rng), labels, quality
@@ -70,7 +70,7 @@ def _picture_area(text: Area, *, whole: bool, rng: np.random.Generator) -> Area:
 
 def _paragraphs(plan: PagePlan, book: Book, characters: Characters, rng: np.random.Generator) -> Iterator[Paragraph]:
     queue = list(plan.must)
-    for paragraph in paragraphs_from(rng):
+    for paragraph in plan.text:
         text = spell(paragraph.text, rng, voiced=book.text.voiced)
         yield replace(paragraph, text=characters.mix(text, queue, rng))
 
@@ -90,10 +90,11 @@ def _write(ink: Ink, glyphs: Iterable[Placed], book: Book, rng: np.random.Genera
     return labels
 
 
-def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.random.Generator) -> None:
-    """Write the column of the neighbour page that is partly in the picture: it has no labels."""
+def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, text: Sequence[Paragraph], rng: np.random.Generator) -> None:
+    """Write the column of the neighbour page that is partly in the picture: words of the same page, without labels."""
     if sheet.neighbour is None or rng.random() < 0.3:
         return
+    height = ink.black.shape[0]
     setter = TextSetter(book.text, book.hand, height, rng)
     strip = sheet.neighbour
     size = setter.size
@@ -101,7 +102,7 @@ def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, height: int, rng: np.ra
     middle = strip.x0 + outside + size * 0.5 if outside > 0 else strip.x1 + outside - size * 0.5
     reach = size * book.text.column_pitch / 2
     area = Area(middle - reach * 0.6, sheet.text.y0, middle + reach, sheet.text.y1)
-    setter.fill(area, paragraphs_from(rng))
+    setter.fill(area, reversed(text))
     layer = ink.fresh()
     _write(layer, setter.labelled, book, rng)
     flat_x, _ = sheet.bend.flat(*ink.black.shape)

@@ -12,6 +12,7 @@ from kuzushiji.data.characters import char_to_code
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.demo.books import PagePlan, plan_pages
+from kuzushiji.demo.division import with_texts
 from kuzushiji.demo.material import Sources, read_material
 from kuzushiji.demo.strokes import known_characters
 from kuzushiji.demo.vocabulary import Characters, choose_characters
@@ -59,6 +60,8 @@ def plan_root(size: Size) -> tuple[list[PagePlan], Characters]:
         size.seed, size.hidden_seed, books=size.books, pages=size.pages,
         test_books=size.test_books, test_pages=size.test_pages, extra=characters.extra,
     )  # fmt: skip
+    if size.sources is None:
+        plan = with_texts(plan, size.seed, characters.allowed)
     return plan, characters
 
 
@@ -72,7 +75,8 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
     """Write images and tables; the content does not depend on the number of workers.
 
     Returns:
-        Counts of what was written: pages, characters, classes.
+        Counts of what was written: pages, characters, classes, and how many of the classes no training page has, with
+        the characters of the test pages that are of these.
     """
     plan, characters = plan_root(size)
     root = DataRoot(out)
@@ -95,7 +99,7 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
     atomic_write_text(root.unicode_translation_csv, "Unicode,char\n" + codes)
     return {
         "train_pages": len(train.image_ids), "test_pages": len(test.image_ids),
-        "characters": len(table.boxes), "classes": int(table.boxes["code"].nunique()),
+        "characters": len(table.boxes), "classes": int(table.boxes["code"].nunique()), **_test_only(train, test),
     }  # fmt: skip
 
 
@@ -165,6 +169,12 @@ def _table(image_ids: Sequence[str], pages: Sequence[PageArrays]) -> PageLabels:
 def _characters(sources: Sources | None) -> Sequence[str]:
     """Return the characters that pages may have, sorted."""
     return known_characters() if sources is None else sorted(read_material(sources).allowed)
+
+
+def _test_only(train: PageLabels, test: PageLabels) -> dict[str, int]:
+    """Return the number of classes that only test pages have, and of the characters there that no model can know."""
+    unknown = test.boxes["code"][~test.boxes["code"].isin(set(train.boxes["code"]))]
+    return {"test_only_classes": int(unknown.nunique()), "test_only_characters": len(unknown)}
 
 
 def _quoted(character: str) -> str:

@@ -1,25 +1,23 @@
 """What the books say: classical texts, and the codes that can occur."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from kuzushiji.demo.passages import words
 from kuzushiji.demo.strokes import REPEAT_MARK, known_characters
 from kuzushiji.demo.variants import PLAIN
 
 _FOLDER = Path(__file__).with_name("texts")
+_HEADER_SIGN = "#"  # begins the first line of a file: title | authors | year | work or manner
 _POEM_SIGN = "\u3000"  # begins a paragraph of the files that is a poem
-HEADINGS = (
-    "源氏物語", "桐壺", "若紫", "竹取物語", "伊勢物語", "枕草子", "徒然草", "方丈記", "平家物語巻第一", "祇園精舎",
-    "奥の細道", "土佐日記", "百人一首", "自序", "目録", "春の部", "秋の歌", "巻之二", "上の巻", "その三",
-)  # fmt: skip
+HEADINGS = ("自序", "目録", "春の部", "秋の歌", "巻之一", "巻之二", "上の巻", "下の巻", "その三")
+"""Headings that any book may have; too short to say which text follows."""
 
 _REPEATS = 0.6  # share of repeated kana that are written with a repetition mark
-_HEADING_SHARE = 0.2  # of the pages
 _FIRST_KANA, _LAST_KANA = "ぁ", "ん"
 
 
@@ -38,6 +36,7 @@ def texts() -> tuple[tuple[Paragraph, ...], ...]:
     books = []
     for path in sorted(_FOLDER.glob("*.txt")):
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line for line in lines if not line.startswith(_HEADER_SIGN)]
         kinds = ["poem" if line.startswith(_POEM_SIGN) else "prose" for line in lines]
         kept = ["".join(character for character in line if character in known) for line in lines]
         books.append(tuple(Paragraph(line, kind) for line, kind in zip(kept, kinds, strict=True)))
@@ -47,28 +46,11 @@ def texts() -> tuple[tuple[Paragraph, ...], ...]:
 @lru_cache(maxsize=1)
 def text_characters() -> tuple[str, ...]:
     """Return the characters of the texts as they can be written on pages, the most frequent first."""
-    written = "".join(HEADINGS) + "".join(paragraph.text for text in texts() for paragraph in text)
+    written = "".join((*HEADINGS, *words())) + "".join(paragraph.text for text in texts() for paragraph in text)
     counts = Counter(written) + Counter({REPEAT_MARK: 3, "ゝ": 3, "ゞ": 1, "々": 3})
     counts += Counter(PLAIN[character] for character in written if character in PLAIN)
     known = set(known_characters())
     return tuple(sorted(known & counts.keys(), key=lambda character: (-counts[character], character)))
-
-
-def paragraphs_from(rng: np.random.Generator) -> Iterator[Paragraph]:
-    """Yield paragraphs without end: a random text from a random place on, then the next text."""
-    books = texts()
-    book = int(rng.integers(len(books)))
-    start = int(rng.integers(len(books[book])))
-    if rng.random() < _HEADING_SHARE:
-        yield Paragraph(HEADINGS[int(rng.integers(len(HEADINGS)))], "heading")
-    first = books[book][start]
-    if first.kind == "prose":
-        first = replace(first, text=first.text[int(rng.integers(max(1, len(first.text) // 2))) :])
-    yield first
-    yield from books[book][start + 1 :]
-    while True:
-        book = (book + 1) % len(books)
-        yield from books[book]
 
 
 def spell(text: str, rng: np.random.Generator, *, voiced: float) -> str:

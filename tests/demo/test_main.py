@@ -69,8 +69,19 @@ def test_what_was_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
     assert main(demo(tmp_path / "b", "--json")) == 0
     told = json.loads(capsys.readouterr().out)
-    assert list(lines) == list(told) == ["train_pages", "test_pages", "characters", "classes"]
+    assert list(lines) == list(told) == [
+        "train_pages", "test_pages", "characters", "classes", "test_only_classes", "test_only_characters",
+    ]  # fmt: skip
     assert [number.replace(",", "") for number in lines.values()] == [str(number) for number in told.values()]
+
+
+def test_characters_that_only_test_pages_have_are_counted(books: Path) -> None:
+    told = json.loads((books / "record-demo.json").read_text())["facts"]
+    root = DataRoot(books)
+    train, solution = (read_page_labels(path).boxes["code"] for path in (root.train_csv, root.solution_csv))
+    unknown = [code for code in solution if code not in set(train)]
+    assert unknown
+    assert (told["test_only_classes"], told["test_only_characters"]) == (len(set(unknown)), len(unknown))
 
 
 def test_a_second_call_is_skipped_and_says_so(books: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.demo.books import PagePlan
 from kuzushiji.demo.page import Label, make_page
+from kuzushiji.demo.text import texts
 from kuzushiji.demo.vocabulary import choose_characters
 
 HEIGHT = 300
@@ -13,7 +14,7 @@ CHARACTERS = choose_characters(0, None)
 def page(
     book: int = 0, number: int = 1, kind: str = "text", height: int = HEIGHT
 ) -> tuple[NDArray[np.uint8], list[Label], int]:
-    plan = PagePlan("page", 7, 7, book, number, test=False, kind=kind)
+    plan = PagePlan("page", 7, 7, book, number, test=False, kind=kind, text=texts()[-1 - number][:40])
     return make_page(plan, height, CHARACTERS)
 
 
