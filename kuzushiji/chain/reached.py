@@ -11,7 +11,10 @@ _CHECKED = re.compile(r"(?P<train>[\d,]+) training pages .*?(?P<test>[\d,]+) tes
 """The result of the check, which is a sentence."""
 
 SHOWN: Mapping[str, tuple[str, ...]] = {
-    "kuzushiji.demo": ("{train_pages} training pages, {test_pages} test pages, {classes} characters",),
+    "kuzushiji.demo": (
+        "{train_pages} training pages, {test_pages} test pages, {classes} characters",
+        "{test_only_classes} of them on test pages alone",
+    ),
     "kuzushiji.data.check": ("{train} training pages, {test} test pages, {faults} faults",),
     "kuzushiji.segment.main": ("held-out F1 of boxes {held_out f1}", "{test boxes} test boxes"),
     "kuzushiji.segment.merge": ("{boxes} boxes on {pages} training pages",),
