@@ -42,7 +42,7 @@ def split_of(tables: Iterable[Path]) -> str:
         InputError: two of them divide different things.
     """
     found: dict[str, str] = {}
-    for params, told in _params_beside(tables):
+    for params, told in _params_beside(tables, strict=False):
         split = told.get("split", BOOKS)
         if split in SPLITS:
             found.setdefault(split, str(params))
@@ -52,8 +52,13 @@ def split_of(tables: Iterable[Path]) -> str:
     return next(iter(found), BOOKS)
 
 
-def _params_beside(tables: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _params_beside(tables: Iterable[Path], *, strict: bool = True) -> Iterator[tuple[Path, dict[str, Any]]]:
     for params in dict.fromkeys(table.with_name(PARAMS) for table in tables):
-        told = read_json(params) if params.is_file() else None
+        try:
+            told = read_json(params) if params.is_file() else None
+        except InputError:
+            if strict:
+                raise
+            told = None  # the number of folds, where it is read, reports the damage
         if isinstance(told, dict):
             yield params, told
