@@ -38,6 +38,8 @@ setup(
             "demo/texts/*.txt",
             "demo/passages.txt",
             "weights/*",
+            "readers/**",
+            "predict/formats/*.json",
             "report/templates/*",
             "viewer/templates/*",
             "viewer/assets/*",

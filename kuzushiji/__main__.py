@@ -20,6 +20,7 @@ from kuzushiji.stage import Command
 STAGES = (
     ("kuzushiji.demo", "write books in the competition's layout: pages, labels, hidden truth of the test pages"),
     ("kuzushiji.convert", "labelled pages of other programs into a data root, and back"),
+    ("kuzushiji.convert.published", "fifteen real pages with their labels, fetched, as a data root"),
     ("kuzushiji.data.check", "read a data root whole and report every fault"),
     ("kuzushiji.pretrained", "the published weights that training starts from: fetch them, look into given files"),
     ("kuzushiji.segment", "where the characters are: train a detector per fold, find boxes"),
@@ -33,6 +34,8 @@ STAGES = (
     ("kuzushiji.lm", "for level2, if wanted: how probable a candidate is between its neighbours"),
     ("kuzushiji.classify.level2", "boosters choose among the candidates: the final submission"),
     ("kuzushiji.predict", "new pages: their text as text, JSON, PAGE and ALTO XML, pictures, a viewer"),
+    ("kuzushiji.doctor", "what this machine has, what is missing, and what that costs"),
+    ("kuzushiji.models", "the models that come with the package: what they are, and how well they read"),
     ("kuzushiji.export", "the models of a run as one folder, which is all that predict needs"),
     ("kuzushiji.metric", "F1 of a submission against the truth"),
     ("kuzushiji.evaluate", "F1 and character error rate of a reading, by book, class and line"),

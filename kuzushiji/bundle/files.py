@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji.classify.level2.kinds import kinds_of
+from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
 from kuzushiji.record import ENDING, path_of
@@ -86,6 +87,14 @@ def params_of(folder: Path) -> dict[str, Any]:
     path = folder / PARAMS
     value = read_json(path) if path.is_file() else {}
     return value if isinstance(value, dict) else {}
+
+
+def trained_by_machine(files: ModelFiles) -> bool:
+    """Return whether the models have seen machine-written pages alone; False where that is not known."""
+    if files.description is not None:
+        return files.description.get("machine_written") is True
+    roots = [params_of(path.parent).get("data_root") for path in files.detectors]
+    return all(root and DataRoot(Path(root)).written_by_machine for root in roots)
 
 
 def digest_of(paths: Iterable[Path]) -> str:

@@ -75,6 +75,11 @@ class DataRoot:
         return [*(table for table in tables if table.is_file()), *images]
 
     @property
+    def written_by_machine(self) -> bool:
+        """Whether kuzushiji.demo has written the pages: its record is there."""
+        return (self.root / "record-demo.json").is_file()
+
+    @property
     def unicode_translation_csv(self) -> Path:
         """Code point to character."""
         return self.root / "unicode_translation.csv"

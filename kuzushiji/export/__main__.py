@@ -91,12 +91,14 @@ def check_output(config: ExportConfig) -> None:
 
 def export(config: ExportConfig, files: "ModelFiles", folder: Path) -> dict[str, Any]:
     """Write the models into a folder, and return the content of `bundle.json`."""
+    from kuzushiji.bundle.files import trained_by_machine
     from kuzushiji.bundle.stored import write_bundle
     from kuzushiji.export.licences import CODE, licences_of
     from kuzushiji.record import package_versions
 
     facts = {
         "versions": package_versions(),
+        "machine_written": trained_by_machine(files),
         "licence": CODE,
         "licences": licences_of(files),
         "onnx": write_onnx(files, folder / ONNX) if config.onnx else [],

@@ -37,6 +37,9 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
     texts: list[list[str]] = []
     for number, item in enumerate(characters):
         place = f"character {number}"
+        if isinstance(item, dict) and item.get("left_out") is True:
+            notes.add("characters that were left out", f"{path}, {place}", "left_out is true: too improbable")
+            continue
         try:
             x, y, w, h = map(number_of, item["box"])
             text, role = _text(item, f"{path}, {place}", notes), str(item.get("role", TEXT))

@@ -1,8 +1,12 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Reads new pages: `python -m kuzushiji.predict PAGES… --models RUNS --output OUT`."""
+"""Reads new pages: `python -m kuzushiji.predict PAGES… --output OUT`."""
 
+import dataclasses
+import logging
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from kuzushiji.predict.records import Output, Source
     from kuzushiji.predict.run import Summary
     from kuzushiji.predict.sources import Failure, Page
+
+logger = logging.getLogger(__name__)
 
 CSV = "submission.csv"
 
@@ -29,30 +35,72 @@ class Predict(Command):
     config: PredictConfig
 
     def execute(self) -> int:
-        """Read the pages, print what that took, and return the exit code: 1 where a page failed."""
-        from kuzushiji.bundle.files import digest_of, find_models
+        """Read the pages, print what that took, or the text; return the exit code: 1 where a page failed."""
+        from kuzushiji.bundle.files import find_models
         from kuzushiji.locks import hold
-        from kuzushiji.predict.records import Output
+        from kuzushiji.named_models import models_folder
         from kuzushiji.predict.sources import find_pages
 
         config = self.config
-        files = find_models(config.models)
+        files = find_models(models_folder(config.models))
         pages, failures = find_pages(config.pages, sys.stdin)
-        output = Output(config.output)
-        with hold(config.output):
-            output.prepare(resume=config.resume, force=config.force)
-            try:
-                todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
-                summary = _read(config, files, todo, output)
-            except KeyboardInterrupt as stop:
-                stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
-                raise
-            summary.failures[:0] = failures
-            summary.skipped = len(done)
-            if "csv" in config.formats:
-                _write_csv(output, pages, summary)
-        _print(summary, as_json=config.json)
+        _warn_of_models(config, files, pages)
+        if config.output is None:
+            with TemporaryDirectory() as folder:
+                to_print = dataclasses.replace(config, output=Path(folder), formats=("text",))
+                summary = _run(to_print, files, pages, failures, Path(folder))
+                _print_text(Path(folder), pages)
+            _print_failures(summary)
+        else:
+            with hold(config.output):
+                summary = _run(config, files, pages, failures, config.output)
+            _print(summary, as_json=config.json)
         return cli.EXIT_FAILED if summary.failures else 0
+
+
+def _run(
+    config: PredictConfig, files: "ModelFiles", pages: "list[Page]", failures: "list[Failure]", folder: Path
+) -> "Summary":
+    """Read the pages and write what was read into a folder."""
+    from kuzushiji.bundle.files import digest_of
+    from kuzushiji.predict.records import Output
+
+    output = Output(folder)
+    output.prepare(resume=config.resume, force=config.force)
+    try:
+        todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
+        summary = _read(config, files, todo, output)
+    except KeyboardInterrupt as stop:
+        stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
+        raise
+    summary.failures[:0] = failures
+    summary.skipped = len(done)
+    if "csv" in config.formats:
+        _write_csv(output, pages, summary)
+    return summary
+
+
+def _warn_of_models(config: PredictConfig, files: "ModelFiles", pages: "list[Page]") -> None:
+    """Warn where models that have seen machine-written pages alone are to read other pages."""
+    from kuzushiji.bundle.files import trained_by_machine
+    from kuzushiji.data.paths import DataRoot
+
+    if trained_by_machine(files) and not all(
+        DataRoot(page.picture.path.parent.parent).written_by_machine for page in pages
+    ):
+        logger.warning(
+            "%s: these models were trained on machine-written pages alone; they read real pages badly", config.models
+        )
+
+
+def _print_text(folder: Path, pages: "list[Page]") -> None:
+    """Print what was read, under the page's name where there are several pages."""
+    for page in pages:
+        path = folder / f"{page.name}.txt"
+        if path.is_file():
+            title = f"{page.name}\n" if len(pages) > 1 else ""
+            end = "\n" if len(pages) > 1 else ""
+            print(title + path.read_text(encoding="utf-8"), end=end)
 
 
 def _divide(
@@ -63,9 +111,11 @@ def _divide(
     from kuzushiji.predict.formats import PAGE_FORMATS
     from kuzushiji.predict.records import Source
 
+    boxes = {} if config.boxes is None else {"boxes": sha256_of_file(config.boxes)[:16]}
+    settings = {**parameters(config), **boxes}
     todo, done = [], []
     for page in pages:
-        source = Source(sha256_of_file(page.picture.path), page.picture.frame, models, parameters(config))
+        source = Source(sha256_of_file(page.picture.path), page.picture.frame, models, settings)
         files = [f"{page.name}{PAGE_FORMATS[name].ending}" for name in config.formats if name in PAGE_FORMATS]
         if config.resume and output.is_done(page.name, source, files):
             done.append(page)
@@ -75,7 +125,7 @@ def _divide(
 
 
 def _read(config: PredictConfig, files: "ModelFiles", todo: "list[tuple[Page, Source]]", output: "Output") -> "Summary":
-    from kuzushiji.predict.run import Summary, load_reader, read_pages
+    from kuzushiji.predict.run import Summary, load_reader, read_boxes, read_pages
 
     if not todo:
         return Summary()
@@ -85,7 +135,8 @@ def _read(config: PredictConfig, files: "ModelFiles", todo: "list[tuple[Page, So
     started = time.perf_counter()
     reader = load_reader(config, files, watch)
     loading = time.perf_counter() - started
-    summary = read_pages(reader, watch, todo, output, config.formats)
+    boxes = None if config.boxes is None else read_boxes(config.boxes)
+    summary = read_pages(reader, watch, todo, output, config.formats, boxes)
     summary.loading = loading
     return summary
 
@@ -103,8 +154,7 @@ def _print(summary: "Summary", *, as_json: bool) -> None:
     """Print the result on standard output, and the pages that failed on standard error."""
     from kuzushiji.terminal import format_table, print_result
 
-    for failure in summary.failures:
-        print(f"failed: {failure.message}", file=sys.stderr)
+    _print_failures(summary)
     if as_json:
         print_result(summary.as_dict(), as_json=True)
         return
@@ -115,8 +165,13 @@ def _print(summary: "Summary", *, as_json: bool) -> None:
         print(f"models loaded in {summary.loading:.1f} s")
     print(
         f"{summary.read} pages read, {summary.characters:,} characters; {summary.skipped} done before, "
-        f"{len(summary.failures)} failed"
+        f"{len(summary.failures)} failed, {len(summary.doubtful)} doubtful"
     )
+
+
+def _print_failures(summary: "Summary") -> None:
+    for failure in summary.failures:
+        print(f"failed: {failure.message}", file=sys.stderr)
 
 
 main = Predict.main

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji import cli
+from kuzushiji.errors import UsageError
 from kuzushiji.options import option
 
 FORMATS = ("text", "json", "csv", "page", "alto", "overlay", "viewer")
 STDIN = "-"
+KEEP = "keep"
 TASK, MODELS, MACHINE = "what to do", "models", "machine"
 
 
@@ -21,13 +23,14 @@ class PredictConfig:
         "pictures of pages (JPEG, PNG, TIFF), folders of them, or - for names on standard input, one a line",
         positional=True, nargs="+", metavar="PAGES", changes_result=False,
     )  # fmt: skip
-    models: Path = option(
-        dataclasses.MISSING, "folder of a run (run-all.sh), or what kuzushiji.export made of it", metavar="RUNS",
-        group=TASK, changes_result=False,
+    models: str = option(
+        "reader", "models that come with the package, by their name (kuzushiji.models lists them), or the folder of a "
+        "run (run-all.sh) or of kuzushiji.export", metavar="MODELS", group=TASK, changes_result=False,
     )  # fmt: skip
-    output: Path = option(
-        dataclasses.MISSING, "folder for the results, new or empty", metavar="OUT", group=TASK, changes_result=False
-    )
+    output: Path | None = option(
+        None, "folder for the results, new or empty; without it the text is printed and nothing is written",
+        metavar="OUT", group=TASK, changes_result=False,
+    )  # fmt: skip
     formats: tuple[str, ...] = option(
         ("text", "json"), f"what to write of each page, of {', '.join(FORMATS)}; csv is one table of all pages in the "
         "competition's format", choices=FORMATS, nargs="+", metavar="FORMAT", group=TASK, changes_result=False,
@@ -40,6 +43,17 @@ class PredictConfig:
     json: bool = option(
         False, "print the summary as one JSON object in place of a table", group=TASK, changes_result=False
     )
+    boxes: Path | None = option(
+        None, "table with the boxes of the characters (image_id, labels as in train.csv; the codes do not matter), by "
+        "the pages' names: no detector looks for any", metavar="FILE", group=MODELS,
+    )  # fmt: skip
+    min_probability: float = option(
+        0.2, "a character less probable than that is doubtful", type=cli.fraction, group=MODELS
+    )
+    doubtful: str = option(
+        "〓", "what the text has for a doubtful character, of 〓, ?, keep (the most probable one)",
+        choices=("〓", "?", KEEP), metavar="SIGN", group=MODELS,
+    )  # fmt: skip
     level2: bool = option(True, "use the second level, if its models are there", group=MODELS)
     n_tta: int | None = option(
         None, "sizes of a page for the classifiers; without it as in each model's run", type=cli.positive_int,
@@ -56,3 +70,8 @@ class PredictConfig:
         0, "threads of the networks on the CPU; 0: one a core", type=cli.non_negative_int, group=MACHINE,
         changes_result=False,
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for name in ("resume", "force", "json"):
+            if self.output is None and getattr(self, name):
+                raise UsageError(f"--{name}: expected a folder for the results too, --output OUT, got none")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,16 @@ from kuzushiji.classify.dataset import PageView, page_view
 from kuzushiji.classify.level2.model import apply_model
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
-from kuzushiji.predict.transcription import N_CANDIDATES, Candidates, Transcription, make_transcription
+from kuzushiji.predict.confidence import page_confidence, page_doubt
+from kuzushiji.predict.transcription import (
+    N_CANDIDATES,
+    NOTHING_DROPPED,
+    Candidates,
+    Doubts,
+    Dropped,
+    Transcription,
+    make_transcription,
+)
 from kuzushiji.segment.dataset import WholePage, whole_page
 from kuzushiji.segment.fusing import fuse_pages
 from kuzushiji.segment.predict import find_boxes
@@ -52,40 +62,89 @@ class Stopwatch:
             self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read in each of n boxes.
+
+    Attributes:
+        codes: (n,) the most probable code, `seg_fp` where it is no character.
+        probability: (n,) float32 that it is right.
+        left_out: (n,) bool, whether that is too improbable for the second level.
+    """
+
+    codes: NDArray[np.object_]
+    probability: NDArray[np.float32]
+    left_out: NDArray[np.bool_]
+
+
 class Reader:
     """Reads pages, one after the other: what one page needs is free before the next.
 
     Args:
         bundle: The models.
         watch: Counts the time of each stage.
+        min_probability: A character less probable than that is doubtful.
+        sign: Stands in the text for a doubtful character; "" keeps the character.
     """
 
-    def __init__(self, bundle: Bundle, watch: Stopwatch | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, watch: Stopwatch | None = None, *, min_probability: float = 0.0, sign: str = ""
+    ) -> None:
         self._bundle = bundle
         self._watch = watch or Stopwatch()
+        self._min_probability, self._sign = min_probability, sign
 
-    def read(self, image: Image, *, name: str = "", file: str = "") -> Transcription:
+    @property
+    def digest(self) -> str:
+        """Differs where the models do."""
+        return self._bundle.digest
+
+    def read(
+        self, image: Image, *, name: str = "", file: str = "", boxes_xywh: NDArray[np.floating] | None = None
+    ) -> Transcription:
         """Return what is read on a page (h, w, 3) RGB; empty where there is nothing.
 
         Args:
             image: The page.
             name: Of the page.
             file: Of the picture.
+            boxes_xywh: (n, 4) corners and sizes, pixels, in place of those that the detectors find; their score is 1.
         """
         size = int(image.shape[1]), int(image.shape[0])
-        with self._watch.of("detect"):
-            boxes_xywh, score = self._detect(image)
-        if not len(boxes_xywh):
-            return make_transcription(name, file, size, boxes_xywh, *_nothing(), score, self._no_candidates())
+        if boxes_xywh is None:
+            with self._watch.of("detect"):
+                boxes, score = self._detect(image)
+        else:
+            boxes, score = whole_pixels(boxes_xywh), np.ones(len(boxes_xywh), np.float32)
+        if not len(boxes):
+            reading = Reading(*_nothing(), np.zeros(0, np.bool_))
+            doubts = self._doubts(reading, NOTHING_DROPPED, image)
+            candidates = self._no_candidates()
+            return make_transcription(name, file, size, boxes, *_nothing(), score, candidates, doubts)
         with self._watch.of("classify"):
-            tables = self._classify(image, boxes_xywh)
+            tables = self._classify(image, boxes)
             blends = {kind: _blend(tables, kind) for kind in self._bundle.kinds}
         with self._watch.of("level 2" if self._bundle.level2 else "classify"):
-            codes, probability = self._choose(tables)
-        kept = np.flatnonzero(codes != SEG_FP)
+            reading = self._choose(tables)
+        kept, dropped = np.flatnonzero(reading.codes != SEG_FP), np.flatnonzero(reading.codes == SEG_FP)
         candidates = {kind: _candidates(table.take(kept)) for kind, table in blends.items()}
+        reading = Reading(reading.codes[kept], reading.probability[kept], reading.left_out[kept])
+        doubts = self._doubts(reading, Dropped(boxes[dropped], score[dropped]), image)
         return make_transcription(
-            name, file, size, boxes_xywh[kept], codes[kept], probability[kept], score[kept], candidates
+            name, file, size, boxes[kept], reading.codes, reading.probability, score[kept], candidates, doubts
+        )
+
+    def _doubts(self, reading: "Reading", dropped: Dropped, image: Image) -> Doubts:
+        """Return what is doubtful about a page with these characters (`seg_fp` is not among them)."""
+        doubtful = reading.left_out | (reading.probability < self._min_probability)
+        n_kept = int((~reading.left_out).sum())
+        return Doubts(
+            doubtful,
+            reading.left_out,
+            dropped,
+            confidence=page_confidence(reading.probability, len(dropped)),
+            reason=page_doubt(doubtful, n_kept, len(dropped), image),
+            sign=self._sign,
         )
 
     def _detect(self, image: Image) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -120,19 +179,20 @@ class Reader:
             tables.append((classifier, Detailed(boxes, classes, values, self._bundle.vocabulary, (_PAGE,))))
         return tables
 
-    def _choose(self, tables: list[tuple[Classifier, Detailed]]) -> tuple[NDArray[np.object_], NDArray[np.float32]]:
-        """Return the code (n,) of each box and its probability (n,): by the second level, or by the blend of all."""
+    def _choose(self, tables: list[tuple[Classifier, Detailed]]) -> "Reading":
+        """Return what is read in each box: by the second level, or by the blend of all."""
         model, vocabulary = self._bundle.level2, self._bundle.vocabulary
         if model is None:
             blend = _blend(tables)
-            return blend.pred, best_probability(blend.logits)
+            return Reading(blend.pred, best_probability(blend.logits), np.zeros(len(blend.pred), np.bool_))
         views = []
         for fold in self._bundle.folds:
             of_fold = [(item.spec.name, table) for item, table in tables if item.spec.fold == fold]
             names = [(name,) for name, _ in of_fold]
             views.append(build_features([table for _, table in of_fold], names, {}, model.top_k))
         choice = apply_model(model, views)
-        return vocabulary.decode(choice.classes), choice.probability
+        left_out = (choice.classes != choice.likely) & (choice.likely != vocabulary.seg_fp)
+        return Reading(vocabulary.decode(choice.likely), choice.likely_probability, left_out)
 
     def _no_candidates(self) -> dict[str, Candidates]:
         none = np.zeros((0, N_CANDIDATES))

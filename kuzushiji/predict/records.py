@@ -12,7 +12,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, make_folder, read_json, sha256_of_file
 
 FOLDER = "records"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

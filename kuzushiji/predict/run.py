@@ -1,21 +1,27 @@
 """Reads page after page and writes what was read; a bad page is noted, and the next one follows."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kuzushiji.bundle.files import ModelFiles
-from kuzushiji.data.labels import PagePoints
+from kuzushiji.data.labels import PagePoints, read_page_labels
 from kuzushiji.data.pictures import read_picture
 from kuzushiji.errors import InputError
-from kuzushiji.predict.config import PredictConfig
+from kuzushiji.predict.config import KEEP, PredictConfig
 from kuzushiji.predict.reader import Reader, Stopwatch
 from kuzushiji.predict.records import Output, Source
 from kuzushiji.predict.sources import Failure, Page
 from kuzushiji.predict.transcription import Transcription
 from kuzushiji.terminal import progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -27,6 +33,7 @@ class Summary:
         skipped: Pages that were done before.
         failures: Pages that could not be read.
         characters: Read on all of them but the skipped ones.
+        doubtful: Names of pages whose reading is doubtful as a whole.
         seconds: By stage, of the pages that were read.
         loading: Seconds that loading the models took.
     """
@@ -35,6 +42,7 @@ class Summary:
     skipped: int = 0
     failures: list[Failure] = field(default_factory=list)
     characters: int = 0
+    doubtful: list[str] = field(default_factory=list)
     seconds: Mapping[str, float] = field(default_factory=dict)
     loading: float = 0.0
 
@@ -45,6 +53,7 @@ class Summary:
             "skipped": self.skipped,
             "failed": [{"page": failure.where, "error": failure.message} for failure in self.failures],
             "characters": self.characters,
+            "doubtful": self.doubtful,
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
             "loading": round(self.loading, 3),
         }
@@ -64,7 +73,31 @@ def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> R
     bundle = load_bundle(
         files, resolve_device(config.device), level2=config.level2, opt_level=config.opt_level, n_tta=config.n_tta
     )
-    return Reader(bundle, watch)
+    sign = "" if config.doubtful == KEEP else config.doubtful
+    return Reader(bundle, watch, min_probability=config.min_probability, sign=sign)
+
+
+def read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the boxes (n, 4) as x y w h, pixels, of each page of a table in the format of train.csv.
+
+    Raises:
+        InputError: as `read_page_labels`.
+    """
+    pages = read_page_labels(path).by_page()
+    return {name: table[["x", "y", "w", "h"]].to_numpy(np.float64) for name, table in pages}
+
+
+def boxes_of(boxes: Mapping[str, NDArray[np.float64]], page: str) -> NDArray[np.float64]:
+    """Return the boxes of a page.
+
+    Raises:
+        InputError: there are none of this page.
+    """
+    if page not in boxes:
+        near = get_close_matches(page, boxes, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"{page}: expected a row of --boxes with this name, got none{hint}")
+    return boxes[page]
 
 
 def read_pages(
@@ -73,8 +106,9 @@ def read_pages(
     pages: Sequence[tuple[Page, Source]],
     output: Output,
     formats: Sequence[str],
+    boxes: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> Summary:
-    """Read the pages and write their files.
+    """Read the pages and write their files; `boxes` are as `read_boxes` returns them, None where they are found.
 
     Raises:
         InputError: a file cannot be written.
@@ -87,16 +121,21 @@ def read_pages(
             with watch.of("read"):
                 image = read_picture(page.picture)
             with enough_memory(page.name, "give a smaller picture, or use --opt-level O1 or --n-tta 1"):
-                transcription = reader.read(image, name=page.name, file=page.picture.path.name)
+                given = None if boxes is None else boxes_of(boxes, page.name)
+                transcription = reader.read(image, name=page.name, file=page.picture.path.name, boxes_xywh=given)
         except InputError as error:
             summary.failures.append(Failure(str(page.picture), str(error)))
             continue
+        transcription = replace(transcription, made_by={"models": source.models, "settings": dict(source.settings)})
+        if transcription.doubts.reason:
+            logger.warning("%s: the reading is doubtful: %s", page.name, transcription.doubts.reason)
+            summary.doubtful.append(page.name)
         with watch.of("write"):
             output.write(
                 page.name, source, _contents(transcription, image, formats), points_of_transcription(transcription)
             )
         summary.read += 1
-        summary.characters += len(transcription)
+        summary.characters += int((~transcription.doubts.left_out).sum())
     summary.seconds = watch.seconds
     return summary
 
@@ -104,6 +143,7 @@ def read_pages(
 def points_of_transcription(transcription: Transcription) -> PagePoints:
     """Return the characters of a page as a submission has them: codes and centres, the surest first."""
     order = np.argsort(-transcription.probability, kind="stable")
+    order = order[~transcription.doubts.left_out[order]]
     centers = transcription.boxes_xywh[order, :2] + transcription.boxes_xywh[order, 2:] / 2
     return PagePoints.from_arrays(
         [transcription.name], np.zeros(len(order), np.int64), transcription.codes[order], centers.astype(np.float64)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from kuzushiji.reading_order import reading_order
 
-KINDS = ("right", "wrong", "missed", "read")
-"""What a box can be: read rightly, read wrongly, not read though it is there, or read while the truth is unknown."""
+KINDS = ("right", "wrong", "missed", "read", "doubtful", "dropped")
+"""What a box can be: read rightly, read wrongly, not read though it is there; read while the truth is unknown, read
+with little probability, taken for no character."""
 
 DEFAULT_HEIGHT = 1400
 _JPEG_QUALITY = 65

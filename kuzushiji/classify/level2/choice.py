@@ -41,12 +41,16 @@ class Choice:
     """What is read in each of n boxes.
 
     Attributes:
-        classes: (n,) int32 the most probable candidate.
+        classes: (n,) int32 the most probable candidate, `seg_fp` where that is not probable enough.
         probability: (n,) float32, that it is right.
+        likely: (n,) int32 the most probable candidate in any case.
+        likely_probability: (n,) float32, of that.
     """
 
     classes: NDArray[np.int32]
     probability: NDArray[np.float32]
+    likely: NDArray[np.int32]
+    likely_probability: NDArray[np.float32]
 
 
 def mean_probability(scores: Sequence[Scores], offsets: NDArray[np.int64], objective: str) -> NDArray[np.float32]:
@@ -76,8 +80,10 @@ def choose(
         adjusted[last] = odds / (1 + odds)
     share = adjusted / np.maximum(spread(group_sum(adjusted, offsets), offsets), 1e-9)
     best = best_of_group(adjusted, offsets)
-    best = np.where(share[best] < decision.min_probability, last, best)
-    return Choice(candidates[best], share[best].astype(np.float32))
+    chosen = np.where(share[best] < decision.min_probability, last, best)
+    return Choice(
+        candidates[chosen], share[chosen].astype(np.float32), candidates[best], share[best].astype(np.float32)
+    )
 
 
 def tuned(

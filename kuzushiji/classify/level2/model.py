@@ -91,7 +91,7 @@ def apply_model(model: Level2Model, views: Sequence[Features]) -> Choice:
     """
     size, n = len(model.vocabulary), len(views[0])
     if not n:
-        return Choice(np.zeros(0, np.int32), np.zeros(0, np.float32))
+        return Choice(*2 * (np.zeros(0, np.int32), np.zeros(0, np.float32)))
     keys = np.concatenate([view.box_of_candidate * size + view.candidates for view in views])
     probability = np.concatenate([_probability(model, view) for view in views]) / len(views)
     every, place = np.unique(keys, return_inverse=True)

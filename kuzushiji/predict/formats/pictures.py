@@ -18,7 +18,8 @@ Image = NDArray[np.uint8]
 OVERLAY_HEIGHT = 1600
 """Pixels."""
 
-_READ = "read"
+_READ, _DOUBTFUL, _DROPPED = "read", "doubtful", "dropped"
+_NOTHING = "×"
 _OTHER_ROLES = {FURIGANA: (130, 80, 223), EDGE: (110, 119, 129)}
 _LINE = (219, 97, 162)
 """RGB."""
@@ -46,6 +47,9 @@ def overlay_png(transcription: Transcription, image: Image) -> bytes:
 def viewer_html(transcription: Transcription, image: Image) -> bytes:
     """Return the viewer of this page, an HTML document that needs nothing else."""
     boxes = [_box(transcription, i, char) for i, char in enumerate(transcription.chars)]
+    boxes += [
+        ViewerBox(*map(float, box), _DROPPED, _NOTHING, SEG_FP) for box in transcription.doubts.dropped.boxes_xywh
+    ]
     columns = [members.tolist() for members in transcription.columns()]
     page = ViewerPage(transcription.name, Picture.of_page(image), boxes, columns)
     return render_viewer([page], transcription.name).encode()
@@ -60,7 +64,8 @@ def _box(transcription: Transcription, i: int, char: str) -> ViewerBox:
     candidates = {kind: _candidates(found, i) for kind, found in transcription.candidates.items()}
     x, y, w, h = map(float, transcription.boxes_xywh[i])
     probability = float(transcription.probability[i])
-    return ViewerBox(x, y, w, h, _READ, char, transcription.codes[i], probability, candidates=candidates)
+    kind = _DOUBTFUL if transcription.doubts.doubtful[i] else _READ
+    return ViewerBox(x, y, w, h, kind, char, transcription.codes[i], probability, candidates=candidates)
 
 
 def _candidates(found: Candidates, i: int) -> list[Candidate]:

@@ -1,5 +1,5 @@
 // Before viewer.js in one script.
-const STATES = { right: "right", wrong: "wrong", missed: "missed", read: "truth unknown" };
+const STATES = { right: "right", wrong: "wrong", missed: "missed", read: "truth unknown", doubtful: "doubtful", dropped: "no character" };
 
 const element = (name, properties = {}, children = []) => {
   const node = Object.assign(document.createElement(name), properties);
