@@ -67,7 +67,23 @@ class MachineOptions:
     )  # fmt: skip
 
 
-def check_task(*, test_only: bool, submission: bool, with_test: bool, resume: Path | None, weights: str | None) -> None:
+def start_option(what: str, group: str) -> Any:
+    """Return the option for the models that a training starts from; `what` says what is taken of them."""
+    return option(
+        None, f"start from {what} of these models: those that come with the package, by their name (kuzushiji.models "
+        "lists them), or a folder of kuzushiji.export", metavar="MODELS", group=group, changes_result=False,
+    )  # fmt: skip
+
+
+def check_task(
+    *,
+    test_only: bool,
+    submission: bool,
+    with_test: bool,
+    resume: Path | None,
+    weights: str | None,
+    start: str | None,
+) -> None:
     """Check that a command asks for tasks that go together: training, or one kind of pages with weights that are there.
 
     Raises:
@@ -82,6 +98,9 @@ def check_task(*, test_only: bool, submission: bool, with_test: bool, resume: Pa
         raise InputError("--with-test goes with training; --submission alone does the test pages")
     if resume is not None and weights is not None:
         raise InputError("--weights fills the backbone of a new model, --resume the whole: expected one, got both")
+    if start is not None and (resume is not None or weights is not None):
+        other = "--weights" if resume is None else "--resume"
+        raise InputError(f"expected --start or {other}, got both: each says what training starts from")
 
 
 def check_average(ema: float, opt_level: str) -> None:

@@ -11,7 +11,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.machine_options import MachineOptions, benchmark_option, cache_option, check_average, check_task
 from kuzushiji.options import add_options, option, parameters
 
-TASK = {"test_only": False, "submission": False, "with_test": False, "resume": None, "weights": None}
+TASK = {"test_only": False, "submission": False, "with_test": False, "resume": None, "weights": None, "start": None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

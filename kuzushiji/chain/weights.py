@@ -25,7 +25,12 @@ def needed_weights(jobs: Iterable[Job], *, force: bool) -> list[str]:
     for job in jobs:
         folder, weights = job.value("--output-dir"), job.value("--weights")
         starts_anew = job.trains and job.value("--resume") is None and folder is not None
-        if not starts_anew or weights == PACKAGED or (not weights and job.value("--pretrained") == "0"):
+        if (
+            not starts_anew
+            or job.value("--start")
+            or weights == PACKAGED
+            or (not weights and job.value("--pretrained") == "0")
+        ):
             continue
         if force or not Path(folder or "", TRAIN_RECORD).exists():
             network = job.value("--model") or job.value("--base") or ""

@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model
-from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.precision import Precision, place
+from kuzushiji.engine.weights import read_state
 from kuzushiji.errors import InputError
+from kuzushiji.named_models import StartModel
 
 logger = logging.getLogger(__name__)
 
 _KIND = "classifier"
 _ARCHITECTURE = ("base", "head_size")
+_ROWS = ("head.5.weight", "head.5.bias")
+"""The head's last layer, a row a class."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,21 +44,64 @@ class Classifier:
 
 
 def build_classifier(config: ClassifyConfig, vocabulary: Vocabulary, precision: Precision) -> Classifier:
-    """Return the classifier to train: a new one, or that of `config.resume` to fine-tune.
+    """Return the classifier to train: a new one, that of `config.resume` to fine-tune, or one from `config.start`.
 
     Raises:
         InputError: unknown backbone, no or wrong weights; a checkpoint that is damaged, of other classes, or that a
-            flag contradicts.
+            flag contradicts; as `start_classifier`.
     """
     if config.resume is not None:
         classifier = load_classifier(config.resume, precision, config)
         check_vocabulary(classifier, vocabulary, config.resume)
         return classifier
+    start = config.start_model
+    if start is not None:
+        return start_classifier(start, config, vocabulary, precision)
     model_config = ModelConfig(config.base, config.head_size, config.head_dropout)
     model = build_model(
         model_config, len(vocabulary), pretrained=config.pretrained, weights=config.weights_file,
         frozen_start=config.frozen_start,
     )  # fmt: skip
+    place(model, precision.device)
+    return Classifier(model, model_config, vocabulary, config.test_height)
+
+
+def start_classifier(
+    start: StartModel, config: ClassifyConfig, vocabulary: Vocabulary, precision: Precision
+) -> Classifier:
+    """Return a classifier of the data's classes with the weights of an exported one.
+
+    The rows of the head's last layer go by the classes' codes; classes that the exported one lacks begin at random.
+
+    Raises:
+        InputError: the exported files are damaged, or `--head-size` is given and another.
+    """
+    theirs, state = read_vocabulary(start.vocabulary), read_state(start.path)
+    try:
+        head_size = int(start.facts["config"]["head_size"])
+        wide = {name: value.float() for name, value in state.items()}
+        rows = {name: wide.pop(name) for name in _ROWS}
+        if any(len(values) != len(theirs) for values in rows.values()):
+            raise ValueError(f"{len(theirs)} classes in {start.vocabulary.name}, others in the weights")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{start.path}: expected an exported classifier, got a damaged one ({error})") from error
+    if "head_size" in config.given and config.head_size != head_size:
+        raise InputError(f"--head-size {config.head_size}: {start.path} was trained with {head_size}")
+    model_config = ModelConfig(config.base, head_size, config.head_dropout)
+    model = build_model(model_config, len(vocabulary), pretrained=False, frozen_start=config.frozen_start)
+    number = {code: place for place, code in enumerate(theirs.codes)}
+    known = [(ours, number[code]) for ours, code in enumerate(vocabulary.codes) if code in number]
+    into, out_of = (torch.tensor(places) for places in zip(*known, strict=True))
+    own = model.state_dict()
+    try:
+        for name, values in rows.items():
+            wide[name] = own[name].clone()
+            wide[name][into] = values[out_of]
+        model.load_state_dict(wide)
+    except (IndexError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{start.path}: expected the weights of {model_config}, got others ({reason})") from error
+    logger.info("%s: training starts from it; of %d classes it has %d", start.path, len(vocabulary), len(known))
     place(model, precision.device)
     return Classifier(model, model_config, vocabulary, config.test_height)
 

@@ -8,7 +8,15 @@ from kuzushiji import cli
 from kuzushiji.artifacts import N_BEST
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
-from kuzushiji.machine_options import MachineOptions, benchmark_option, cache_option, check_average, check_task
+from kuzushiji.machine_options import (
+    MachineOptions,
+    benchmark_option,
+    cache_option,
+    check_average,
+    check_task,
+    start_option,
+)
+from kuzushiji.named_models import StartModel, start_model
 from kuzushiji.options import data_root_option, force_option, json_option, option, parameters, split_option
 from kuzushiji.packaged import weights_file
 from kuzushiji.run_folder import FUSED
@@ -104,6 +112,7 @@ class ClassifyConfig(MachineOptions):
         None, "start from these backbone weights (.safetensors, .pth); 'books': those that come with the package",
         metavar="FILE", group=MODEL, changes_result=False,
     )  # fmt: skip
+    start: str | None = start_option("the classifier of this backbone", group=MODEL)
     head_size: int = option(1024, "units of the head's bottleneck", type=cli.positive_int, group=MODEL)
     head_dropout: float = option(0.5, "share cleared by both dropouts of the head", type=cli.fraction, group=MODEL)
     frozen_start: bool = option(
@@ -195,7 +204,7 @@ class ClassifyConfig(MachineOptions):
         check_fold(self.fold, self.n_folds)
         check_task(
             test_only=self.test_only, submission=self.submission, with_test=self.with_test, resume=self.resume,
-            weights=self.weights,
+            weights=self.weights, start=self.start,
         )  # fmt: skip
         check_average(self.ema, self.opt_level)
         if self.drop_lr_epoch and self.cosine and "cosine" in self.given:
@@ -224,6 +233,15 @@ class ClassifyConfig(MachineOptions):
         """Return the path of an output, `detailed_postfix` put before its last ending."""
         stem, _, ending = name.rpartition(".")
         return self.output_dir / f"{stem}{self.detailed_postfix}.{ending}"
+
+    @property
+    def start_model(self) -> StartModel | None:
+        """The model that training starts from; None where no flag names any.
+
+        Raises:
+            InputError: as `named_models.start_model`.
+        """
+        return None if self.start is None else start_model(self.start, "classifiers", self.base)
 
     @property
     def weights_file(self) -> Path | None:

@@ -127,7 +127,10 @@ class TrainClassifier(Part):
         """Return the training pages, the pseudolabels, and the weights that training starts from."""
         config = self.config
         images = [self.root.test_pages_of(config.pseudolabels)] if config.pseudolabels else []
-        start = filter(None, (config.resume, config.weights_file))
+        start = [path for path in (config.resume, config.weights_file) if path is not None]
+        start += [
+            path for model in [config.start_model] if model is not None for path in (model.path, model.vocabulary)
+        ]
         return [*self.training_pages, *images, *config.pseudolabels, *start]
 
     def outputs(self) -> list[Path]:

@@ -7,7 +7,14 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.data.folds import check_fold
 from kuzushiji.errors import InputError
-from kuzushiji.machine_options import MachineOptions, benchmark_option, check_average, check_task
+from kuzushiji.machine_options import (
+    MachineOptions,
+    benchmark_option,
+    check_average,
+    check_task,
+    start_option,
+)
+from kuzushiji.named_models import StartModel, start_model
 from kuzushiji.options import data_root_option, force_option, json_option, option, split_option
 from kuzushiji.packaged import weights_file
 
@@ -76,6 +83,7 @@ class SegmentConfig(MachineOptions):
         "package, layer4 at random", metavar="FILE", group="model",
         changes_result=False,
     )  # fmt: skip
+    start: str | None = start_option("the detector", group="model")
     anchor_sizes: tuple[int, ...] = option(
         (12, 24, 32, 64, 96), "anchor size of each of the five levels, pixels of the scaled page",
         type=cli.positive_int, nargs="+", group="model",
@@ -188,7 +196,7 @@ class SegmentConfig(MachineOptions):
         check_fold(self.fold, self.n_folds)
         check_task(
             test_only=self.test_only, submission=self.submission, with_test=self.with_test, resume=self.resume,
-            weights=self.weights,
+            weights=self.weights, start=self.start,
         )  # fmt: skip
         check_average(self.ema, self.opt_level)
         if self.cosine and "lr_steps" in self.given:
@@ -209,6 +217,15 @@ class SegmentConfig(MachineOptions):
     def predicts_only(self) -> bool:
         """Whether nothing is trained."""
         return self.test_only or self.submission
+
+    @property
+    def start_model(self) -> StartModel | None:
+        """The model that training starts from; None where no flag names any.
+
+        Raises:
+            InputError: as `named_models.start_model`.
+        """
+        return None if self.start is None else start_model(self.start, "detectors", self.backbone)
 
     @property
     def weights_file(self) -> Path | None:

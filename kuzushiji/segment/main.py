@@ -85,7 +85,8 @@ class TrainDetector(Part):
 
     def inputs(self) -> list[Input]:
         """Return the training pages, and the weights that training starts from."""
-        start = filter(None, (self.config.weights_file, self.config.resume))
+        start = [path for path in (self.config.weights_file, self.config.resume) if path is not None]
+        start += [model.path for model in [self.config.start_model] if model is not None]
         return [self.data.train_csv, self.data.train_pages, *start]
 
     def outputs(self) -> list[Path]:

@@ -10,8 +10,9 @@ from torchvision.models import get_weight
 
 from detection.faster_rcnn import DetectorConfig, build_detector
 from kuzushiji.engine.checkpoint import load_checkpoint
-from kuzushiji.engine.weights import load_weights, pretrained_or_explain
+from kuzushiji.engine.weights import load_weights, pretrained_or_explain, read_state
 from kuzushiji.errors import InputError
+from kuzushiji.named_models import StartModel
 from kuzushiji.options import all_parameters
 from kuzushiji.packaged import BOOKS, LACKING
 from kuzushiji.segment.config import INFERENCE, SegmentConfig
@@ -173,6 +174,22 @@ def read_model(path: Path) -> StoredModel:
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a checkpoint with detector, parameters and weights ({error})") from error
+
+
+def read_start(start: StartModel) -> StoredModel:
+    """Return a detector of an exported folder as one of a checkpoint whose training pages are not known.
+
+    Raises:
+        InputError: its description or its file is damaged.
+    """
+    try:
+        detector: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in start.facts["config"].items()
+        }
+        made_of = DetectorConfig(**detector)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{start.path}: expected a description of it, got a damaged one ({error})") from error
+    return StoredModel(start.path, made_of, {}, frozenset(), read_state(start.path), epoch=0, metrics={})
 
 
 def _imagenet_state(backbone: str) -> dict[str, Tensor]:

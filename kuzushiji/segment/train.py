@@ -28,7 +28,7 @@ from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
 from kuzushiji.segment.folder import STAGE, RunFolder
-from kuzushiji.segment.model import build_model, checkpoint_meta, read_model
+from kuzushiji.segment.model import build_model, checkpoint_meta, read_model, read_start
 from kuzushiji.segment.pages import FoldPages
 from kuzushiji.segment.predict import page_loader, predict_pages
 from kuzushiji.segment.transforms import CropSpec
@@ -94,7 +94,13 @@ def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> FitRe
 
 
 def start_model(config: SegmentConfig, pages: FoldPages) -> tuple[SegmentConfig, nn.Module]:
-    """Return the model to train, new or with the weights of `--resume`, and the config with its architecture."""
+    """Return the model to train and the config with its architecture: new, or that of `--resume` or `--start`."""
+    start = config.start_model
+    if start is not None:
+        stored = read_start(start)
+        config = stored.adopt(config)
+        logger.info("%s: training starts from its weights", start.path)
+        return config, stored.build(config)
     if config.resume is None:
         return config, build_model(config)
     stored = read_model(config.resume)

@@ -1,0 +1,118 @@
+"""A training starts from exported models: the detector whole, the classifier with the rows of its head by code."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from kuzushiji import named_models
+from kuzushiji.chain.listing import Job
+from kuzushiji.chain.weights import needed_weights
+from kuzushiji.classify.classifier import build_classifier
+from kuzushiji.classify.main import Classify
+from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
+from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.weights import read_state
+from kuzushiji.errors import InputError, UsageError
+from kuzushiji.export.__main__ import main as export
+from kuzushiji.run_folder import BUNDLE_FILE, VOCABULARY
+from kuzushiji.segment.main import Segment
+from kuzushiji.segment.model import detector_config, read_start
+from tests.models import some_of
+
+CPU = Precision.from_level("O0", torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def bundle(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported detector and classifier: read-only."""
+    runs = some_of(models, tmp_path_factory.mktemp("start") / "runs", "segment-fold0", "clf-fold0")
+    assert export([str(runs), str(runs.parent / "bundle"), "--float16"]) == 0
+    return runs.parent / "bundle"
+
+
+def classify_config(*words: str) -> object:
+    return Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--device", "cpu", "--base", "resnet18", *words])
+
+
+def segment_config(*words: str) -> object:
+    return Segment.parse_args(["--output-dir", "out", "--model", "fasterrcnn_resnet18_fpn", *words])
+
+
+def test_detector(bundle: Path) -> None:
+    config = segment_config("--start", str(bundle))
+    stored = read_start(config.start_model)
+    adopted = stored.adopt(config)
+    assert adopted.fpn_channels == 16 and detector_config(adopted).norm == "batch"
+    state = stored.build(adopted).state_dict()
+    assert all(torch.equal(state[name], value.to(state[name].dtype)) for name, value in stored.state.items())
+    with pytest.raises(InputError, match="expected a model with --fpn-channels 32, got one with 16"):
+        stored.adopt(segment_config("--start", str(bundle), "--fpn-channels", "32"))
+
+
+def test_classifier_has_the_rows_of_its_codes(bundle: Path) -> None:
+    theirs = read_vocabulary(bundle / VOCABULARY)
+    ours = Vocabulary.from_codes(["U+3042", "U+4E00", "U+304A"])  # the second is new
+    config = classify_config("--start", str(bundle))
+    classifier = build_classifier(config, ours, CPU)
+    state, stored = classifier.model.state_dict(), read_state(config.start_model.path)
+    assert classifier.config.head_size == 8 and classifier.test_height == config.test_height
+    for name, value in stored.items():
+        if name not in ("head.5.weight", "head.5.bias"):
+            assert torch.equal(state[name], value.to(state[name].dtype)), name
+    for code in ("U+3042", "U+304A", "seg_fp"):
+        for name in ("head.5.weight", "head.5.bias"):
+            row = stored[name][theirs.codes.index(code)].float()
+            assert torch.equal(state[name][ours.codes.index(code)], row)
+    assert state["head.5.weight"].shape == (4, 8) and state["head.5.weight"][ours.codes.index("U+4E00")].abs().sum() > 0
+
+
+def test_named_models_of_the_package(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(bundle, tmp_path / "reader")
+    monkeypatch.setattr(named_models, "FOLDER", tmp_path)
+    assert segment_config("--start", "reader").start_model.path.parent == tmp_path / "reader"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--start", "BUNDLE", "--base", "resnet50"], "expected one of its classifiers to be of resnet50, they are of"),
+        (["--start", "BUNDLE", "--head-size", "9"], "--head-size 9: .* was trained with 8"),
+        (["--start", "none-such"], "none-such: expected a folder of models"),
+        (["--start", "."], "--start .: expected exported models .kuzushiji.export., got a folder without bundle.json"),
+    ],
+)
+def test_what_cannot_start(bundle: Path, words: list[str], message: str) -> None:
+    config = classify_config(*[str(bundle) if word == "BUNDLE" else word for word in words])
+    with pytest.raises(InputError, match=message):
+        build_classifier(config, Vocabulary.from_codes(["U+3042"]), CPU)
+
+
+def test_damaged_files(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    config = classify_config("--start", str(folder))
+    (folder / VOCABULARY).write_text('["U+3042", "seg_fp"]')
+    with pytest.raises(InputError, match="expected the weights of|expected an exported classifier"):
+        build_classifier(config, Vocabulary.from_codes(["U+4E00"]), CPU)
+    path = config.start_model.path
+    path.write_bytes(b"other")
+    with pytest.raises(InputError, match="expected the file that was written with bundle.json"):
+        _ = config.start_model
+    (folder / BUNDLE_FILE).write_text(json.dumps({"classifiers": [3]}))
+    with pytest.raises(InputError, match="expected a description of models, got a damaged one"):
+        _ = config.start_model
+
+
+@pytest.mark.parametrize("other", ["--resume", "--weights"])
+def test_two_starts(other: str) -> None:
+    with pytest.raises(UsageError, match=f"expected --start or {other}, got both"):
+        classify_config("--start", "reader", other, "file.pth")
+
+
+def test_nothing_is_fetched_for_it(tmp_path: Path) -> None:
+    words = ("kuzushiji.classify.main", "--output-dir", str(tmp_path), "--base", "resnet18")
+    assert needed_weights([Job("a", words, False)], force=False) == ["resnet18"]
+    assert needed_weights([Job("a", (*words, "--start", "books"), False)], force=False) == []
