@@ -2,6 +2,7 @@
 # The whole chain, from page photographs to a submission. `bash run-all.sh --help` lists the options.
 #
 #   bash run-all.sh demo       about eight minutes on two cores, on books that the machine writes itself
+#   bash run-all.sh real       under twenty minutes on two cores, on fifteen real pages that it fetches
 #   bash run-all.sh kaggle     the competition's data in data/, days on a GPU
 #
 # This is the list of its commands: each is `python -m MODULE ARGUMENT...`, and --dry-run prints them as they would be
@@ -12,9 +13,9 @@ unset CDPATH # with it `cd` goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/chain.sh
 
-# The books: only for profiles whose data the machine writes itself.
+# The books: only for profiles whose data the machine writes itself, or fetches (BOOKS_BY).
 stage books
-[ ${#BOOKS[@]} = 0 ] || run books kuzushiji.demo "$DATA_ROOT" "${BOOKS[@]}" "${FORCED[@]}"
+[ ${#BOOKS[@]} = 0 ] || run books "${BOOKS_BY:-kuzushiji.demo}" "$DATA_ROOT" "${BOOKS[@]}" "${FORCED[@]}"
 
 # Every fault of the data before any of it is used; again only after the data have changed.
 stage check

@@ -37,6 +37,9 @@ class ConvertConfig:
     map: Path | None = option(
         None, "table (CSV) of old and new characters or codes, such as old and new forms", metavar="FILE", group=_NAMES
     )
+    new_forms: bool = option(
+        False, "old forms of kanji become new ones (國 国), by the table of the package joyokanji", group=_NAMES
+    )
     normalise: bool = option(
         True, "bring characters to Unicode form C, without variation selectors and compatibility forms", group=_NAMES
     )

@@ -15,7 +15,7 @@ from kuzushiji.data.folds import book_id
 from kuzushiji.data.paths import image_path
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_folder, atomic_write_json, atomic_write_text, read_json
-from kuzushiji.forms.characters import read_character_map
+from kuzushiji.forms.characters import new_forms, read_character_map
 from kuzushiji.forms.cleaning import Cleaner
 from kuzushiji.forms.notes import LIST, SUMMARY, Notes
 from kuzushiji.forms.page import Page, RawPage
@@ -48,7 +48,8 @@ def convert(config: ConvertConfig) -> Outcome:
     Raises:
         InputError: there is nothing to convert, OUT is not free, or cannot be written.
     """
-    table = {} if config.map is None else read_character_map(config.map)
+    table = new_forms() if config.new_forms else {}
+    table |= {} if config.map is None else read_character_map(config.map)
     _check_free(config)
     notes = Notes()
     form, files = files_of(config.source, config.form, notes)

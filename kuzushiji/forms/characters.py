@@ -12,6 +12,8 @@ from kuzushiji.errors import InputError
 _CODE = re.compile(r"U\+([0-9A-F]{4,6})", re.IGNORECASE)
 _SELECTOR = re.compile("[\ufe00-\ufe0f\u180b-\u180d\U000e0100-\U000e01ef]")
 _RADICAL = re.compile("[\u2e80-\u2fdf]")
+_KANJI = range(0x3400, 0xA000)
+"""CJK unified ideographs, with those of extension A."""
 _UNREADABLE = "\ufffd\u3013"
 """The replacement character, and the geta that printers set for what nobody can read."""
 
@@ -43,6 +45,14 @@ def character_of(text: str, *, normalise: bool = True) -> str:
     if label in _UNREADABLE or unicodedata.category(label) in ("Cc", "Cn", "Cs", "Zs", "Zl", "Zp"):
         raise InputError(f"expected a character that can be read, got {char_to_code(label)}")
     return label
+
+
+def new_forms() -> dict[str, str]:
+    """Return the new form of each old kanji that has one."""
+    from joyokanji import convert
+
+    pairs = ((char, convert(char)) for char in map(chr, _KANJI))
+    return {old: new for old, new in pairs if new != old}
 
 
 def read_character_map(path: Path) -> dict[str, str]:
