@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.box_table import BOX_COLUMNS, labels_of
 from kuzushiji.data.label_text import shown
-from kuzushiji.data.labels import PageLabels
+from kuzushiji.data.labels import SEG_FP, PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 
@@ -42,6 +42,56 @@ class Detailed:
     logits: NDArray[np.float32]
     vocabulary: Vocabulary
     pages: tuple[str, ...]
+
+    @classmethod
+    def from_arrays(
+        cls,
+        image_ids: Sequence[str],
+        boxes_xywh: NDArray[np.number],
+        logits: NDArray[np.floating],
+        codes: Sequence[str],
+        *,
+        true: Sequence[str] | None = None,
+        pages: Sequence[str] | None = None,
+        k: int = N_BEST,
+    ) -> "Detailed":
+        """Return the table of a model of one's own, ready for `write_detailed`.
+
+        Args:
+            image_ids: (n,) page of each box.
+            boxes_xywh: (n, 4) corner and size, pixels of the original page.
+            logits: (n, c) of all classes, finite; probabilities as their logarithm.
+            codes: (c,) code of each column, each once, in any order. Where `seg_fp` is none of them it is added with a
+                logit 20 below the lowest of the box.
+            true: (n,) code of each box's truth, `seg_fp` where there is none; None for test pages.
+            pages: Every page that was looked at; None: those with boxes, in their order.
+            k: Classes to keep of each box.
+
+        Raises:
+            InputError: the arrays do not fit each other, or break a rule of `Detailed`.
+        """
+        boxes, values = np.asarray(boxes_xywh, np.float64), np.asarray(logits, np.float32)
+        n, vocabulary = len(image_ids), Vocabulary.from_codes(codes)
+        if len(set(codes)) != len(codes):
+            raise InputError("expected each code once, got one twice")
+        if boxes.shape != (n, 4) or values.shape != (n, len(codes)) or (true is not None and len(true) != n):
+            raise InputError(
+                f"expected {n} boxes (n, 4) and logits (n, {len(codes)}), got {boxes.shape} and {values.shape}"
+                + (f" with {len(true)} true codes" if true is not None else "")
+            )
+        if SEG_FP not in codes:
+            lowest = values.min(axis=1, keepdims=True, initial=np.inf)
+            values, codes = np.concatenate([values, lowest - 20], axis=1), [*codes, SEG_FP]
+        number = vocabulary.encode(list(codes))
+        order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+        table = pd.DataFrame({"image_id": pd.Series(list(image_ids), dtype=str)})
+        table["box"] = table.groupby("image_id").cumcount().to_numpy(np.int32)
+        table[["x", "y", "w", "h"]] = boxes
+        table["true"] = pd.Series([SEG_FP] * n if true is None else list(true), dtype=str)
+        every = tuple(dict.fromkeys(image_ids) if pages is None else pages)
+        detailed = cls(table, number[order], np.take_along_axis(values, order, axis=1), vocabulary, every)
+        check_detailed(detailed, "the table")
+        return detailed
 
     def __len__(self) -> int:
         return len(self.boxes)

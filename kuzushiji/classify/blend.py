@@ -18,6 +18,7 @@ from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     from kuzushiji.artifacts import Detailed
+    from kuzushiji.classify.blend_weights import FoundWeights
     from kuzushiji.data.paths import DataRoot
 
 
@@ -37,6 +38,10 @@ class BlendConfig:
         "how well its probabilities fit there, are printed and go into the record of what is written",
         nargs="+", metavar="DETAILED[=weight]", changes_result=False,
     )  # fmt: skip
+    weights: str = option(
+        "given", "given: as the words say; auto: those that are best on the tables of --held-out, each for the table "
+        "in the same place of DETAILED", choices=("given", "auto"),
+    )  # fmt: skip
     top_k: int | None = option(
         None, "classes a box to keep; all of the longest table by default", type=cli.positive_int
     )
@@ -54,8 +59,15 @@ class BlendConfig:
             raise InputError("expected --output SUBMISSION, --score or --output-detailed TABLE")
         if self.score and self.held_out:
             raise InputError("expected --score or --held-out, got both")
-        for text in (*self.detailed, *self.held_out):
-            path_and_weight(text)
+        pairs = [path_and_weight(text) for text in (*self.detailed, *self.held_out)]
+        if self.weights == "auto":
+            if len(self.held_out) != len(self.detailed):
+                raise InputError(
+                    f"--weights auto: expected a table of --held-out for each of the {len(self.detailed)} tables, got "
+                    f"{len(self.held_out)}"
+                )
+            if any(weight != 1.0 for _, weight in pairs):
+                raise InputError("--weights auto: expected tables without weights of their own, got DETAILED=weight")
 
     @property
     def paths(self) -> list[Path]:
@@ -63,7 +75,7 @@ class BlendConfig:
         return [path_and_weight(text)[0] for text in self.detailed]
 
     @property
-    def weights(self) -> list[float]:
+    def given_weights(self) -> list[float]:
         """One weight a table."""
         return [path_and_weight(text)[1] for text in self.detailed]
 
@@ -116,7 +128,10 @@ class Blend(Stage):
         """Return the tables, what text tables need beside them, and the sample submission."""
         from kuzushiji.classify.tables import table_inputs
 
-        return [*table_inputs(self.config.paths, self.root), *filter(None, [self.sample_csv])]
+        paths = list(self.config.paths)
+        if self.config.weights == "auto":
+            paths += [path_and_weight(text)[0] for text in self.config.held_out]
+        return [*table_inputs(paths, self.root), *filter(None, [self.sample_csv])]
 
     def outputs(self) -> list[Path]:
         """Return the submission with the probabilities beside it, and the table, as far as they are asked for."""
@@ -137,14 +152,27 @@ class Blend(Stage):
         """Write what is asked for; return the number of boxes and pages, and the scores."""
         config = self.config
         scores: Facts = {}
+        weights: Sequence[float] = config.given_weights
         if config.held_out:  # what is wrong with these should not come out after the writing
-            paths, weights = zip(*map(path_and_weight, config.held_out), strict=True)
-            scores["held_out"] = score_of(read_and_blend(paths, weights, config.top_k, self.root), self.root)
-        blend = read_and_blend(config.paths, config.weights, config.top_k, self.root, self.sample_csv)
+            paths, held_out_weights = zip(*map(path_and_weight, config.held_out), strict=True)
+            if config.weights == "auto":
+                found = self.find_weights(paths)
+                scores["weights"] = {"of models": found.weights, "f1": found.f1, "f1 of equal weights": found.equal_f1}
+                weights = held_out_weights = found.of_table
+            held_out = read_and_blend(paths, held_out_weights, config.top_k, self.root)
+            scores["held_out"] = score_of(held_out, self.root)
+        blend = read_and_blend(config.paths, weights, config.top_k, self.root, self.sample_csv)
         if config.score:
             scores["score"] = score_of(blend, self.root)
         self.write(blend)
         return {"boxes": len(blend), "pages": len(blend.pages), **scores}
+
+    def find_weights(self, paths: Sequence[Path]) -> "FoundWeights":
+        """Return the weights that are best on held-out tables."""
+        from kuzushiji.classify.blend_weights import find_weights
+        from kuzushiji.classify.tables import read_tables
+
+        return find_weights(read_tables(paths, self.root), list(map(str, paths)))
 
     def write(self, blend: "Detailed") -> None:
         """Write the outputs that the command line asks for."""
@@ -164,7 +192,7 @@ class Blend(Stage):
 
     def show(self, facts: Facts) -> None:
         """Print the score."""
-        for name in ("held_out", "score"):
+        for name in ("weights", "held_out", "score"):
             if name in facts:
                 print_result(facts[name], as_json=self.config.json)
 
