@@ -47,6 +47,8 @@ __all__ = [
 logger = logging.getLogger("kuzushiji.cli")
 
 EXIT_FAILED = 1
+_LIBRARY = "detection"
+"""A top-level package beside kuzushiji: a user's folder of this name may hide it."""
 _SIGNALLED = 128
 """Added to a signal's number, as shells do: 130 for Ctrl-C, 143 for SIGTERM."""
 
@@ -66,7 +68,7 @@ def run(
     keep_sockets_short()
     try:
         with _sigterm_is_heard():
-            code = main(argv)
+            code = _with_own_library(main, argv)
         if sys.stdout is not None:  # it is None where the caller has closed it
             sys.stdout.flush()
     except UsageError as error:
@@ -100,6 +102,21 @@ def name_of(command: Any) -> str:
     spec = sys.modules[module].__spec__
     name = spec.name if spec is not None else module
     return f"python -m {name.removesuffix('.__main__')}"
+
+
+def _with_own_library(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
+    """Run an entry point; a folder of the user's that hides a package of ours becomes one line."""
+    try:
+        return main(argv)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(f"{_LIBRARY}."):
+            raise
+        module = sys.modules.get(_LIBRARY)
+        place = next(iter(getattr(module, "__path__", [])), None) or getattr(module, "__file__", "unknown")
+        raise InputError(
+            f"expected kuzushiji's library {_LIBRARY}, got another of this name ({place}), which python -m finds: "
+            "type kuzushiji COMMAND in place of python -m kuzushiji.COMMAND, or go to another folder"
+        ) from error
 
 
 def _print_error(line: str) -> None:

@@ -92,3 +92,19 @@ def test_books_are_written_and_checked_from_another_folder(installed: Path, tmp_
     size = {"books": 1, "pages": 1, "test-books": 1, "test-pages": 2, "page-height": 200, "workers": 1}
     run(installed, "-m", "kuzushiji.demo", "books", *(f"--{key}={n}" for key, n in size.items()), cwd=tmp_path)
     assert "0 faults" in run(installed, "-m", "kuzushiji.data.check", "books", "--workers", "1", cwd=tmp_path)
+
+
+def test_a_folder_of_the_user_s_named_detection(installed: Path, tmp_path: Path) -> None:
+    """Programs there get that one, the installed command ours; python -m, which looks here first, says so."""
+    (tmp_path / "detection").mkdir()
+    (tmp_path / "detection" / "__init__.py").write_text("mine = True\n")
+    assert run(installed, "-c", "import kuzushiji, detection; print(detection.mine)", cwd=tmp_path).strip() == "True"
+    script = installed.parent / "reads_boxes"  # like the command, which lies there
+    script.write_text("from kuzushiji.segment import fusing; import detection; print(detection.__file__)")
+    assert Path(run(installed, str(script), cwd=tmp_path).strip()).is_relative_to(installed.parent.parent)
+    words = ["-c", "from kuzushiji import cli; cli.run(lambda argv: __import__('detection.boxes') and 0, [])"]
+    done = subprocess.run([str(installed), *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: expected kuzushiji's library detection, got another of this name")
+    assert str(tmp_path / "detection") in line and "type kuzushiji COMMAND" in line
