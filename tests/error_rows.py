@@ -305,6 +305,18 @@ ROWS = [
     Row("report.draw data/train.csv nobody page.svg", "no such page"),
     Row("report.draw data nobody page.svg", "a folder without a result"),
     Row("predict data/test_images --models none --output out", "no such run"),
+    Row("predict data/test_images --resume", "no folder to go on in"),
+    Row("convert.published out --wheel none.whl", "the package is not there"),
+    Row(
+        "classify.main data/train.csv --output-dir clf --fold 0 --n-folds 3 --start none",
+        "no such models to start from",
+    ),
+    Row("segment.main --output-dir seg --fold 0 --n-folds 3 --start data", "no exported models"),
+    Row(
+        "classify.main data/train.csv --output-dir clf --fold 0 --n-folds 3 --start books --weights b.pth",
+        "two origins of the weights",
+    ),
+    Row("classify.blend fold0.parquet --weights auto --output out.csv", "nothing to find weights on"),
     Row("run-all.sh kaggle", "no data"),
 ]
 
