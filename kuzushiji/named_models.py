@@ -12,6 +12,8 @@ from kuzushiji.run_folder import BUNDLE_FILE, VOCABULARY
 
 READER = "reader"
 """The models that read pages where no others are named."""
+BOOKS = "books"
+"""Models that have seen machine-written books alone, for trainings to start from."""
 
 FOLDER = Path(__file__).parent / "readers"
 INDEX = "index.json"
@@ -72,11 +74,11 @@ def models_folder(name: str) -> Path:
     path = Path(name)
     if path.is_dir():
         return path
-    if name == READER:
-        there = f"only {', '.join(packaged)}" if packaged else "none"
+    if name in (READER, BOOKS):
+        there = f"{', '.join(packaged)} alone" if packaged else "a package without models"
         raise InputError(
-            f"--models {name}: expected the reader that comes with the package, there is {there}; "
-            "name a folder of models (of run-all.sh or kuzushiji.export)"
+            f"{name}: expected the models of this name that come with the package, got {there}; a folder of models (of "
+            "run-all.sh or kuzushiji.export) can be named in their place"
         )
     near = get_close_matches(name, packaged, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
