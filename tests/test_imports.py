@@ -153,13 +153,13 @@ def test_the_list_of_stages_names_what_there_is() -> None:
 
 
 def test_every_module_serves_something_that_is_run() -> None:
-    """By an entry point of the list, or by the chain and its watcher: nothing is there for its tests alone."""
+    """By an entry point, the chain and its watcher, or Python's `kuzushiji.Reader`: nothing is there for tests alone."""
     import grimp
 
     from kuzushiji.__main__ import STAGES
 
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
-    entry_points = {"kuzushiji.__main__", "kuzushiji.chain.__main__", "kuzushiji.chain.watch"}
+    entry_points = {"kuzushiji.__main__", "kuzushiji.chain.__main__", "kuzushiji.chain.watch", "kuzushiji.predict.api"}
     entry_points |= {f"{name}.__main__" if f"{name}.__main__" in MODULES else name for name, _ in STAGES}
     used = entry_points.union(*map(graph.find_upstream_modules, entry_points))
     packages = {name.rpartition(".")[0] for name in MODULES if "." in name}

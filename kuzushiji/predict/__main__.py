@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
+from kuzushiji.errors import InputError
 from kuzushiji.options import parameters
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.stage import Command
@@ -42,6 +43,8 @@ class Predict(Command):
         from kuzushiji.predict.sources import find_pages
 
         config = self.config
+        if config.boxes is not None and not config.boxes.is_file():
+            raise InputError(f"{config.boxes}: expected a table with boxes, got none")
         files = find_models(models_folder(config.models))
         pages, failures = find_pages(config.pages, sys.stdin)
         _warn_of_models(config, files, pages)
@@ -53,7 +56,11 @@ class Predict(Command):
             _print_failures(summary)
         else:
             with hold(config.output):
-                summary = _run(config, files, pages, failures, config.output)
+                try:
+                    summary = _run(config, files, pages, failures, config.output)
+                except KeyboardInterrupt as stop:
+                    stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
+                    raise
             _print(summary, as_json=config.json)
         return cli.EXIT_FAILED if summary.failures else 0
 
@@ -67,12 +74,8 @@ def _run(
 
     output = Output(folder)
     output.prepare(resume=config.resume, force=config.force)
-    try:
-        todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
-        summary = _read(config, files, todo, output)
-    except KeyboardInterrupt as stop:
-        stop.args = stop.args or ("interrupted: the same command with --resume goes on",)
-        raise
+    todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
+    summary = _read(config, files, todo, output)
     summary.failures[:0] = failures
     summary.skipped = len(done)
     if "csv" in config.formats:

@@ -70,6 +70,8 @@ def test_a_page_without_boxes_in_the_table(
         capsys.readouterr().err
     )
     assert (tmp_path / "out" / "page1.txt").is_file()
+    with pytest.raises(InputError, match=r"none.csv: expected a table with boxes, got none"):
+        main([str(pages), "--models", str(light), "--boxes", str(tmp_path / "none.csv")])
 
 
 @pytest.mark.parametrize(

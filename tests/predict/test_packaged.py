@@ -48,9 +48,7 @@ def test_no_models(readers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     capsys.readouterr()
     assert models_command([]) == 0
     assert capsys.readouterr().out.startswith("no models come with this package")
-    with pytest.raises(
-        InputError, match="reader: expected the models of this name .* got a package without"
-    ):
+    with pytest.raises(InputError, match="reader: expected the models of this name .* got a package without"):
         packaged.models_folder("reader")
 
 
