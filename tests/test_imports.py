@@ -153,7 +153,7 @@ def test_the_list_of_stages_names_what_there_is() -> None:
 
 
 def test_every_module_serves_something_that_is_run() -> None:
-    """By an entry point, the chain and its watcher, or Python's `kuzushiji.Reader`: nothing is there for tests alone."""
+    """By an entry point, the chain and its watcher, or `kuzushiji.Reader`: nothing is there for its tests alone."""
     import grimp
 
     from kuzushiji.__main__ import STAGES
