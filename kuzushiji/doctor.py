@@ -95,7 +95,7 @@ def _packages() -> Finding:
     """Return whether the packages that are always needed are there."""
     needed = (
         "torch", "torchvision", "ignite", "timm", "albumentations", "cv2", "lightgbm", "xgboost", "pandas", "pyarrow",
-        "safetensors", "matplotlib", "PIL", "kanjivg",
+        "safetensors", "matplotlib", "PIL",
     )  # fmt: skip
     missing = [name for name in needed if find_spec(name) is None]
     if missing:

@@ -47,9 +47,8 @@ def overlay_png(transcription: Transcription, image: Image) -> bytes:
 def viewer_html(transcription: Transcription, image: Image) -> bytes:
     """Return the viewer of this page, an HTML document that needs nothing else."""
     boxes = [_box(transcription, i, char) for i, char in enumerate(transcription.chars)]
-    boxes += [
-        ViewerBox(*map(float, box), _DROPPED, _NOTHING, SEG_FP) for box in transcription.doubts.dropped.boxes_xywh
-    ]
+    dropped = transcription.doubts.dropped.boxes_xywh.astype(np.float64).tolist()
+    boxes += [ViewerBox(x, y, w, h, _DROPPED, _NOTHING, SEG_FP) for x, y, w, h in dropped]
     columns = [members.tolist() for members in transcription.columns()]
     page = ViewerPage(transcription.name, Picture.of_page(image), boxes, columns)
     return render_viewer([page], transcription.name).encode()
