@@ -98,6 +98,11 @@ def test_how_far_a_stage_is_where_nobody_looks(
         (TRAIN, "", "done"),
         ("other", "what it said\n", "what it said"),
         (
+            "kuzushiji.demo",
+            "train_pages   200\ntest_pages   20\nclasses   1,947\ntest_only_classes   95\ntest_only_characters   119\n",
+            "200 training pages, 20 test pages, 1,947 characters, 95 of them on test pages alone",
+        ),
+        (
             "kuzushiji.classify.level2",
             "fold  boxes   blend  level 2  last round\n   0    120  0.1  0.2  0.3\n all    320  0.0019  0.9482  0.9\n",
             "out-of-fold F1 0.9482",
