@@ -37,8 +37,7 @@ setup(
         "kuzushiji": [
             "demo/texts/*.txt",
             "demo/passages.txt",
-            "weights/*",
-            "readers/**",
+            "weights/**",
             "predict/formats/*.json",
             "report/templates/*",
             "viewer/templates/*",

@@ -1,4 +1,4 @@
-"""The models that come with the package: exported folders in `kuzushiji/readers`, described by its `index.json`."""
+"""The models that come with the package: exported folders in `kuzushiji/weights`, described by its `index.json`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ READER = "reader"
 BOOKS = "books"
 """Models that have seen machine-written books alone, for trainings to start from."""
 
-FOLDER = Path(__file__).parent / "readers"
+FOLDER = Path(__file__).parent / "weights"
 INDEX = "index.json"
 FORMAT = "kuzushiji-readers-1"
 _BACKBONE = {"detectors": "backbone", "classifiers": "base"}
@@ -146,4 +146,7 @@ def _described(folder: Path, facts: Mapping[str, Any], index: Path) -> PackagedM
         texts = {name: str(facts.get(name, "")) for name in ("trained_on", "licence", "digest")}
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{index}: expected a description of {folder.name}, got a damaged one ({error})") from error
+    if not texts["licence"]:
+        content = read_json(folder / BUNDLE_FILE)
+        texts["licence"] = str(content.get("licence", "")) if isinstance(content, dict) else ""
     return PackagedModels(folder.name, folder, **texts, f1=scores["f1"], cer=scores["cer"])

@@ -154,7 +154,8 @@ class Blend(Stage):
         scores: Facts = {}
         weights: Sequence[float] = config.given_weights
         if config.held_out:  # what is wrong with these should not come out after the writing
-            paths, held_out_weights = zip(*map(path_and_weight, config.held_out), strict=True)
+            paths = [path_and_weight(text)[0] for text in config.held_out]
+            held_out_weights = [path_and_weight(text)[1] for text in config.held_out]
             if config.weights == "auto":
                 found = self.find_weights(paths)
                 scores["weights"] = {"of models": found.weights, "f1": found.f1, "f1 of equal weights": found.equal_f1}

