@@ -2,12 +2,15 @@
 
     PYTHONPATH=. python benchmarks/text_overlap.py ROOT... [--folds 3]
 
-Reads train.csv and, where it is there, solution.csv of each data root. Prints JSON (kept in
-benchmarks/results/text_overlap.json): the share of the pieces of eight characters of test pages that stand on training
-pages, and the share of those of each fold's pages that stand on pages of the other folds; by how many pages more than
-half of the pieces are known; and how many characters of the test pages are of classes that no training page has. Pieces
-are of a page in reading order and without voicing marks. A second level that knows the language of its pages gains from
-known pieces what it would not gain on a book that nobody has seen.
+Reads train.csv and, where it is there, solution.csv of each data root, and prints JSON:
+
+- of all sequences of eight characters on test pages, the share that stands on training pages too (`known`);
+- the same of the pages of each fold, against those of the other folds;
+- the number of pages of which more than half is known;
+- the number of characters on test pages whose class is on no training page.
+
+Pages are read in reading order and without voicing marks. A second level that knows the language of the training pages
+gains from known sequences what it does not gain on a book that it has not seen.
 """
 
 import argparse
