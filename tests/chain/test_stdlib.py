@@ -14,5 +14,7 @@ def test_a_dry_run_needs_the_standard_library_alone() -> None:
 
 
 def test_the_shell_holds_lists_and_little_else() -> None:
-    scripts = [ROOT / "run-all.sh", ROOT / "level2.sh", *(ROOT / "scripts").glob("*.sh")]
+    others = {"fetch-fonts.sh", "train-reader.sh"}  # of the packaged reader, which no run of the chain needs
+    there = {path for path in (ROOT / "scripts").glob("*.sh") if path.name not in others}
+    scripts = [ROOT / "run-all.sh", ROOT / "level2.sh", *there]
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in scripts) <= 350
