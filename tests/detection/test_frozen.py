@@ -1,6 +1,7 @@
 """Frozen norms as part of their convolutions compute what they do by themselves, and keep their names."""
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from detection.frozen import FoldedNorm, fold_norms
+from tests.cuda_stand_in import cuda_stand_in
 
 
 def body(norm: type[nn.Module], depth: int) -> nn.Module:
@@ -92,3 +94,24 @@ def test_maps_stay_in_half_precision() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         folded(torch.randn(1, 3, 64, 64))
     assert set(seen) == {torch.bfloat16} and len(seen) == 20
+
+
+def test_on_a_gpu_convolutions_of_one_place_are_matrix_products() -> None:
+    """33 of 53 in ResNet-50: the first and last of each block of three, and what the first block's own way has."""
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    plain, folded = pair(50)
+    expected = plain(images)
+    expected.square().mean().backward()
+    with cuda_stand_in() as device:
+        folded = folded.to(torch.device("cuda", 0)).to(memory_format=torch.channels_last)
+        given = images.to(torch.device("cuda", 0)).contiguous(memory_format=torch.channels_last)
+        device.reset()
+        output = folded(given)
+        counted = Counter(name for name, _ in device.launches.elements())
+        assert (counted["convolution"], counted["addmm"]) == (20, 33)
+        output.square().mean().backward()
+        got = output.detach().cpu()
+        gradients = [own.grad.cpu() for own in folded.parameters() if own.grad is not None]
+    torch.testing.assert_close(got, expected.detach(), rtol=1e-6, atol=1e-8)
+    for own, other in zip(gradients, plain.parameters(), strict=True):
+        torch.testing.assert_close(own, other.grad, rtol=1e-5, atol=1e-9)
