@@ -65,7 +65,8 @@ class DetectorConfig:
         norm: Of the backbone: `frozen` batch norm (for pretrained weights), `batch` (to train from scratch with
             batches that allow it), `group` (from scratch with any batch).
         trainable_layers: How many of the backbone's five parts (stem, layer1 … layer4) are trained, from the last.
-        rpn_smooth_l1_beta: Of the proposals' smooth L1 loss of boxes: up to this error it is quadratic; 0: L1.
+        rpn_smooth_l1_beta: Of the proposals' smooth L1 loss of boxes: up to this error it is quadratic; 0: L1. The
+            default is torchvision's.
         box_smooth_l1_beta: The same of the box head.
     """
 
@@ -83,8 +84,8 @@ class DetectorConfig:
     fpn_channels: int = 256
     norm: str = "frozen"
     trainable_layers: int = 3
-    rpn_smooth_l1_beta: float = 0.0
-    box_smooth_l1_beta: float = 1.0
+    rpn_smooth_l1_beta: float = 1 / 9
+    box_smooth_l1_beta: float = 1 / 9
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:

@@ -40,6 +40,9 @@ def assemble(
     if world_size() > 1:
         on_gpu = [precision.device] if precision.device.type == "cuda" else None
         model = DistributedDataParallel(model, device_ids=on_gpu, gradient_as_bucket_view=True)
+        # Buffers were sent just now. They stay the same in all processes: they are frozen, or common statistics.
+        # PyTorch's argument of this name would leave that out, and its successor is not in all versions.
+        model.broadcast_buffers = False
         torch.manual_seed(torch.initial_seed() + rank())  # dropout differs from now on
     return model, optimizer
 

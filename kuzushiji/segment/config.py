@@ -1,4 +1,4 @@
-"""The parameters of the segmentation stage; the defaults are the reference's recipe."""
+"""The parameters of the segmentation stage; the defaults are the reference's recipe, but for the losses of boxes."""
 
 import argparse
 import dataclasses
@@ -20,6 +20,10 @@ from kuzushiji.packaged import weights_file
 
 MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)}
 """Name of the model on the command line -> name of its backbone."""
+
+SMOOTH_L1_BETA = 1 / 9
+"""torchvision's, with which every detector was trained before this was an option: records and checkpoints without the
+options count as having their defaults."""
 
 INFERENCE = (
     "long_side", "crop_width", "crop_height", "crop_min_height", "crop_max_height", "test_long_side",
@@ -108,11 +112,12 @@ class SegmentConfig(MachineOptions):
         type=cli.non_negative_int, group="model",
     )  # fmt: skip
     rpn_smooth_l1_beta: float = option(
-        0.0, "smooth L1 loss of the proposals' boxes: error up to which it is quadratic; 0: L1, as the reference",
+        SMOOTH_L1_BETA, "smooth L1 loss of the proposals' boxes: error up to which it is quadratic; 0: L1, as the "
+        "reference",
         type=cli.non_negative_float, group="model",
     )  # fmt: skip
     box_smooth_l1_beta: float = option(
-        1.0, "the same of the box head; torchvision has 1/9 for both", type=cli.non_negative_float, group="model"
+        SMOOTH_L1_BETA, "the same of the box head; the reference has 1", type=cli.non_negative_float, group="model"
     )
 
     long_side: int = option(2048, "long side to which a page is scaled, pixels", type=cli.positive_int, group="crops")

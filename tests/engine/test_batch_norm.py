@@ -6,8 +6,12 @@ import pytest
 import timm
 import torch
 from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from kuzushiji.engine import assembly
 from kuzushiji.engine.batch_norm import with_common_statistics
+from kuzushiji.engine.optim import build_optimizer
+from kuzushiji.engine.precision import Precision
 
 CPU = torch.device("cpu")
 
@@ -65,3 +69,13 @@ def test_frozen_norms_stay_as_they_are():
     before = model[1].running_mean.clone()
     model(torch.randn(2, 3, 8, 8))
     assert torch.equal(model[1].running_mean, before)
+
+
+def test_buffers_are_the_same_in_all_processes_without_being_sent_at_every_step(monkeypatch):
+    monkeypatch.setattr(assembly, "world_size", lambda: 2)
+    model = small()
+    model(torch.randn(2, 3, 32, 32))
+    network, _ = assembly.assemble(model, build_optimizer(model.parameters(), "sgd", 0.1), Precision(CPU))
+    assert isinstance(network, DistributedDataParallel) and not network.will_sync_module_buffers()
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    assert len(norms) == 2 and all(type(norm).__name__ == "_CommonBatchNorm" for norm in norms)
