@@ -8,6 +8,8 @@ from typing import BinaryIO
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"
 _SCAN = 0xDA
+_APP2 = 0xE2
+_PROFILE = b"ICC_PROFILE\0"
 # Start-of-frame markers: SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which share the range.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD8)])
@@ -68,6 +70,17 @@ def read_header(file: BinaryIO) -> JpegHeader:
 def is_complete(content: bytes, header: JpegHeader) -> bool:
     """Return whether the file goes on to its end marker (a preview inside the header has one of its own)."""
     return content.rfind(_END, header.end) >= 0
+
+
+def without_profile(content: bytes) -> bytes:
+    """Return a JPEG without its colour profile, which changes no pixel here: some files have a broken one."""
+    parts = [_START]
+    for marker, segment in read_segments(content):
+        if not marker:
+            parts.append(segment)
+        elif marker != _APP2 or not segment.startswith(_PROFILE):
+            parts.append(bytes([0xFF, marker]) + (len(segment) + 2).to_bytes(2, "big") + segment)
+    return b"".join(parts)
 
 
 def read_segments(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.data.images import check_size, decode_image, open_image, unreadable
-from kuzushiji.data.jpeg import JpegHeader, NotJpegError, is_complete, is_jpeg, read_header
+from kuzushiji.data.jpeg import JpegHeader, NotJpegError, is_complete, is_jpeg, read_header, without_profile
 from kuzushiji.errors import InputError
 
 _TURBO_COMPONENTS = (1, 3)
+_BAD_PROFILE = "bad ICC marker"
+"""The warning of libjpeg for a colour profile that is broken; pixels do not depend on it."""
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
 """Warnings of libjpeg after which the picture is not the one that was stored."""
 
@@ -68,7 +70,11 @@ def decode_with_header(content: bytes, header: JpegHeader, path: Path) -> NDArra
     if header.components in _TURBO_COMPONENTS:
         try:
             return _decode_with_simplejpeg(content) if _jpeg4py() is None else _decode_with_jpeg4py(content, header)
-        except (RuntimeError, ValueError) as error:  # OpenCV may decode this kind of JPEG all the same
+        except (RuntimeError, ValueError) as error:
+            plain = without_profile(content) if _BAD_PROFILE in str(error) else content
+            if len(plain) < len(content):
+                return decode_with_header(plain, header, path)
+            # OpenCV may decode this kind of JPEG all the same.
             if any(sign in str(error) for sign in _DAMAGE):
                 raise InputError(f"{path}: expected a whole JPEG image, got a damaged one ({error})") from error
     return _decode_with_opencv(content, header, path)

@@ -219,3 +219,19 @@ print(read_page(Path(sys.argv[1])).shape)
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == f"({HEIGHT}, {WIDTH}, 3)\n"
     assert not done.stderr
+
+
+def test_a_broken_colour_profile_changes_no_pixel(decoder: str, tmp_path: Path) -> None:
+    """Scans of one library have a profile whose parts count from 0; damage of the pixels is seen all the same."""
+    rng = np.random.default_rng(0)
+    jpeg = cv2.imencode(".jpg", rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))[1].tobytes()
+    segment = b"ICC_PROFILE\0\0\0" + bytes(40)
+    broken = jpeg[:2] + b"\xff\xe2" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
+    good, odd, bad = (tmp_path / name for name in ("good.jpg", "odd.jpg", "bad.jpg"))
+    good.write_bytes(jpeg)
+    odd.write_bytes(broken)
+    assert np.array_equal(read_page(odd), read_page(good))
+    middle = len(broken) * 2 // 3
+    bad.write_bytes(broken[:middle] + b"\xff\xd5" + broken[middle + 2 :])
+    with pytest.raises(InputError, match="got a damaged one"):
+        read_page(bad)
