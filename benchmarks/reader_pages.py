@@ -1,10 +1,12 @@
 """How well models read real pages: by book, boxes, characters, kana, kanji, text.
 
-    python benchmarks/reader_pages.py MODELS LABELS.csv IMAGES [--only BOOK ...] [--json FILE]
+    python benchmarks/reader_pages.py MODELS LABELS.csv IMAGES [--folds K ...] [--json FILE]
+    python benchmarks/reader_pages.py --sum FILE ...
 
 LABELS.csv has the columns image_id and labels of the competition's train.csv; a column `kind` may say `placed` of pages
 whose boxes are not exact: these count for the text alone. IMAGES is the folder of the pages. A book that the models
-learned from is not to be among them: that is for who calls this to see to.
+learned from is not to be among them: the column `fold` and `--folds` see to that. `--sum` prints the table of several
+runs together.
 """
 
 import argparse
@@ -35,29 +37,37 @@ _COLUMNS = ["f1", "boxes", "kana", "n_kana", "kanji", "n_kanji", "top5", "cer", 
 def main() -> None:
     """Read the pages and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", type=Path)
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("--only", nargs="*", help="books to read; without it all")
+    parser.add_argument("folders", type=Path, nargs="*", metavar="MODELS LABELS.csv IMAGES")
+    parser.add_argument("--folds", nargs="*", type=int, help="folds to read; without it all pages")
     parser.add_argument("--level2", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="file for the counts, for a sum over folds")
+    parser.add_argument("--json", type=Path, help="file for the counts")
+    parser.add_argument("--sum", nargs="+", type=Path, help="such files, to be printed as one table")
     options = parser.parse_args()
-    table = pd.read_csv(options.labels, keep_default_na=False)
-    if options.only:
-        table = table[[book_id(image_id) in options.only for image_id in table["image_id"]]]
-    config = PredictConfig(
-        pages=(), models=options.models, output=Path("unused"), threads=1, level2=bool(options.level2)
-    )
-    reader = load_reader(config, find_models(options.models), Stopwatch())
+    if options.sum:
+        rows = [row for path in options.sum for row in json.loads(path.read_text(encoding="utf-8"))]
+    else:
+        rows = read_pages(*options.folders, options.folds, level2=bool(options.level2))
+    print(table_of(rows).to_string(float_format=lambda value: f"{value:.3f}"))
+    if options.json:
+        options.json.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def read_pages(
+    models: Path, labels: Path, images: Path, folds: list[int] | None, *, level2: bool
+) -> list[dict[str, Any]]:
+    """Return what counts for each page that is read."""
+    table = pd.read_csv(labels, keep_default_na=False)
+    if folds:
+        table = table[table["fold"].isin(folds)]
+    config = PredictConfig(pages=(), models=models, output=Path("unused"), threads=1, level2=level2)
+    reader = load_reader(config, find_models(models), Stopwatch())
     rows, started = [], time.process_time()
     for page in table.itertuples():
-        picture = read_picture(Picture(options.images / f"{page.image_id}.jpg"))
+        picture = read_picture(Picture(images / f"{page.image_id}.jpg"))
         found = reader.read(picture, name=page.image_id)
         rows.append(counts_of(page.image_id, page.labels, getattr(page, "kind", "exact"), found))
     print(f"{(time.process_time() - started) / max(len(rows), 1):.1f} processor seconds a page")
-    print(table_of(rows).to_string(float_format=lambda value: f"{value:.3f}"))
-    if options.json:
-        options.json.write_text(json.dumps(rows))
+    return rows
 
 
 def counts_of(image_id: str, text: str, kind: str, found: Transcription) -> dict[str, Any]:

