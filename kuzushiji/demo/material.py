@@ -8,6 +8,7 @@ from kuzushiji.data.characters import code_to_char, read_unicode_translation
 from kuzushiji.demo.corpus import Corpus, Extras, read_apart, read_corpus, shares
 from kuzushiji.demo.fonts import Family, families, family_characters, ink_of
 from kuzushiji.demo.layouts import Layouts, read_layouts
+from kuzushiji.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def read_material(sources: Sources) -> Material:
     pages = tuple(page for page in layouts.pages if not shares("".join(c.text for c in page.columns), apart))
     layouts = Layouts(pages, layouts.sizes, layouts.kana, layouts.kanji, layouts.gaps)
     allowed = family_characters(found) & {code_to_char(code) for code in read_unicode_translation(sources.codes)}
+    if not allowed:
+        raise InputError(f"{sources.fonts}: expected fonts that have characters of {sources.codes}, they have none")
     text = layouts.text
     counts = {character: text.count(character) for character in set(text)}
     return Material(found, layouts, read_corpus(sources.texts, allowed, apart), Extras(counts, allowed), allowed)

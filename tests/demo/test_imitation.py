@@ -137,6 +137,12 @@ def test_nothing_of_eight_characters_is_shared_with_measured_pages(tmp_path: Pat
     assert [page.image_id for page in material.layouts.pages] == []
 
 
+def test_fonts_without_any_of_the_characters_are_named(tmp_path: Path) -> None:
+    sources = write_sources(tmp_path, pages=PAGES, fonts="ABC")
+    with pytest.raises(InputError, match="expected fonts that have characters of .*codes.csv, they have none"):
+        read_material(sources)
+
+
 # --- pages
 
 
