@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.reader_pages import distance, measures
-from benchmarks.reader_roots import assign, real_pages, tuning_roots
+from benchmarks.reader_roots import assign, describe, real_pages, tuning_roots
 from kuzushiji.demo.corpus import grams
 from tests.demo.sources import KANA, KANJI, labels_of
 
@@ -115,3 +115,15 @@ def test_placed_pages_count_for_the_text_alone() -> None:
     placed = {"kind": "placed", "distance": 4, "length": 4}
     found = measures([exact, placed])
     assert (found["f1"], found["kana"], found["cer"], found["characters"]) == (0.75, 0.75, 0.75, 4)
+
+
+def test_terms_stand_beside_the_weights_and_f1_on_machine_written_pages_goes(tmp_path: Path) -> None:
+    models = [{"name": "segment-fold0", "f1": 0.9}], [{"name": "clf-fold0", "f1": 0.8}]
+    bundle = {"licence": "MIT", "licences": {}, "detectors": models[0], "classifiers": models[1], "classes": 3}
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle), encoding="utf-8")
+    describe(tmp_path)
+    found = json.loads((tmp_path / "bundle.json").read_text(encoding="utf-8"))
+    assert (found["licence"], found["classes"]) == ("CC BY-SA 4.0", 3)
+    assert found["licences"] == {"segment-fold0": "CC BY-SA 4.0", "clf-fold0": "CC BY-SA 4.0"}
+    assert [model["f1"] for model in (*found["detectors"], *found["classifiers"])] == [None, None]
+    assert "doi:10.20676/00000340" in (tmp_path / "LICENCE.txt").read_text(encoding="utf-8")
