@@ -2,7 +2,7 @@
 # The whole chain, from page photographs to a submission. `bash run-all.sh --help` lists the options.
 #
 #   bash run-all.sh demo       about eight minutes on two cores, on books that the machine writes itself
-#   bash run-all.sh real       under twenty minutes on two cores, on fifteen real pages that it fetches
+#   bash run-all.sh real       fifteen real pages, which it fetches
 #   bash run-all.sh kaggle     the competition's data in data/, days on a GPU
 #
 # This is the list of its commands: each is `python -m MODULE ARGUMENT...`, and --dry-run prints them as they would be
