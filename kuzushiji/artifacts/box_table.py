@@ -1,4 +1,4 @@
-"""Boxes with the code of their truth: what detailed tables, features and head features have in common."""
+"""Boxes with their true codes: the columns that detailed tables, features and head features have in common."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ def boxes_with_truth(labels: PageLabels) -> pd.DataFrame:
 
 
 def labels_of(boxes: pd.DataFrame, codes: NDArray[np.object_], pages: Sequence[str]) -> PageLabels:
-    """Return the boxes as labels with other codes (n,), such as those that were read.
+    """Return the boxes as labels with other codes (n,), such as predicted ones.
 
     Args:
         boxes: `BOX_COLUMNS` but for the truth, which does not matter.

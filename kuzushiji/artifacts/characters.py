@@ -1,4 +1,4 @@
-"""Predicted characters with their probabilities: `submission_detailed.parquet`, which goes with a submission."""
+"""Predicted characters with their probabilities: `submission_detailed.parquet`, written beside a submission."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _TEXT_COLUMNS = ("image_id", "code")
 
 @dataclass(frozen=True)
 class Characters:
-    """What is read on some pages.
+    """The predictions on some pages.
 
     Attributes:
         pages: Every page, in order, those without characters too.
@@ -48,7 +48,7 @@ class Characters:
 
 
 def characters_path(submission: Path) -> Path:
-    """Return where the probabilities of a submission go: `a/submission.csv` -> `a/submission_detailed.parquet`."""
+    """Return the path of the probabilities of a submission: `a/submission.csv` -> `a/submission_detailed.parquet`."""
     return submission.with_name(f"{submission.name.split('.')[0]}_detailed.parquet")
 
 

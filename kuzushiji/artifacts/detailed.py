@@ -1,4 +1,4 @@
-"""The detailed table: what a classifier thinks of every box. The one currency between classify and all later stages."""
+"""The detailed table: a classifier's best classes and logits of every box, the input of all later stages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -120,7 +120,7 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
 
     Raises:
         InputError: no tables, a page in two of them, different vocabularies, or boxes with more classes in one table
-            than in another: those that are missing would look like classes that nobody thinks of.
+            than in another: missing classes would look like classes of negligible probability.
     """
     if not tables:
         raise InputError("expected at least one detailed table, got none")
@@ -151,7 +151,7 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
 def rows_in_order_of(
     reference: pd.DataFrame, other: pd.DataFrame, name: str, first: str = "the other tables"
 ) -> NDArray[np.intp] | None:
-    """Return where in `other` each box of `reference` stands; None when both are in the same order.
+    """Return the position in `other` of each box of `reference`; None if both are in the same order.
 
     Args:
         reference: Table with `BOX_COLUMNS`, boxes unique.
@@ -184,7 +184,7 @@ def rows_in_order_of(
 
 
 def check_detailed(detailed: Detailed, name: str) -> None:
-    """Check the rules that the docstring of `Detailed` names.
+    """Check the rules in the docstring of `Detailed`.
 
     Raises:
         InputError: naming the file, the page and the box.

@@ -11,7 +11,7 @@ from kuzushiji.errors import InputError
 def write_detailed(path: Path, detailed: Detailed) -> None:
     """Write the table to `path`, whole or not at all: Parquet, or the reference's format for `*.csv` and `*.csv.gz`.
 
-    The text format has no room for pages without boxes nor for the vocabulary.
+    The text format contains neither pages without boxes nor the vocabulary.
 
     Raises:
         InputError: the table breaks a rule of `Detailed`, or the folder cannot be written to.
@@ -40,7 +40,7 @@ def read_detailed(
         path: The file.
         top_k: Classes of each box to keep; all of the file by default.
         vocabulary: What the classes of a text table mean; without it `vocabulary.json` beside the table, else the
-            codes of the data root's `train.csv`. A Parquet table brings its own, which must equal this one if given.
+            codes of the data root's `train.csv`. A Parquet table contains its own, which must equal this one if given.
         data_root: Where `train.csv` is. A text table cannot name pages without boxes: if its pages are training
             pages, all pages of their books count as looked at.
 

@@ -58,7 +58,7 @@ def write_text(path: Path, detailed: Detailed) -> None:
 
 
 def read_text(path: Path, vocabulary: Vocabulary | None, data_root: DataRoot | None) -> Detailed:
-    """Read a table, not yet checked row by row; `read_detailed` says what the arguments mean.
+    """Read a table, not yet checked row by row; the arguments are those of `read_detailed`.
 
     Raises:
         InputError: unreadable, other columns, fields that are no numbers, rows of different length.

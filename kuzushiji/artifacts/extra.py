@@ -1,6 +1,6 @@
-"""Extra columns of the second level: what an optional stage says of each candidate of one table of features.
+"""Extra columns of level 2: the output of an optional stage for each candidate of one table of features.
 
-Parquet with a row a candidate, in the order of the features; its metadata names the features by their digest.
+Parquet with one row per candidate, in the order of the features; the metadata has the digest of the features.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Features of the second level: what each group of models thinks of each box, and the box's candidates."""
+"""Features of level 2: the best classes and logits of each group of models for each box, and the box's candidates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,8 +25,8 @@ _ARRAYS = ("overlap", "top_classes", "top_logits", "log_sum", "candidates", "can
 class Features:
     """The candidates of n boxes, by g groups of models with k top classes each; m candidates of all boxes together.
 
-    A row of the second level is a box and one of its candidates; (image_id, box, candidate) is its key. Boxes keep
-    what is theirs once, candidates lie box after box in flat arrays.
+    A row of the second level is a box and one of its candidates; (image_id, box, candidate) is its key. Values of
+    boxes are stored once per box; candidates are in flat arrays, box after box.
 
     Attributes:
         boxes: (n rows) columns `BOX_COLUMNS`, as in a detailed table.
@@ -82,7 +82,7 @@ class Features:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def labels(self, codes: NDArray[np.object_], pages: Sequence[str]) -> PageLabels:
-        """Return the boxes with the codes (n,) as which they were read; `pages` are all of them, in order."""
+        """Return the boxes with their predicted codes (n,); `pages` are all pages, in order."""
         return labels_of(self.boxes, codes, pages)
 
     def take(self, rows: NDArray[np.int64]) -> "Features":
@@ -249,7 +249,7 @@ def _short(value: Any) -> Any:
 
 
 def _check_candidates(features: Features) -> None:
-    """Check what the second level relies on; ValueError, with the page and the box, where it does not hold."""
+    """Check the invariants that level 2 relies on; ValueError, with the page and the box, if one is violated."""
     size, candidates, last = len(features.vocabulary), features.candidates, features.offsets[1:] - 1
     xywh = features.boxes[["x", "y", "w", "h"]].to_numpy(np.float64)
     _refuse(features, ~np.isfinite(xywh) | (xywh < [-np.inf, -np.inf, 0, 0]), "a corner or size is no finite number")

@@ -1,4 +1,4 @@
-"""What the last layer of a classifier sees of every box, in float16: the input of nearest neighbours."""
+"""The input of a classifier's last layer for every box, in float16: the features for nearest neighbours."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -18,7 +18,7 @@ FORMAT = FORMATS[".parquet"]
 """Tables of an older format are refused."""
 
 UNREADABLE = (OSError, ValueError, RuntimeError, pa.ArrowException)
-"""What reading a damaged Parquet file may raise; the library has its own word for most of it, not for all."""
+"""Exceptions that reading a damaged Parquet file may raise; the library wraps most of them, not all."""
 
 _METADATA = b"kuzushiji"
 _SUM = b"kuzushiji-sha256"
@@ -124,7 +124,7 @@ def read_facts(path: Path, kind: str) -> dict[str, Any]:
 
 
 def kind_of(path: Path) -> str:
-    """Return the kind of table that a Parquet file says it is; empty for one of another program.
+    """Return the kind of table stated in a Parquet file; empty for a file of another program.
 
     Raises:
         InputError: no such file or not Parquet.
@@ -172,7 +172,7 @@ def rows(column: pa.ChunkedArray, k: int, first: int = 0) -> NDArray[Any]:
 def _read_lists(file: pq.ParquetFile, lists: Mapping[str, type[np.generic]], k: int) -> dict[str, NDArray[Any]]:
     """Return columns of lists as arrays (n, k).
 
-    What the file says of its rows is believed only after the first of them, so that a forged number asks for no memory
+    The number of rows is used only after the first of them were read, so that a forged number allocates no memory
     before it is found out. Not after a look at the statistics of its columns: damaged ones end the process.
     """
     n, start = file.metadata.num_rows, 0

@@ -1,1 +1,1 @@
-"""Training machinery on pytorch-ignite: loop, schedule, checkpoints, precision. Knows nothing of characters."""
+"""Training machinery on pytorch-ignite: loop, schedule, checkpoints, precision. Independent of pages and characters."""

@@ -25,7 +25,7 @@ def assemble(
     Args:
         model: On its device; with `compiled` it has a `backbone`.
         optimizer: Of its parameters.
-        precision: Which may want to change both.
+        precision: May change both.
         compiled: Compile the backbone, which is where the time goes; the rest has shapes that change with every batch.
 
     Raises:
@@ -79,7 +79,7 @@ def able_to_compile(what: str, stop: StopRequest) -> Iterator[None]:
 
 
 def _reason(error: RuntimeError) -> str:
-    """Return what went wrong, from a message of many lines: the first, and what the compiler said last."""
+    """Return the cause from a message of many lines: the first, and the compiler's last error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "TORCH_LOGS=" not in line]
     if not lines:
         return type(error).__name__

@@ -1,4 +1,4 @@
-"""Checkpoints: named parts with a state, plain facts beside them, written whole, read without running code."""
+"""Checkpoints: named stateful parts and plain values, written atomically, read without running code."""
 
 import pickle
 import warnings
@@ -117,7 +117,7 @@ class EarlierRun(Protocol):
 
 
 def may_go_on(folder: Path, run: EarlierRun) -> bool:
-    """Return whether a training goes on from the checkpoint in its folder; False: it begins.
+    """Return whether training resumes from the checkpoint in its folder; False: it starts from the beginning.
 
     Raises:
         InputError: the checkpoint is damaged, or of another stage; the model of its best epoch is gone.

@@ -83,7 +83,7 @@ def _start_method() -> str | None:
 
 
 class _Loader(DataLoader[Any]):
-    """A loader that says in one line what it means when a worker is no more."""
+    """A loader that explains the end of a worker in one line."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         return self._explained(super().__iter__())

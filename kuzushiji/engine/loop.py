@@ -47,14 +47,14 @@ _LESS_MEMORY = "lower --batch-size (and raise --accumulation-steps by as much) o
 
 
 def fit(training: Training) -> FitResult:
-    """Train to the end, from the checkpoint in the folder if there is one; return the last and the best metrics.
+    """Train to the end, resuming from a checkpoint in the folder if there is one; return last and best metrics.
 
-    Whether that checkpoint is of this run is for `checkpoint.may_go_on` to say.
+    `checkpoint.may_go_on` checks whether that checkpoint belongs to this run.
 
     Raises:
         InputError: the checkpoint in the folder is damaged; the loss is not finite; the memory does not suffice; the
             network cannot be compiled; a file cannot be written.
-        Stopped: a signal came; a checkpoint is written, the same call goes on from there.
+        Stopped: a signal was received; a checkpoint is written, from which the same call resumes.
     """
     with enough_memory(training.stage, SMALLER_NETWORK):
         run = _Run(training)
@@ -96,7 +96,7 @@ class _Run:
     # Checkpoints
 
     def resume(self) -> None:
-        """Take over the checkpoint of the folder, if there is one and the run is not to start anew."""
+        """Load the checkpoint of the folder, if there is one and the run does not start from the beginning."""
         path = self.training.folder / CHECKPOINT
         if self.training.fresh:
             on_main(lambda: path.unlink(missing_ok=True))
@@ -132,7 +132,7 @@ class _Run:
         return parts | ({"ema": self.ema} if self.ema else {})
 
     def stopped(self, by: Stopped) -> Stopped:
-        """Write a checkpoint, unless an update was torn, and return what says how to go on."""
+        """Write a checkpoint, unless an update was incomplete, and return the advice on how to resume."""
         path = self.training.folder / CHECKPOINT
         if by.whole:
             self.save()

@@ -1,4 +1,4 @@
-"""Losses of the last batches, left on the device until somebody looks: reading each would wait for it at every step."""
+"""Losses of the last batches, kept on the device until they are read: reading them at every step would wait for it."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class _Waiting:
 
 
 class Losses:
-    """Keeps what `StepOutput` says of each batch, and counts it into the progress when it is read.
+    """Keeps the `StepOutput` values of each batch and adds them to the progress when they are read.
 
     Args:
         stage: Name of the run, for messages.
@@ -46,12 +46,12 @@ class Losses:
         self._waiting.append(_Waiting(update, rate, names, values, output.weight, output.samples))
 
     def values(self) -> list[float]:
-        """Return the losses that have not been counted, of this process; waits for the device."""
+        """Return the losses of this process that were not counted yet; waits for the device."""
         losses: list[float] = self._rows()[:, 0].tolist()
         return losses
 
     def check(self) -> None:
-        """Look at the losses of this process without counting them.
+        """Check the losses of this process without counting them.
 
         Raises:
             InputError: one is not finite; names the first such step, from 1, its rate and its pages.
@@ -87,9 +87,9 @@ class Losses:
         return stop
 
     def _first_bad(self) -> tuple[int, str] | None:
-        """Return the number, from 0, of this process's first batch whose loss is not finite, and what to say of it.
+        """Return the number, from 0, of this process's first batch with a non-finite loss, and the message.
 
-        The others learn from its gradients: what they have a step later says nothing of their pages.
+        Its gradients reach all processes: non-finite losses one step later are not caused by their own pages.
         """
         for number, (batch, loss) in enumerate(zip(self._waiting, self.values(), strict=True)):
             if not math.isfinite(loss):

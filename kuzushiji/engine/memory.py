@@ -1,4 +1,4 @@
-"""Too little memory, as one line that says what to lower."""
+"""Out-of-memory errors as one line with the option to lower."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ def enough_memory(what: str, advice: str) -> Iterator[None]:
 
 
 def _full_memory(error: RuntimeError) -> str | None:
-    """Return whose memory an error says is full, None where it says something else."""
+    """Return whose memory is full by an error's message, None for other errors."""
     if isinstance(error, torch.OutOfMemoryError):
         return "device"
     return next((whose for whose, words in _SAYS.items() if any(word in str(error) for word in words)), None)

@@ -23,7 +23,7 @@ _HALF_SINCE = (5, 3)
 """Compute capability from which on CUDA devices compute in float16."""
 
 _BFLOAT16_SINCE = (8, 0)
-"""Pascal, Volta and Turing emulate bfloat16: PyTorch calls it supported, but float16 is what is fast there."""
+"""Pascal, Volta and Turing emulate bfloat16: PyTorch reports it as supported, but float16 is faster there."""
 
 
 @dataclass

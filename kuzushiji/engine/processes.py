@@ -93,10 +93,10 @@ def processes(device: str) -> Iterator[None]:
 def on_main(function: Callable[[], Result]) -> Result:
     """Call `function` in the main process alone, and return its result in all: files have one reader or writer.
 
-    All processes meet here. Where `function` raises, the others end without a word, so that there is one message.
+    This synchronises all processes. If `function` raises, the others end without a message, so that there is only one.
 
     Raises:
-        RuntimeError: it is called within `function`, by the main process alone: nobody would meet it there.
+        RuntimeError: it is called within `function`, by the main process alone: the other processes would not join.
     """
     if world_size() == 1:
         with _alone():
@@ -120,7 +120,7 @@ def on_main(function: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Note that what is done in the block is done by the main process alone."""
+    """Mark the block as run by the main process alone."""
     _check_together()
     token = _IS_ALONE.set(True)
     try:
@@ -152,7 +152,7 @@ def gathered(value: Result) -> list[Result]:
 
 @contextmanager
 def first_of_machine_first() -> Iterator[None]:
-    """Let the first process of each machine do the block before the others: what it fetches, they find.
+    """Let the first process of each machine run the block before the others, which then find its downloads.
 
     Raises:
         RuntimeError: as `on_main`.
@@ -163,7 +163,7 @@ def first_of_machine_first() -> Iterator[None]:
         return
     from torch import distributed
 
-    if not distributed.is_initialized():  # nobody to be met: a model is printed
+    if not distributed.is_initialized():  # no other process: a model is printed
         yield
         return
     if local_rank():
@@ -176,5 +176,5 @@ def first_of_machine_first() -> Iterator[None]:
 
 
 def own_share(n: int) -> range:
-    """Return the numbers, of `n` items, that this process works on: they take turns, nothing comes twice."""
+    """Return which of `n` items this process works on: processes take turns, and each item belongs to one."""
     return range(rank(), n, world_size())

@@ -1,4 +1,4 @@
-"""How far a training run has come: what a restart needs to know beside the weights."""
+"""The progress of a training run: the state that a restart needs besides the weights."""
 
 import math
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ class Progress:
         sums: Weighted sums of loss and metrics over the batches of this epoch.
         weight: Sum of their weights.
         last_epoch: Epoch that was evaluated last, -1 for none.
-        last: What its evaluation gave.
+        last: Metrics of its evaluation.
         best_epoch: Epoch whose weights are in model_best.pth, -1 for none.
-        best: What its evaluation gave.
+        best: Metrics of its evaluation.
     """
 
     epoch: int = 0
@@ -47,11 +47,11 @@ class Progress:
         return {name: total / self.weight for name, total in self.sums.items()} if self.weight else {}
 
     def rate(self, metrics: Metrics, key: str | None) -> bool:
-        """Note what the evaluation of the current epoch gave, and return whether this epoch is the best so far.
+        """Record the metrics of the current epoch, and return whether this epoch is the best so far.
 
         Args:
             metrics: The result; empty where nothing is evaluated.
-            key: The metric to go by, higher is better; of equals the first is kept. Without it the last is the best.
+            key: The metric that decides, higher is better; of equals the first is kept. Without it the last is best.
         """
         self.last_epoch, self.last = self.epoch, dict(metrics)
         value = math.nan if key is None else metrics[key]
@@ -70,7 +70,7 @@ class Progress:
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Load the result of `state_dict`."""
         for item in fields(self):
             setattr(self, item.name, state[item.name])
 

@@ -29,7 +29,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Bring all generators to a state that `random_state` returned; those of devices only where they are here."""
+    """Set all generators to a state that `random_state` returned; those of devices only if this machine has them."""
     version, internal, gauss_next = state["python"]
     random.setstate((version, tuple(internal), gauss_next))
     name, keys, position, has_gauss, gauss = state["numpy"]
@@ -51,7 +51,7 @@ class RandomState:
     """The states of all generators at a chosen moment, as a part of a checkpoint; loading it sets the generators.
 
     With several processes it holds the states of all, and each takes its own; with another number of processes than
-    before, each goes on with the first one's, its torch generator seeded anew.
+    before, each continues with the first one's, with its torch generator seeded again.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which sample comes when: a pure function of seed and epoch, so that nothing is lost or repeated by a restart."""
+"""The order of samples as a pure function of seed and epoch, so that a restart loses and repeats none."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 
 class SampleKey(NamedTuple):
-    """What a dataset's `__getitem__` gets: which sample, and for the how-manieth time in the run.
+    """The argument of a dataset's `__getitem__`: a sample and its occurrence in the run.
 
     Attributes:
         epoch: From 0.

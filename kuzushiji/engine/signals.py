@@ -17,8 +17,8 @@ class Stopped(KeyboardInterrupt):
 
     Args:
         signum: By which signal.
-        advice: How to go on.
-        whole: Whether it was between two updates: only that can be gone on from.
+        advice: How to resume.
+        whole: Whether it was between two updates: only then a run can be resumed.
     """
 
     def __init__(self, signum: int, advice: str = "", *, whole: bool = True) -> None:
@@ -30,7 +30,7 @@ class Stopped(KeyboardInterrupt):
 class StopRequest:
     """While entered, notes the first SIGTERM or Ctrl-C; a second one has its usual effect in a single process.
 
-    Does nothing outside the main thread, where Python lets nobody handle signals.
+    Does nothing outside the main thread, where Python does not allow signal handlers.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class StopRequest:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within this block a request does not wait: it raises `Stopped` wherever the program is."""
+        """Within this block a request raises `Stopped` at once."""
         self.check()
         self._at_once = True
         try:
@@ -59,7 +59,7 @@ class StopRequest:
             self._at_once = False
 
     def check(self) -> None:
-        """Raise `Stopped` when a request has come."""
+        """Raise `Stopped` if a stop was requested."""
         if self.signum is not None:
             raise Stopped(self.signum)
 

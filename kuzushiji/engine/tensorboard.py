@@ -11,7 +11,7 @@ _POSITION = ("kind", "epoch", "step", "seconds")
 
 
 def check_installed() -> None:
-    """See to it that events can be written, before a run begins.
+    """Check that events can be written, before a run begins.
 
     Raises:
         InputError: the package is not installed; it is optional.
@@ -23,7 +23,7 @@ def check_installed() -> None:
 
 
 class TensorBoardLog:
-    """Files of events in a folder `tensorboard`, to be looked at by `tensorboard --logdir RUNS`."""
+    """Files of events in a folder `tensorboard`, shown by `tensorboard --logdir RUNS`."""
 
     def __init__(self, folder: Path, step: int) -> None:
         """Open them.

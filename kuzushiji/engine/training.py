@@ -1,4 +1,4 @@
-"""What a stage says about its training run, and what it gets back."""
+"""The description of a training run and its result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,18 +52,18 @@ class Training:
         sampler: Order of the samples.
         step: Computes the loss of one batch; is called under autocast, moves the batch to the device itself.
         epochs: Number of epochs (passes of the sampler, which may repeat the samples).
-        evaluate: Model in eval mode -> metrics, under `no_grad`; enters `precision.autocast()` itself. None: nothing
-            is evaluated, the last epoch is the best.
+        evaluate: Model in eval mode -> metrics, under `no_grad`; enters `precision.autocast()` itself. None: no
+            evaluation, and the last epoch counts as the best.
         key_metric: The metric by which the best epoch is chosen; higher is better.
         evaluate_every: Evaluate after so many epochs, and after the last.
         accumulation_steps: Batches that make one update.
         max_grad_norm: Clip the gradients' norm to this; None: no clipping.
         ema_decay: Average the weights with this decay, evaluate and keep the average; None: no average.
         precision: Number format of the forward pass.
-        log_every: Updates between two lines of the events, and between two looks at the losses: they wait on the
-            device until then, as does the stop for a loss that is not finite.
+        log_every: Updates between two lines of the events, and between two reads of the losses: they stay on the
+            device until then, so a non-finite loss stops the run only then.
         tensorboard: Whether the events are written for TensorBoard too.
-        fresh: Start anew even if there is a checkpoint to go on from.
+        fresh: Start from the beginning even if there is a checkpoint.
         inputs: Digests of what is trained on, kept in the checkpoints.
     """
 
@@ -91,7 +91,7 @@ class Training:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     def meta_at(self, progress: Progress) -> dict[str, Any]:
-        """Return the plain facts that a checkpoint keeps beside its parts."""
+        """Return the plain values that a checkpoint contains besides its parts."""
         return {
             **self.meta,
             "stage": self.stage,
@@ -104,7 +104,7 @@ class Training:
 
 @dataclass(frozen=True)
 class FitResult:
-    """Metrics of the last epoch and of the best one: a choice made on the reported pages flatters, so show both.
+    """Metrics of the last epoch and of the best one: choosing on the reported pages biases the best, so both are kept.
 
     Attributes:
         last_epoch: From 0.

@@ -10,7 +10,7 @@ from kuzushiji.engine.processes import world_size
 
 
 class WeightUpdate:
-    """Gathers the gradients of several batches into the update that one large batch would make.
+    """Accumulates the gradients of several batches into the update of one large batch.
 
     The loss of a batch is a mean over its targets; batches count by their number of targets, over all processes.
 
@@ -51,7 +51,7 @@ class WeightUpdate:
         self.precision.backward(loss * share)
 
     def finish(self) -> None:
-        """Update the weights from what was added."""
+        """Update the weights with the accumulated gradients."""
         self.precision.unscale(self.optimizer)
         self._divide(gradients_of(self.optimizer))
         if self.max_grad_norm is not None:
@@ -60,7 +60,7 @@ class WeightUpdate:
         self._is_open = False
 
     def _divide(self, gradients: list[Tensor]) -> None:
-        """Make sums over batches means over their targets."""
+        """Turn sums over batches into means over their targets."""
         total = self._total
         if isinstance(total, Tensor):
             total = _mean_over_processes(total)

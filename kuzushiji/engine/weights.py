@@ -1,4 +1,4 @@
-"""Weights from a file into a network: every layer that should be filled is, or it is an error."""
+"""Weights from a file into a network; a layer that should be filled and is not is an error."""
 
 import contextlib
 import sys
@@ -20,7 +20,7 @@ HEADS = ("fc.", "head.", "classifier.")
 
 _WRAPPERS = ("module.", "_orig_mod.", "backbone.", "body.")
 _COUNTER = "num_batches_tracked"
-"""Of batch norms: only those have it that learn with a cumulative average, which nobody here does."""
+"""Buffer of batch norms that only a cumulative average uses, which no network here has."""
 
 _CONTAINERS = ("model", "state_dict", "weights")
 _CLIENTS = ("huggingface_hub", "httpx", "httpx2", "requests", "http")
@@ -29,11 +29,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What `load_weights` did.
+    """The result of `load_weights`.
 
     Attributes:
         loaded: Names of the module's parameters and buffers that were filled.
-        ignored: Names in the file that were left aside: heads and layers that the module does not have.
+        ignored: Names in the file that were not used: heads and layers that the module does not have.
     """
 
     loaded: tuple[str, ...]
@@ -115,19 +115,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def pretrained_or_explain(load: Callable[[], Loaded], name: str) -> Loaded:
-    """Return `load()`, which may fetch weights from the network; where that fails, say how to supply them.
+    """Return `load()`, which may download weights; if that fails, the error says how to supply them.
 
-    Of several processes on a machine the first fetches them.
+    Of several processes on a machine the first downloads them.
 
     Args:
         load: Calls torchvision, timm or the like.
-        name: Of the weights, as somebody would look for them.
+        name: Of the weights, as published.
 
     Raises:
         InputError: the weights are neither in the cache nor to be had.
     """
     try:
-        # torch.hub tells of its download where results go.
+        # torch.hub prints its download messages to standard output.
         with first_of_machine_first(), contextlib.redirect_stdout(sys.stderr):
             return load()
     except Exception as error:

@@ -1,1 +1,1 @@
-"""The second level: models that choose among the candidates of each box, and what they need."""
+"""Level 2 (stacking): models that choose among the candidates of each box."""

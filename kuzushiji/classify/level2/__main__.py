@@ -9,7 +9,7 @@ from kuzushiji.stage import Command
 class Level2(Command):
     """Train models that choose among the candidates of each box, across the folds, or apply them to test pages.
 
-    Training prints what they reach on pages they have not seen. Where they are applied, --use-xgb, --use-lgb,
+    Training prints their out-of-fold scores. When they are applied, --use-xgb, --use-lgb,
     --seg-fp-adjust and --min-probability count of the options of training, if they are given.
     """
 

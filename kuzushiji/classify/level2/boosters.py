@@ -1,4 +1,4 @@
-"""LightGBM and XGBoost: trained alike, stopped alike, each in its own file format."""
+"""LightGBM and XGBoost with the same training and early stopping, each in its own file format."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ class LightGBMTrees:
 
     @property
     def most_rounds(self) -> None:
-        """Any number: LightGBM stops where there is nothing to split, and has no tree then for the rounds after it."""
+        """None: LightGBM stops when there is nothing to split, and has no trees for the rounds after that."""
         return
 
     def predict(self, values: NDArray[np.float32], rounds: int) -> Scores:
@@ -83,7 +83,7 @@ class XGBoostTrees:
 
 
 def train_lightgbm(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> Boosted:
-    """Train LightGBM on `rows`, and stop by a look at the loss on `watched`."""
+    """Train LightGBM on `rows`, with early stopping by the loss on `watched`."""
     import lightgbm as lgb
 
     parameters = {
@@ -127,7 +127,7 @@ def train_lightgbm(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> Boos
 
 
 def train_xgboost(rows: Rows, watched: Rows, recipe: Recipe, seed: int) -> Boosted:
-    """Train XGBoost on `rows`, and stop by a look at the loss on `watched`."""
+    """Train XGBoost on `rows`, with early stopping by the loss on `watched`."""
     import xgboost as xgb
 
     parameters = {

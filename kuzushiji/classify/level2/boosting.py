@@ -17,8 +17,8 @@ REFERENCE_POSITIVE_WEIGHT = 1.2
 _SMALLEST_HESSIAN = 1e-6
 
 _WORTH_WAITING = 2e-5
-"""On a fold of 136,000 boxes this is one box of which the truth becomes e³ times as probable: nobody would notice.
-Where losses are small, boosting would otherwise go on for hundreds of rounds."""
+"""On a fold of 136,000 boxes this is one box whose true class becomes e³ times as probable, which is negligible.
+Without this limit boosting would continue for hundreds of rounds when losses are small."""
 
 Scores = NDArray[np.float32]
 
@@ -83,7 +83,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Course:
-    """What was seen on the watched rows during training.
+    """Losses and scores on the watched rows during training.
 
     Attributes:
         losses: Loss after each round; the first is that of the start.
@@ -124,12 +124,12 @@ class Trees(Protocol):
 
 @dataclass(frozen=True)
 class Boosted:
-    """What a training came to.
+    """The result of a training.
 
     Attributes:
-        trees: The model, all rounds of it. It keeps nothing of the rows it was trained on, which are most of the
-            memory: half a gigabyte a library at the competition's size.
-        course: What was seen on the watched rows.
+        trees: The model with all rounds. It keeps no reference to its training rows, which take most of the
+            memory: half a gigabyte per library at the competition's size.
+        course: Losses and scores on the watched rows.
     """
 
     trees: Trees
@@ -191,7 +191,7 @@ def _pairwise(scores: Scores, rows: Rows) -> tuple[Scores, Scores]:
 
 
 def watch(watched: Rows, recipe: Recipe, one_round: Callable[[], tuple[NDArray[np.floating], bool]]) -> Course:
-    """Boost until the loss on the watched rows gets no better, there is nothing to split, or the rounds are used up."""
+    """Boost until the loss on the watched rows stops improving, nothing can be split, or the rounds are used up."""
     followed = _Watch(watched, recipe)
     for _ in range(recipe.rounds):
         scores, finished = one_round()
@@ -201,7 +201,7 @@ def watch(watched: Rows, recipe: Recipe, one_round: Callable[[], tuple[NDArray[n
 
 
 class _Watch:
-    """Follows the loss on the watched rows and says when to stop."""
+    """Early stopping by the loss on the watched rows."""
 
     def __init__(self, rows: Rows, recipe: Recipe) -> None:
         self._rows, self._recipe = rows.without_values(), recipe
@@ -209,7 +209,7 @@ class _Watch:
         self._best = self._last = rows.start
 
     def after_round(self, scores: NDArray[np.floating]) -> bool:
-        """Take the scores after one more round; return whether to stop."""
+        """Record the scores after one more round; return whether to stop."""
         self._last = scores.astype(np.float32)
         self._losses.append(loss_of(self._last, self._rows, self._recipe.objective))
         if self._losses[-1] <= min(self._losses):

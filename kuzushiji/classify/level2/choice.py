@@ -1,4 +1,4 @@
-"""From the probabilities of candidates to what is read in each box."""
+"""From the probabilities of candidates to the predicted class of each box."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from kuzushiji.metric import Counts
 from kuzushiji.ragged import best_of_group, group_sum, spread
 
 EVERY_FOLD = -1
-"""Stands where the number of a fold does: for test pages, which the models of all folds read."""
+"""Used in place of a fold's number for test pages, which the models of all folds predict."""
 
 _ADJUSTMENTS = tuple(round(0.1 * step, 1) for step in range(-20, 21))
 _LEAST = tuple(round(0.05 * step, 2) for step in range(15))
@@ -38,7 +38,7 @@ _AS_IT_IS = Decision()
 
 @dataclass(frozen=True)
 class Choice:
-    """What is read in each of n boxes.
+    """The predictions of n boxes.
 
     Attributes:
         classes: (n,) int32 the most probable candidate, `seg_fp` where that is not probable enough.
@@ -95,8 +95,8 @@ def tuned(
 ) -> Decision:
     """Return the decision with the value of one of its fields that has the best F1 on some folds' boxes.
 
-    What the boxes missed is missed whatever the value, so boxes are all that need counting. Of equals it is the value
-    that changes least.
+    Characters without a box are missed with any value, so counting boxes is enough. Of equally good values the one that
+    changes least is taken.
 
     Args:
         decision: With the other fields as they are to be.

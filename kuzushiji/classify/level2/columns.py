@@ -1,4 +1,4 @@
-"""The second level's table: one row a box and candidate, as columns of numbers."""
+"""The table of level 2: one row per box and candidate, as columns of numbers."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Source:
-    """All that the rows of some pages are made of.
+    """The data from which the rows of some pages are made.
 
     Attributes:
         features: Of whole pages.
@@ -64,7 +64,7 @@ class Source:
         """Return the rows of all boxes.
 
         Args:
-            leave_out: Folds whose truth is not looked at for the language's columns.
+            leave_out: Folds whose labels are not used for the language columns.
         """
         if self.context is None:
             return reference_table(self.features)
@@ -77,7 +77,7 @@ class Source:
         return columns.table(self.features.offsets)
 
     def linear_table(self, leave_out: Collection[int] = ()) -> Table:
-        """Return the rows with those columns only that a linear model uses."""
+        """Return the rows with only the columns that a linear model uses."""
         assert self.context is not None, "the reference's columns have no linear model"
         columns = _Columns(len(self.features.candidates))
         for g in range(self.features.n_groups):
@@ -100,7 +100,7 @@ class Source:
 
 
 def source_of(features: Features, feature_set: str, language: NGrams | None) -> Source:
-    """Return what the rows of `feature_set` need."""
+    """Return the source for the rows of `feature_set`."""
     if feature_set == REFERENCE:
         return Source(features, None, None)
     return Source(features, context_of(features), language)
@@ -114,7 +114,7 @@ def column_names(
     vocabulary: Vocabulary,
     language: NGrams | None,
 ) -> tuple[str, ...]:
-    """Return the names of the columns that features of this kind have: those of a box of which nothing is known."""
+    """Return the names of the columns of such features, taken from the table of an empty box."""
     nothing = np.zeros(1, np.float32)
     box = {"image_id": "", "box": 0, "x": 0.0, "y": 0.0, "w": 1.0, "h": 1.0}
     features = Features(
@@ -136,7 +136,7 @@ def column_names(
 
 
 def reference_table(features: Features) -> Table:
-    """Return the rows as the reference had them.
+    """Return the rows with the columns of the reference.
 
     `candidate_cls` (-1 for `seg_fp`), for each group and rank the class (-1 for `seg_fp`), its logit and whether it is
     the candidate, and `box_overlap`.
@@ -157,7 +157,7 @@ def reference_table(features: Features) -> Table:
 
 
 class _Columns:
-    """Columns that are added one by one to a block of memory, each in one piece; its width doubles when it is full."""
+    """Columns that are added one by one to a block of memory, each contiguous; the block doubles when it is full."""
 
     def __init__(self, n_rows: int) -> None:
         self._names: list[str] = []
@@ -174,7 +174,7 @@ class _Columns:
 
 
 def _add_models(columns: _Columns, features: Features) -> None:
-    """Add what each group thinks of the candidate: its log probability, and by how much it leads the best other."""
+    """Add each group's log probability of the candidate, and its distance to the best other candidate."""
     box, offsets = features.box_of_candidate, features.offsets
     for g in range(features.n_groups):
         logits = features.candidate_logits[:, g]
@@ -187,7 +187,7 @@ def _add_models(columns: _Columns, features: Features) -> None:
 
 
 def _add_blend(columns: _Columns, features: Features) -> None:
-    """Add what the groups think together: the blend, how far they agree, and the doubts about the box itself."""
+    """Add columns of all groups together: the blend, their agreement, and the uncertainty of the box itself."""
     offsets, box = features.offsets, features.box_of_candidate
     blend = blended_logits(features)
     best = best_of_group(blend, offsets)
@@ -227,7 +227,7 @@ def _add_geometry(columns: _Columns, features: Features, context: Context) -> No
 def _add_language(
     columns: _Columns, features: Features, context: Context, language: NGrams, leave_out: Collection[int]
 ) -> None:
-    """Add what the training truth says of the candidate between its neighbours; unknown for `seg_fp`."""
+    """Add the candidate's n-gram statistics given its neighbours, from the training labels; NaN for `seg_fp`."""
     box = features.box_of_candidate
     values = language.log_probabilities(features.candidates, box, context.before, context.after, leave_out)
     values[features.candidates == features.vocabulary.seg_fp] = np.nan
@@ -240,6 +240,6 @@ def _add_language(
 
 
 def _add_extra(columns: _Columns, features: Features) -> None:
-    """Add what optional stages say of the candidate."""
+    """Add the columns of optional stages."""
     for name, values in features.extra.items():
         columns.add(name, values)

@@ -14,7 +14,7 @@ from kuzushiji.run_folder import PARAMS
 
 STAGE = "classify.level2"
 REFERENCE_FOLDS = 5
-"""Of the reference, whose text tables have nothing beside them that says how many there are."""
+"""Folds of the reference, whose text tables do not state their number."""
 
 AUTO = "auto"
 """Value of `seg_fp_adjust` and `min_probability` that asks for the best one on out-of-fold pages."""
@@ -23,12 +23,12 @@ AUTO = "auto"
 LIBRARY_OF_OPTION = {"use_lgb": LIGHTGBM, "use_xgb": XGBOOST}
 
 OF_DECISION = ("seg_fp_adjust", "min_probability")
-"""Options that say when a box is no character."""
+"""Options that decide when a box is no character."""
 
 OF_SUBMISSION = frozenset(
     {"load_model", "output", *LIBRARY_OF_OPTION, *OF_DECISION, "json", "force", "data_root", "threads"}
 )
-"""Options that count where a trained model is applied; `threads` says nothing of what is computed."""
+"""Options that apply to a trained model; `threads` does not change the result."""
 
 
 def number_or_auto(text: str) -> float | str:
@@ -46,25 +46,25 @@ def number_or_auto(text: str) -> float | str:
 
 @dataclass(frozen=True)
 class Level2Config:
-    """What the command line asks for.
+    """The options of the command line.
 
     Attributes:
-        given: Names of the options that the command line set itself: a trained model decides about the others.
+        given: Names of the options that were set on the command line; a trained model has values for the others.
     """
 
     tables: tuple[Path, ...] = option(
         dataclasses.MISSING,
-        "detailed tables, which say what is true, features of the same boxes, and extra columns made for these "
-        "features, in any order: each file says itself which it is. Several features of the same test pages, such as "
+        "detailed tables, which contain the true classes, features of the same boxes, and extra columns made for these "
+        "features, in any order: the kind is in each file. Several features of the same test pages, such as "
         "one of each fold's models, are views whose probabilities are averaged",
         positional=True, nargs="+", metavar="DETAILED|FEATURES", type=Path,
     )  # fmt: skip
     save_model: Path | None = option(
-        None, "folder to write the trained models and what they read out of fold to", metavar="M"
+        None, "folder to write the trained models and their out-of-fold predictions to", metavar="M"
     )
     load_model: Path | None = option(None, "folder of models to apply to test pages", metavar="M")
     output: Path | None = option(
-        None, "submission to write, with --load-model; the probability of each character goes beside it",
+        None, "submission to write, with --load-model; the probability of each character is written beside it",
         metavar="SUBMISSION",
     )  # fmt: skip
     use_xgb: bool = option(True, "use XGBoost", group="training")
@@ -85,7 +85,7 @@ class Level2Config:
         metavar="X|auto", group="training",
     )  # fmt: skip
     min_probability: float | str = option(
-        0.0, "characters less probable than that are left out; auto finds the best on out-of-fold pages",
+        0.0, "characters of a lower probability are left out; auto finds the best on out-of-fold pages",
         type=number_or_auto, metavar="P|auto", group="training",
     )  # fmt: skip
     features: str = option(
@@ -112,7 +112,7 @@ class Level2Config:
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Check what one option alone cannot.
+        """Check the options together.
 
         Raises:
             InputError: options contradict each other.

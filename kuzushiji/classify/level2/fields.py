@@ -1,4 +1,4 @@
-"""Values of a JSON file that somebody may have damaged or changed: each says what it was expected to be, and where."""
+"""Values of a JSON file that may be damaged or edited; errors state the expected value and its place in the file."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ class Field:
     Attributes:
         path: The file.
         value: As it was read.
-        name: Where it stands in the file, such as `folds[0].rounds`; empty for the whole.
+        name: Its place in the file, such as `folds[0].rounds`; empty for the whole.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Field:
         return members[key]
 
     def members(self) -> dict[str, "Field"]:
-        """Return what an object has.
+        """Return the members of an object.
 
         Raises:
             InputError: no object.
@@ -49,7 +49,7 @@ class Field:
         return {key: Field(self.path, value, self._inner(key)) for key, value in self.value.items()}
 
     def items(self, least: int = 0) -> list["Field"]:
-        """Return what a list has.
+        """Return the items of a list.
 
         Raises:
             InputError: no list, or one of fewer than `least` items.
@@ -100,7 +100,7 @@ class Field:
         return float(self.value)
 
     def fail(self, expected: str) -> NoReturn:
-        """Say that the value is not what was expected.
+        """Raise the error of an unexpected value.
 
         Raises:
             InputError: always.

@@ -1,4 +1,4 @@
-"""A trained second level as a folder of text, JSON and Parquet files.
+"""A trained level 2 as a folder of text, JSON and Parquet files.
 
 `level2.json` (columns, vocabulary, recipe, rounds, linear starts, digests of the other files), `fold{k}.lgb.txt` and
 `fold{k}.xgb.json` in the libraries' own formats, `language.parquet` (counts of n-grams by fold).
@@ -25,10 +25,10 @@ from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of
 from kuzushiji.run_folder import LEVEL2_FILE
 
 FORMAT = 2
-"""Raised when a model means something else: 2 has several readers."""
+"""Raised when the meaning of a file changes: since 2 there are several readers."""
 
 _MOST_GROUPS = 1000
-"""More than there will be kinds of models: columns of a damaged number of them are not made."""
+"""Upper bound of the number of groups, so that a damaged number does not create a huge table."""
 
 _LANGUAGE = "language.parquet"
 _LANGUAGE_KIND = "ngrams"
@@ -103,7 +103,7 @@ def load_model(folder: Path) -> Level2Model:
 
 
 def _facts_of(folder: Path) -> Field:
-    """Return what `level2.json` says, whose other files are those that were saved with it.
+    """Return the content of `level2.json`, after checking that its other files were saved with it.
 
     Raises:
         InputError: it is of another format, or they are others.
@@ -131,7 +131,7 @@ def _vocabulary_of(field: Field) -> Vocabulary:
 
 
 def _check_columns(facts: Field, model: Level2Model) -> None:
-    """Check that the columns, and what is needed to make them, are those of the feature set.
+    """Check that the columns, and the data they are computed from, match the feature set.
 
     Raises:
         InputError: they are others.
@@ -150,7 +150,7 @@ def _check_columns(facts: Field, model: Level2Model) -> None:
 
 
 def _check_fold(field: Field, fold: FoldModel, model: Level2Model) -> None:
-    """Check that the models of a fold are of the columns of all.
+    """Check that the models of a fold use the columns of the whole model.
 
     Raises:
         InputError: they are of others; linear models are missing or too many.

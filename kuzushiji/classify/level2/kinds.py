@@ -1,4 +1,4 @@
-"""Which kinds of models the groups are of that the second level's columns come from, in order."""
+"""The kinds of models behind the groups of columns of level 2, in order."""
 
 from collections.abc import Iterable
 from pathlib import Path

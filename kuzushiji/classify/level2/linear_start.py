@@ -1,7 +1,7 @@
 """The score from which boosting starts: a linear model of the candidates of a box (conditional logit).
 
-The blend is one of the models it can express, so that what boosting starts from is at least as good on the boxes it was
-fitted to; with few boxes, boosting then has little to add and stops early, instead of learning the blend anew.
+It can express the blend, so on the boxes it was fitted to, boosting starts from scores that are at least as good. With
+few boxes, boosting then adds little and stops early, instead of learning the blend again.
 McFadden 1974, "Conditional logit analysis of qualitative choice behavior".
 """
 
@@ -16,10 +16,10 @@ from kuzushiji.classify.ngrams import FEATURES as LANGUAGE
 from kuzushiji.ragged import members, offsets_of, softmax
 
 _PRIOR_BOXES = 3.0
-"""Boxes that the belief in the blend counts as, for each column of standard deviation 1."""
+"""Weight of the prior (the blend) in boxes, for each column of standard deviation 1."""
 
 ENOUGH_BOXES = 10_000
-"""More teach a dozen weights little: of more boxes, every so many are taken."""
+"""Most boxes to fit on: more add little to a dozen weights. Of more boxes, every n-th is used."""
 
 _RARE = np.float32(0.01)
 """Added to a share before its logarithm: one character of a page of a hundred."""
@@ -73,7 +73,7 @@ def linear_columns(table: Table) -> tuple[tuple[str, ...], NDArray[np.float64]]:
 def fit_linear_start(
     table: Table, target: NDArray[np.bool_], weight: NDArray[np.floating] | None = None
 ) -> LinearStart:
-    """Return the weights of the largest likelihood, drawn towards the blend: the fewer boxes, the more.
+    """Return the weights of the largest likelihood, regularised towards the blend: more strongly with fewer boxes.
 
     Args:
         table: Rows of n boxes.

@@ -1,4 +1,4 @@
-"""A trained second level: the models of all folds, which read boxes together."""
+"""A trained level 2: the models of all folds, whose predictions are averaged."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from kuzushiji.errors import InputError
 from kuzushiji.ragged import members
 
 _CHUNK_BOXES = 100_000
-"""Boxes of whole pages that are looked at together: half a gigabyte."""
+"""Boxes of whole pages that are predicted together: half a gigabyte."""
 
 
 @dataclass(frozen=True)
 class Level2Model:
-    """The models of all folds, and what they need to know of their input.
+    """The models of all folds, and the properties of their input.
 
     Attributes:
         folds: One model a fold.

@@ -51,7 +51,7 @@ def fold_choices(
         features: Of the fold's boxes.
         result: Of the fold.
         objective: Of boosting.
-        decision: When a box is no character, for all of them but the blend; what is read without it is then told too.
+        decision: When a box is no character, for all of them but the blend; predictions without it are reported too.
     """
     courses = result.courses.values()
     scores = {LEVEL2: list(result.scores.values())}
@@ -127,7 +127,7 @@ class Report:
 
     @property
     def honest(self) -> list[str]:
-        """The ways of choosing that have not looked at the fold of which they are told."""
+        """The methods that did not use the labels of the fold that they are reported on."""
         return [way for way in self.scores if way not in (LAST, BEST)]
 
     @property

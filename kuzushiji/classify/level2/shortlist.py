@@ -34,7 +34,7 @@ _RULED_OUT = 14.0
 
 @dataclass(frozen=True)
 class Shortlist:
-    """Boxes of whole pages with their likely candidates, and neighbours as they were read.
+    """Boxes of whole pages with their likely candidates and the predictions of their neighbours.
 
     Attributes:
         source: The boxes with the candidates that are left.

@@ -1,4 +1,4 @@
-"""What the command of the second level does with test pages: apply the models of all folds, write the submission."""
+"""Level 2 on test pages: apply the models of all folds and write the submission."""
 
 import logging
 from collections.abc import Mapping
@@ -44,14 +44,14 @@ class ApplyLevel2(Stage):
         return {name: getattr(self.config, name) for name in names if name in self.config.given}
 
     def check(self) -> None:
-        """Warn of options that count no more."""
+        """Warn of options that have no effect on a trained model."""
         ignored = sorted(self.config.given - OF_SUBMISSION)
         if ignored:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
             logger.warning("%s is trained: %s of training count no more", self.folder, flags)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the options that were given; all else is in the models."""
+        """Return the options that were given; all others are stored in the models."""
         return {"submission": True, **self.asked}
 
     def inputs(self) -> list[Path]:
@@ -87,7 +87,7 @@ class ApplyLevel2(Stage):
 
 
 def as_asked(model: "Level2Model", asked: Mapping[str, Any], folder: Path) -> "Level2Model":
-    """Return the model with the libraries and the decision that a command line asks for.
+    """Return the model with the libraries and the decision that the command line selects.
 
     Args:
         model: As it was trained.

@@ -1,4 +1,4 @@
-"""The input of the second level: detailed tables and features of the same boxes, split into folds."""
+"""The input of level 2: detailed tables and features of the same boxes, divided into folds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ def kind_of_table(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """What the tables of a command line hold.
+    """The contents of the tables on the command line.
 
     Attributes:
         views: Features of all boxes, in the order of the detailed tables: once, or once a view.
@@ -57,8 +57,8 @@ class Input:
 def read_input(paths: Sequence[Path], root: DataRoot) -> Input:
     """Return the features of all boxes, once or several times, and all pages looked at.
 
-    Features of other pages are joined. Those of the same pages are several views of the same boxes, such as what the
-    models of each fold say of the test pages. Extra columns become part of the features that they were made for.
+    Features of different pages are joined. Features of the same pages are several views of the same boxes, such as the
+    predictions of each fold's models for the test pages. Extra columns are added to the features they were made for.
 
     Raises:
         InputError: one kind of table is missing, or the tables do not match.
@@ -125,7 +125,7 @@ def _check_same_kinds(features: Sequence[Features], paths: Sequence[Path]) -> No
 
 
 def _views(parts: Sequence[Features]) -> list[list[int]]:
-    """Return which tables of features are joined to one in which no page comes twice, for each view of the pages."""
+    """Return, for each view of the pages, the tables of features that form it together, with each page once."""
     views: list[list[int]] = []
     seen: list[set[str]] = []
     for i, part in enumerate(parts):
@@ -141,7 +141,7 @@ def _views(parts: Sequence[Features]) -> list[list[int]]:
 def _rows_of(
     detailed: Detailed, boxes_from: Mapping[str, str], parts: Sequence[Features], names: Sequence[str]
 ) -> NDArray[np.intp] | None:
-    """Return where in the features each box of the detailed table stands; None where both have the same order.
+    """Return the position of each box of the detailed table in the features; None if both have the same order.
 
     Args:
         detailed: All boxes.
@@ -213,7 +213,7 @@ def true_classes(features: Features) -> NDArray[np.int32]:
 def out_of_fold_table(
     features: Sequence[Features], probability: Sequence[NDArray[np.float32]], pages: Sequence[str]
 ) -> Detailed:
-    """Return a detailed table of what was read out of fold: the best candidates, log probabilities as logits.
+    """Return a detailed table of the out-of-fold predictions: the best candidates, log probabilities as logits.
 
     Every box has as many candidates as the box with the fewest.
 

@@ -1,4 +1,4 @@
-"""What the command of the second level does with training pages: train across the folds, report, write the models."""
+"""Level 2 on training pages: train across the folds, report, and write the models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class TrainLevel2(Stage):
         return split_of(self.config.tables)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the config's, with the folds wherever they come from."""
+        """Return the config's parameters, with the number of folds and the split that are used."""
         return {**super().parameters(), "n_folds": self.n_folds, "split": self.split}
 
     def inputs(self) -> list[Path]:
@@ -66,7 +66,7 @@ class TrainLevel2(Stage):
         return [*dict.fromkeys([*table_inputs(self.config.tables, self.root), self.root.train_csv])]
 
     def outputs(self) -> list[Path]:
-        """Return the models and their out-of-fold table; nothing where they are not asked for."""
+        """Return the models and their out-of-fold table; nothing without `--save-model`."""
         from kuzushiji.classify.level2.folder import model_files
 
         folder, language = self.config.save_model, self.config.features != REFERENCE
@@ -131,7 +131,7 @@ def training_of(config: Level2Config) -> "Training":
 
 @dataclass(frozen=True)
 class Boxes:
-    """All boxes of the training pages, by fold, and the pages' truth."""
+    """All boxes of the training pages, by fold, and the pages' labels."""
 
     features: "dict[int, Features]"
     sources: "dict[int, Source]"
@@ -201,7 +201,7 @@ def decisions(config: Level2Config, boxes: Boxes, results: "Sequence[FoldResult]
 def choices_of(
     config: Level2Config, boxes: Boxes, results: "Sequence[FoldResult]", found: "Mapping[int, Decision]"
 ) -> "dict[int, FoldChoices]":
-    """Return what the models choose on each fold, which they have not seen."""
+    """Return the models' out-of-fold predictions of each fold."""
     from kuzushiji.classify.level2.report import fold_choices
 
     decided = any(getattr(config, name) for name in OF_DECISION)
@@ -218,7 +218,7 @@ def report_of(
     choices: "dict[int, FoldChoices]",
     found: "dict[int, Decision]",
 ) -> "Report":
-    """Return what the training reached on pages that it has not seen."""
+    """Return the out-of-fold scores of the training."""
     from kuzushiji.classify.level2.report import Report, calibration_of_folds, score_folds
 
     return Report(
@@ -239,7 +239,7 @@ def save(
     choices: "dict[int, FoldChoices]",
     decision: "Decision",
 ) -> None:
-    """Write the models, and what they read on the pages they had not seen: all of it, or nothing.
+    """Write the models and their out-of-fold predictions: all of it, or nothing.
 
     Raises:
         InputError: the folder cannot be written to.

@@ -1,4 +1,4 @@
-"""Training the second level across the folds, so that no box is scored by a model that has seen its truth."""
+"""Training level 2 across the folds, so that no box is scored by a model that was trained on its label."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ from kuzushiji.ragged import members, softmax
 logger = logging.getLogger(__name__)
 
 _EASY = 0.98
-"""Probability of the true candidate, by the blend, from which a box teaches little and may stand for several."""
+"""Boxes whose true candidate has at least this probability in the blend are easy: they are subsampled, weighted."""
 
 _LEAST_EASY = 0.05
 
@@ -32,11 +32,11 @@ class FoldModel:
 
     Attributes:
         fold: The fold that was left out.
-        readers: What picks the likely candidates and reads the neighbours before anything else looks at them, one a
-            reading; none where the blend's reading is taken.
+        readers: Linear models that select the likely candidates and predict the neighbours before boosting, one per
+            reading; none where the blend is used.
         start: What boosting starts from; None for 0.
         trees: By library.
-        rounds: How many of its trees are used, by library: chosen without a look at the left-out fold.
+        rounds: How many of its trees are used, by library: chosen without the left-out fold.
     """
 
     fold: int
@@ -53,11 +53,11 @@ class FoldModel:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What became of the left-out fold.
+    """The results on the left-out fold.
 
     Attributes:
         model: The models.
-        courses: What was seen during training, by library; `best` and `last` in it looked at the fold.
+        courses: Losses and scores during training, by library; `best` and `last` depend on the fold's labels.
         scores: (m,) of each library, after `model.rounds` rounds; far below the others for candidates that the readers
             ruled out.
     """
@@ -73,8 +73,8 @@ class Training:
 
     Attributes:
         recipes: By library.
-        readings: How often a linear model reads the pages before boosting, which then starts from such a model; 0 for
-            none of it.
+        readings: How often a linear model re-ranks the candidates before boosting, which then starts from such a model;
+            0 for never.
         max_rows: Rows to train on for each fold, about; boxes that are easy stand for others where there are more.
         seed: Of samples and bagging.
         threads: Of all libraries together.
@@ -95,7 +95,7 @@ class Training:
 def target_rows(features: Features, true_classes: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return which candidate (m,) is right: one of each box.
 
-    A true class that nobody proposes becomes `seg_fp`: a miss costs less than a miss and a false positive.
+    If the true class is no candidate, `seg_fp` is right: a miss costs less than a miss and a false positive.
 
     Args:
         features: Candidates of n boxes.
@@ -148,7 +148,7 @@ def fold_scores(model: FoldModel, source: Source, leave_out: Collection[int]) ->
     Args:
         model: The models.
         source: The boxes.
-        leave_out: Folds whose truth is not looked at for the language's columns: the fold of the boxes.
+        leave_out: Folds whose labels are not used for the language columns: the fold of the boxes.
     """
     return _scores_of(model, read(source, model.readers, leave_out), leave_out)
 
@@ -198,10 +198,9 @@ def _train_longer(
     targets: Mapping[int, NDArray[np.bool_]],
     training: Training,
 ) -> dict[str, Boosted]:
-    """Train those libraries again that stopped before `rounds`, whatever the left-out fold says.
+    """Train the libraries that stopped before `rounds` again, without early stopping.
 
-    The trees are the same, and more. Trainings that could go on would have to be kept with their rows, those of all
-    folds at the same time.
+    The first trees are the same. Resuming instead would need the rows of all folds in memory at the same time.
     """
     short = {kind: n for kind, n in rounds.items() if n >= len(one.boosted[kind].course.losses)}
     if not short:
@@ -218,7 +217,7 @@ def _train_longer(
 
 
 def _left_out(fold: int, others: Collection[int]) -> dict[int, set[int]]:
-    """Return, for each of the other folds, whose truth the language's columns of its boxes must not know."""
+    """Return, for each of the other folds, the folds whose labels must not enter its language columns."""
     return {number: {fold, number} for number in others}
 
 
@@ -248,7 +247,7 @@ def _sampled_rows(
 def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str, Boosted]:
     """Train both libraries side by side, with a share of the cores each.
 
-    What one of them does on a single core then hides behind the other's work.
+    So the single-core parts of one library overlap with the work of the other.
     """
     threads = max(1, training.threads // len(training.recipes))
     with ThreadPoolExecutor(len(training.recipes)) as pool:
@@ -276,7 +275,7 @@ def _sample(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return positions of boxes with about `share` of all rows, and for how many boxes each stands.
 
-    Boxes on which the blend errs or doubts are all kept; of those it is sure of, some stand for the rest.
+    All boxes on which the blend is wrong or uncertain are kept; the others are subsampled and weighted.
     """
     n = len(features)
     counts = np.diff(features.offsets)
