@@ -107,6 +107,8 @@ def _run(func: Any, name: str, args: Any, kwargs: Any) -> Any:
     if name in _BY_VALUES or (name not in _PRODUCTS and not _may_be_large(args)):
         return func(*args, **kwargs)
     shapes = _on_meta(func, args, kwargs)
+    if name in ("convolution", "convolution_backward"):
+        shapes = tree_map_only(Tensor, lambda shape: _laid_out(shape, args[:3]), shapes)
     if name in _PRODUCTS or all(_is_large(each) for each in tree_leaves(shapes) if isinstance(each, Tensor)):
         return tree_map_only(Tensor, _uninitialised, shapes)
     return func(*args, **kwargs)
@@ -119,6 +121,14 @@ def _may_be_large(args: Any) -> bool:
 def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
     moved = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (args, kwargs))
     return func(*moved[0], **{**moved[1], **({"device": "meta"} if "device" in moved[1] else {})})
+
+
+def _laid_out(shape: Tensor, given: Any) -> Tensor:
+    """Return maps channels last where one of the given tensors is so, as cuDNN does and no meta tensor shows."""
+    last = torch.channels_last
+    maps = [each for each in given if isinstance(each, Tensor) and each.dim() == 4]
+    is_last = any(each.is_contiguous(memory_format=last) and not each.is_contiguous() for each in maps)
+    return shape.contiguous(memory_format=last) if is_last and shape.dim() == 4 else shape
 
 
 def _uninitialised(shape: Tensor) -> Tensor:

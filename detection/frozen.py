@@ -53,7 +53,8 @@ class _NormedConvolution(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         (norm,) = self.norms
         weight = self.weight * norm.scale.view(-1, 1, 1, 1)
-        if maps.device.type == "cuda" and self._is_product(maps):
+        has_gradient = maps.requires_grad or weight.requires_grad
+        if maps.device.type == "cuda" and not has_gradient and self._is_product(maps):
             return _product(maps, weight.flatten(1), norm.shift)
         normed: Tensor = self._conv_forward(maps, weight, norm.shift)
         return normed
@@ -68,7 +69,8 @@ def _product(maps: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
     """Return a convolution of one place by (out, in) weights as a matrix product.
 
     cuBLAS adds the shift while it multiplies; after cuDNN's convolution that is an operation of its own, which reads
-    and writes the result once more.
+    and writes the result once more. The result is a view: where it is changed in place, as ResNets do, its gradient
+    would be copied, which costs more than is saved.
     """
     places = maps.permute(0, 2, 3, 1)
     rows = functional.linear(places.flatten(0, 2), weight, shift)
