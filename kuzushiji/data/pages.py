@@ -5,10 +5,12 @@ becomes three equal channels and CMYK is converted; `data.images` has the rest. 
 ignored, because labels count pixels as they are stored: turning the page would leave its boxes behind.
 
 JPEGs are decoded by libjpeg-turbo: by the system's own with jpeg4py, else by the one in the wheel of simplejpeg. Both
-give the same pixels.
+give the same pixels, and one rule decides what is whole: a JPEG whose rows are all there is read. A missing end marker,
+bytes between the segments and zeros before the end marker change no pixel; they are noted.
 """
 
 import io
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.data.images import check_size, decode_image, open_image, unreadable
-from kuzushiji.data.jpeg import JpegHeader, NotJpegError, is_complete, is_jpeg, read_header, without_profile
+from kuzushiji.data import png, tiff
+from kuzushiji.data.images import brighter, check_size, decode_image, open_image, unreadable
+from kuzushiji.data.jpeg import (
+    JpegHeader,
+    NotJpegError,
+    is_complete,
+    is_jpeg,
+    read_header,
+    with_fewer_zeros,
+    without_gaps,
+    without_profile,
+)
 from kuzushiji.errors import InputError
 
 _TURBO_COMPONENTS = (1, 3)
@@ -26,9 +38,18 @@ _BAD_PROFILE = "bad ICC marker"
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
 """Warnings of libjpeg after which the picture is not the one that was stored."""
 
+_BEFORE_END = "extraneous bytes before marker 0xd9"
+"""Such a warning: zeros that were put before the end, or damage after which the rows were full too early."""
 
-def read_page(path: Path) -> NDArray[np.uint8]:
+_END = b"\xff\xd9"
+
+
+def read_page(path: Path, notes: list[str] | None = None) -> NDArray[np.uint8]:
     """Return the page as an array (height, width, 3), RGB: of a JPEG, PNG, TIFF, WebP or JPEG 2000 file.
+
+    Args:
+        path: The file.
+        notes: Receives what is odd about a file that is read all the same.
 
     Raises:
         InputError: the file is missing, empty, of another kind, cut off, damaged, larger than `MAX_PIXELS`, or has
@@ -39,15 +60,17 @@ def read_page(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise unreadable(path, error) from error
     if is_jpeg(content):
-        return decode_page(content, path)
-    with open_image(path) as image:
-        n_pictures = int(getattr(image, "n_frames", 1))
+        return decode_page(content, path, notes)
+    with open_image(path, head=_head(path)) as image:
+        n_pictures = int(getattr(image, "n_frames", 1)) if image.format != "TIFF" else 1
         if n_pictures > 1:
             raise InputError(f"{path}: expected the image of one page, got a file with {n_pictures} pictures")
-        return decode_image(image, path)
+        page = decode_image(image, path, notes)
+    deep = png.is_png(content) and png.is_deep_colour(content)
+    return brighter(page, path, 0, notes) if deep else page
 
 
-def decode_page(content: bytes, path: Path) -> NDArray[np.uint8]:
+def decode_page(content: bytes, path: Path, notes: list[str] | None = None) -> NDArray[np.uint8]:
     """Return what `read_page` returns for a JPEG file with this content; `path` names it in messages.
 
     OpenCV decodes what libjpeg-turbo's own interface cannot (CMYK); it does not notice damage in the middle of a file.
@@ -56,9 +79,37 @@ def decode_page(content: bytes, path: Path) -> NDArray[np.uint8]:
         InputError: as `read_page`.
     """
     header = _checked_header(io.BytesIO(content), path)
-    if not is_complete(content, header):
-        raise InputError(f"{path}: expected a whole JPEG image, got one without its end ({len(content)} bytes)")
-    return decode_with_header(content, header, path)
+    notes = notes if notes is not None else []
+    size = len(content)
+    if header.gaps:
+        content = without_gaps(content)
+        header = _checked_header(io.BytesIO(content), path)
+        notes.append("bytes between the parts of the JPEG were skipped")
+    if is_complete(content, header):
+        return _decode_whole(content, header, path, notes)
+    try:
+        if header.progressive or header.components not in _TURBO_COMPONENTS:
+            raise ValueError  # nothing shows whether all of it is there
+        page = _decode_whole(content + _END, header, path, notes)
+    except ValueError as error:
+        raise InputError(f"{path}: expected a whole JPEG image, got one without its end ({size} bytes)") from error
+    notes.append("the JPEG has no end marker; all rows are there")
+    return page
+
+
+def _decode_whole(content: bytes, header: JpegHeader, path: Path, notes: list[str]) -> NDArray[np.uint8]:
+    """As `decode_with_header`, also where zeros lie before the end marker."""
+    try:
+        return decode_with_header(content, header, path)
+    except InputError as error:
+        if _BEFORE_END not in str(error):
+            raise
+        for fewer in with_fewer_zeros(content):
+            with suppress(InputError):
+                page = decode_with_header(fewer, header, path)
+                notes.append("zero bytes before the end of the JPEG were skipped")
+                return page
+        raise
 
 
 def decode_with_header(content: bytes, header: JpegHeader, path: Path) -> NDArray[np.uint8]:
@@ -94,9 +145,19 @@ def page_size(path: Path) -> tuple[int, int]:
                 return header.width, header.height
     except OSError as error:
         raise unreadable(path, error) from error
-    with open_image(path) as image:
+    with open_image(path, head=_head(path)) as image:
         width, height = image.size
         return width, height
+
+
+def _head(path: Path) -> bytes:
+    """Return the head of the only picture in a TIFF file (`tiff.Directory`), nothing for files of other kinds."""
+    found = tiff.pages_of(path)
+    if len(found) > 1:
+        raise InputError(f"{path}: expected the image of one page, got a file with {len(found)} pictures")
+    if found and found[0].fault:
+        raise InputError(f"{path}: expected a whole TIFF image, got a damaged one ({found[0].fault})")
+    return found[0].head if found else b""
 
 
 def _checked_header(file: Any, path: Path) -> JpegHeader:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji.data.images import SUFFIXES, decode_image, open_image
+from kuzushiji.data.orientation import orientation_of
 from kuzushiji.data.pages import page_size
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, make_folder
@@ -18,7 +19,6 @@ from kuzushiji.forms.page import Page, RawPage
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "JPEG2000": ".jp2"}
 """By Pillow's name of a kind: the ending that its pictures get."""
 
-_ORIENTATION = 0x0112
 _SIDEWAYS = 5
 """From this EXIF orientation on, width and height are exchanged."""
 
@@ -53,11 +53,12 @@ def read_picture_header(path: Path) -> Header:
         InputError: it is missing, of no known kind, too large, or has more than one page.
     """
     with open_image(path) as image:
-        kind, frames = str(image.format), int(getattr(image, "n_frames", 1))
-        orientation = int(image.getexif().get(_ORIENTATION, 1)) if kind != "TIFF" else 1  # that of TIFF is no rotation
+        kind = str(image.format)
+        frames = int(getattr(image, "n_frames", 1)) if kind != "TIFF" else 1  # `page_size` counts those of TIFF
+        orientation = orientation_of(image) if kind != "TIFF" else 1  # that of TIFF is no rotation
     if frames > 1 and kind != "MPO":
         raise InputError(f"{path}: expected the image of one page, got a file with {frames} pictures")
-    return Header(*page_size(path), orientation if 1 <= orientation <= 8 else 1, _ENDINGS[kind])
+    return Header(*page_size(path), orientation, _ENDINGS[kind])
 
 
 class Finder:
