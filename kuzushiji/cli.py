@@ -26,7 +26,7 @@ from kuzushiji.arguments import (
 )
 from kuzushiji.disks import keep_sockets_short
 from kuzushiji.errors import DISK_ERRORS, InputError, UsageError
-from kuzushiji.terminal import paint
+from kuzushiji.terminal import paint, printable
 
 __all__ = [
     "EXIT_FAILED",
@@ -191,4 +191,4 @@ def _one_line(error: InputError) -> str:
     lines = str(error).strip().splitlines()
     if len(lines) > 1 and lines[0].startswith("Caught "):
         lines = [lines[-1].partition(": ")[2]]
-    return " ".join(" ".join(lines).split())
+    return printable(" ".join(" ".join(lines).split()))

@@ -4,10 +4,14 @@ import json
 import logging
 import os
 import sys
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
 Item = TypeVar("Item")
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows."""
 
 _STYLES = {"bold": "1", "red": "31", "green": "32", "dim": "2"}
 
@@ -77,6 +81,24 @@ def format_table(
         for row in cells
     ]
     return "\n".join([paint(lines[0], "bold"), *(["-" * len(lines[0])] if rule else []), *lines[1:]])
+
+
+def printable(text: str, instead: str | None = None) -> str:
+    """Return a text that a terminal shows as it is: on one line, without control characters and lone surrogates.
+
+    Args:
+        text: Such as the name of a file.
+        instead: What stands for each of them; without it an escape, such as that of Python.
+    """
+    return "".join(char if _is_shown(char) else _escaped(char) if instead is None else instead for char in text)
+
+
+def _is_shown(char: str) -> bool:
+    return unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp") and char not in _DIRECTIONS
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", errors="surrogatepass").decode("ascii")
 
 
 def print_result(facts: Mapping[str, Any], *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
     from kuzushiji.bundle.files import ModelFiles
+    from kuzushiji.predict.fence import Failure
     from kuzushiji.predict.records import Output, Source
     from kuzushiji.predict.run import Summary
-    from kuzushiji.predict.sources import Failure, Page
+    from kuzushiji.predict.sources import Page
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Predict(Command):
         if config.boxes is not None and not config.boxes.is_file():
             raise InputError(f"{config.boxes}: expected a table with boxes, got none")
         files = find_models(models_folder(config.models))
-        pages, failures = find_pages(config.pages, sys.stdin)
+        pages, failures = find_pages(config.pages, sys.stdin, () if config.output is None else [config.output])
         _warn_of_models(config, files, pages)
         if config.output is None:
             with TemporaryDirectory() as folder:
@@ -111,19 +113,25 @@ def _divide(
 ) -> "tuple[list[tuple[Page, Source]], list[Page]]":
     """Return the pages to read with what their results depend on, and those that are done."""
     from kuzushiji.files import sha256_of_file
+    from kuzushiji.predict.fence import fence
     from kuzushiji.predict.formats import PAGE_FORMATS
+    from kuzushiji.predict.iiif import fetch
     from kuzushiji.predict.records import Source
 
     boxes = {} if config.boxes is None else {"boxes": sha256_of_file(config.boxes)[:16]}
     settings = {**parameters(config), **boxes}
     todo, done = [], []
+    digest = cache(sha256_of_file)  # a file may have many pages
     for page in pages:
-        source = Source(sha256_of_file(page.picture.path), page.picture.frame, models, settings)
-        files = [f"{page.name}{PAGE_FORMATS[name].ending}" for name in config.formats if name in PAGE_FORMATS]
-        if config.resume and output.is_done(page.name, source, files):
-            done.append(page)
-        else:
-            todo.append((page, source))
+        with fence(page.place, failures):
+            if page.url:
+                fetch(page.url, page.picture.path)
+            source = Source(digest(page.picture.path), page.picture.frame, models, settings)
+            files = [f"{page.name}{PAGE_FORMATS[name].ending}" for name in config.formats if name in PAGE_FORMATS]
+            if config.resume and output.is_done(page.name, source, files):
+                done.append(page)
+            else:
+                todo.append((page, source))
     return todo, done
 
 
@@ -147,9 +155,10 @@ def _read(config: PredictConfig, files: "ModelFiles", todo: "list[tuple[Page, So
 def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> None:
     """Write the table of all pages that were read, now or before."""
     from kuzushiji.submission import write_submission
+    from kuzushiji.terminal import printable
 
     failed = {failure.where for failure in summary.failures}
-    names = [page.name for page in pages if str(page.picture) not in failed]
+    names = [page.name for page in pages if printable(page.place) not in failed]
     write_submission(output.path(CSV), output.points(names), names)
 
 
@@ -173,8 +182,13 @@ def _print(summary: "Summary", *, as_json: bool) -> None:
 
 
 def _print_failures(summary: "Summary") -> None:
+    """Print what is odd, and what could not be read, on standard error."""
+    from kuzushiji.terminal import printable
+
     for failure in summary.failures:
         print(f"failed: {failure.message}", file=sys.stderr)
+    for note in summary.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
 
 
 main = Predict.main

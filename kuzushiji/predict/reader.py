@@ -1,7 +1,7 @@
 """A picture of a page -> its characters: detectors fused, classifiers blended, the second level if it is there."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
 from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.detections import Detections
-from kuzushiji.bundle.models import Bundle, Classifier
+from kuzushiji.bundle.models import Bundle, Classifier, Detector
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import best_probability, softmax
 from kuzushiji.classify.candidates import build_features
@@ -21,6 +21,7 @@ from kuzushiji.classify.level2.model import apply_model
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.confidence import page_confidence, page_doubt
+from kuzushiji.predict.tiling import Tile, owned_by, tiles_of
 from kuzushiji.predict.transcription import (
     N_CANDIDATES,
     NOTHING_DROPPED,
@@ -100,20 +101,30 @@ class Reader:
         return self._bundle.digest
 
     def read(
-        self, image: Image, *, name: str = "", file: str = "", boxes_xywh: NDArray[np.floating] | None = None
+        self,
+        image: Image,
+        *,
+        name: str = "",
+        file: str = "",
+        boxes_xywh: NDArray[np.floating] | None = None,
+        finer: int = 1,
     ) -> Transcription:
         """Return what is read on a page (h, w, 3) RGB; empty where there is nothing.
+
+        A page that is long and narrow is read in tiles.
 
         Args:
             image: The page.
             name: Of the page.
             file: Of the picture.
             boxes_xywh: (n, 4) corners and sizes, pixels, in place of those that the detectors find; their score is 1.
+            finer: As of `tiles_of`.
         """
         size = int(image.shape[1]), int(image.shape[0])
+        tiles = tiles_of(*size, finer)
         if boxes_xywh is None:
             with self._watch.of("detect"):
-                boxes, score = self._detect(image)
+                boxes, score = self._detect(image, tiles)
         else:
             boxes, score = whole_pixels(boxes_xywh), np.ones(len(boxes_xywh), np.float32)
         if not len(boxes):
@@ -122,7 +133,7 @@ class Reader:
             candidates = self._no_candidates()
             return make_transcription(name, file, size, boxes, *_nothing(), score, candidates, doubts)
         with self._watch.of("classify"):
-            tables = self._classify(image, boxes)
+            tables = self._classify(image, boxes, tiles)
             blends = {kind: _blend(tables, kind) for kind in self._bundle.kinds}
         with self._watch.of("level 2" if self._bundle.level2 else "classify"):
             reading = self._choose(tables)
@@ -147,11 +158,34 @@ class Reader:
             sign=self._sign,
         )
 
-    def _detect(self, image: Image) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the boxes (n, 4) of the fused detectors in whole pixels, and their scores (n,)."""
+    def found(self, image: Image, finer: int = 1) -> float:
+        """Return the sum of the scores of what the first detector alone finds on a page (h, w, 3) RGB."""
+        tiles = tiles_of(image.shape[1], image.shape[0], finer)
+        with self._watch.of("detect"):
+            return float(self._detect(image, tiles, self._bundle.detectors[:1])[1].sum())
+
+    def _detect(
+        self, image: Image, tiles: Sequence[Tile], detectors: Sequence[Detector] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the boxes (n, 4) of the fused detectors in whole pixels, and their scores (n,), tile after tile."""
+        height, width = image.shape[:2]
+        boxes, scores = [], []
+        for tile in tiles:
+            xywh, score = self._detect_tile(tile.picture(image), detectors or self._bundle.detectors)
+            xywh[:, :2] += tile.window[:2]
+            kept = tile.owns(xywh)
+            corners = xywh_to_xyxy(xywh[kept]).clip(0, [width, height, width, height])
+            boxes.append(xyxy_to_xywh(corners).astype(np.int64))
+            scores.append(score[kept])
+        return np.concatenate(boxes), np.concatenate(scores)
+
+    def _detect_tile(
+        self, image: Image, detectors: Sequence[Detector]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the boxes (n, 4) of some fused detectors in whole pixels, and their scores (n,)."""
         scaled: dict[int, WholePage] = {}
         found = []
-        for detector in self._bundle.detectors:
+        for detector in detectors:
             spec = detector.spec
             for long_side in spec.long_sides:
                 if long_side not in scaled:
@@ -162,22 +196,40 @@ class Reader:
         fused = fuse_pages(found, self._bundle.fusion)
         return whole_pixels(xyxy_to_xywh(fused.boxes_xyxy)), fused.scores.astype(np.float32)
 
-    def _classify(self, image: Image, boxes_xywh: NDArray[np.int64]) -> list[tuple[Classifier, Detailed]]:
-        """Return what each classifier thinks of the boxes."""
+    def _classify(
+        self, image: Image, boxes_xywh: NDArray[np.int64], tiles: Sequence[Tile]
+    ) -> list[tuple[Classifier, Detailed]]:
+        """Return what each classifier thinks of the boxes, each in its tile."""
         boxes = _box_table(boxes_xywh)
-        xyxy = xywh_to_xyxy(boxes_xywh.astype(np.float64)).astype(np.float32)
-        views: dict[tuple[int, ...], PageView] = {}
+        owned = owned_by(tiles, boxes_xywh)
+        back = np.argsort(np.concatenate(owned))
+        parts = [self._classify_tile(image, boxes_xywh[own], tile) for own, tile in zip(owned, tiles, strict=True)]
         tables = []
-        for classifier in self._bundle.classifiers:
-            heights = classifier.spec.heights
-            if heights not in views:
-                views[heights] = page_view(0, image, xyxy, heights)
-            logits = Predictor(classifier.precision).logits(classifier.model, views[heights])
-            best = logits.topk(min(classifier.spec.top_k, logits.shape[1]), dim=1)
-            classes = best[1].cpu().numpy().astype(np.int32)
-            values = best[0].float().cpu().numpy()
+        for number, classifier in enumerate(self._bundle.classifiers):
+            classes, values = (np.concatenate([part[number][k] for part in parts])[back] for k in range(2))
             tables.append((classifier, Detailed(boxes, classes, values, self._bundle.vocabulary, (_PAGE,))))
         return tables
+
+    def _classify_tile(
+        self, image: Image, boxes_xywh: NDArray[np.int64], tile: Tile
+    ) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+        """Return for each classifier the best classes (n, k) of a tile's boxes and their logits (n, k)."""
+        picture = tile.picture(image) if len(boxes_xywh) else image[:1, :1]
+        xyxy = xywh_to_xyxy((boxes_xywh - [*tile.window[:2], 0, 0]).astype(np.float64)).astype(np.float32)
+        views: dict[tuple[int, ...], PageView] = {}
+        found = []
+        for classifier in self._bundle.classifiers:
+            heights = classifier.spec.heights
+            k = min(classifier.spec.top_k, len(self._bundle.vocabulary))
+            if not len(boxes_xywh):
+                found.append((np.zeros((0, k), np.int32), np.zeros((0, k), np.float32)))
+                continue
+            if heights not in views:
+                views[heights] = page_view(0, picture, xyxy, heights)
+            logits = Predictor(classifier.precision).logits(classifier.model, views[heights])
+            best = logits.topk(min(classifier.spec.top_k, logits.shape[1]), dim=1)
+            found.append((best[1].cpu().numpy().astype(np.int32), best[0].float().cpu().numpy()))
+        return found
 
     def _choose(self, tables: list[tuple[Classifier, Detailed]]) -> "Reading":
         """Return what is read in each box: by the second level, or by the blend of all."""

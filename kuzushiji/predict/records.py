@@ -62,6 +62,17 @@ class Output:
         if filled and not force and not (self.folder / FOLDER).is_dir():
             raise InputError(f"{self.folder}: --resume: expected a folder of results, got one without {FOLDER}/")
         make_folder(self.folder / FOLDER)
+        self._probe()
+
+    def takes_files(self) -> bool:
+        """Return whether a file can be written to the folder."""
+        try:
+            self._probe()
+        except (InputError, OSError):
+            return False
+        return True
+
+    def _probe(self) -> None:
         with atomic_path(self.folder / FOLDER / "probe") as temporary:
             temporary.touch()
         (self.folder / FOLDER / "probe").unlink()

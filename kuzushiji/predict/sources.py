@@ -1,13 +1,33 @@
 """Which pages are meant: files, folders, names on standard input."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import logging
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
-from kuzushiji.data.images import SUFFIXES
-from kuzushiji.data.pictures import Picture, pictures_in
+from kuzushiji.data.pictures import NEW_SUFFIXES, Picture, pictures_in
 from kuzushiji.errors import InputError
+from kuzushiji.files import fitting_name
+from kuzushiji.predict import iiif
 from kuzushiji.predict.config import STDIN
+from kuzushiji.predict.fence import Failure, fence
+from kuzushiji.predict.folders import Below
+from kuzushiji.terminal import printable
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_ENDING = 40
+"""Bytes that the name of a page leaves for the endings of its files and for temporary names."""
+
+_ENCODINGS = ("utf-8", "cp932", "euc_jp")
+"""Of names of files, as they are tried: Shift_JIS with Windows' characters, and the one of old Unix machines."""
+
+_ZEROS_OF_UTF16 = 0.25
+"""Least share of zero bytes in a list of names in UTF-16; names that end in zeros have fewer."""
 
 
 @dataclass(frozen=True)
@@ -17,84 +37,148 @@ class Page:
     Attributes:
         name: Its own among all pages; the beginning of its outputs' names.
         picture: Where it is.
+        url: Where it is fetched from first; empty where it is there.
     """
 
     name: str
     picture: Picture
+    url: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the page comes from, for messages."""
+        return self.url or str(self.picture)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A page that could not be read.
-
-    Attributes:
-        where: The file or folder.
-        message: One line.
-    """
-
-    where: str
-    message: str
-
-
-def find_pages(words: Sequence[str], stdin: Iterable[str]) -> tuple[list[Page], list[Failure]]:
+def find_pages(
+    words: Sequence[str], stdin: "Iterable[str] | IO[str] | None", without: Collection[Path] = ()
+) -> tuple[list[Page], list[Failure]]:
     """Return the pages in the order given, a folder's by name, and what is none.
 
-    A folder's pictures are found below it at any depth; hidden ones are left out. A page that is meant twice is read
-    once. A page is named for its file; below a folder for the way there, and with its own folder's name before it
-    where two would have the same.
+    A folder's pictures are found below it at any depth (`folders.Below`); how many files are passed over is logged. A
+    page that is meant twice is read once. A page is named for its file; below a folder for the way there; with its own
+    folder's name before it, its ending or a number after it where two would have the same name.
 
     Args:
-        words: Files and folders; `-` stands for the lines of `stdin`.
-        stdin: Names, one a line; empty lines are left out.
+        words: Files and folders, addresses and files of IIIF manifests; `-` stands for the lines of `stdin`.
+        stdin: Names, one a line; empty lines are left out. None where it is closed.
+        without: Folders that are left out below others, such as that of the results. Pictures of manifests are put
+            into the first of them, else into the folder for temporary files.
 
     Raises:
-        InputError: there is nothing to read, or two pages cannot be told apart by their names.
+        InputError: there is nothing to read.
     """
+    below = Below()
     failures: list[Failure] = []
     named: dict[Path, str] = {}
-    for path in _paths(words, stdin):
-        found = _files_below(path) if path.is_dir() else [(path, path.stem)]
-        if not found:
-            failures.append(Failure(str(path), f"{path}: expected pages in it ({', '.join(SUFFIXES)}), found none"))
-        for file, name in found:
-            named.setdefault(file, name)
-    if not named:
+    remote: list[Page] = []
+    left_out = {path.resolve() for path in without}
+    for word in _words(words, stdin):
+        path = Path(word)
+        with fence(word, failures):
+            if iiif.is_meant(word):
+                remote += _of_manifest(word, next(iter(without), Path(tempfile.gettempdir()) / "kuzushiji") / "iiif")
+                continue
+            if not path.is_dir():
+                named.setdefault(path, path.stem)
+                continue
+            first, first_failure = len(below.files), len(below.failures)
+            if not below.add(path, left_out) and len(below.failures) == first_failure:
+                raise InputError(f"{path}: expected pages in it ({', '.join(NEW_SUFFIXES)}), found none")
+            for file, folder in below.files[first:]:
+                named.setdefault(file, "_".join(file.relative_to(folder).with_suffix("").parts))
+    failures += below.failures
+    if below.counts():
+        logger.info("passed over: %s", below.counts())
+    if not named and not remote:
         raise InputError(failures[0].message if failures else "expected pages to read, got no names")
-    pictures: list[tuple[str, Picture]] = []
+    pages: list[Page] = []
     for file, name in named.items():
-        try:
-            pictures += [(f"{name}{picture.number}", picture) for picture in pictures_in(file)]
-        except InputError as error:
-            failures.append(Failure(str(file), str(error)))
-    return _with_names_of_their_own(pictures), failures
+        with fence(str(file), failures):
+            pages += [Page(f"{name}{picture.number}", picture) for picture in pictures_in(file)]
+    return _with_names_of_their_own([*pages, *remote]), failures
 
 
-def _paths(words: Sequence[str], stdin: Iterable[str]) -> list[Path]:
+def names_of(stdin: "Iterable[str] | IO[str] | None") -> list[str]:
+    """Return the names on standard input: a line each, or each before a zero byte; in UTF-8, UTF-16 or as they are.
+
+    Raises:
+        InputError: standard input is closed.
+    """
+    if stdin is None or getattr(stdin, "closed", False):
+        raise InputError("expected names of pages on standard input (-), it is closed")
+    buffer = getattr(stdin, "buffer", None)
+    text = _decoded(buffer.read()) if buffer is not None else "".join(stdin)
+    return [line.strip() for line in text.replace("\0", "\n").removeprefix("\ufeff").split("\n") if line.strip()]
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    if content.count(0) > _ZEROS_OF_UTF16 * len(content):
+        order = "le" if content[1::2].count(0) > content[::2].count(0) else "be"
+        return content.decode(f"utf-16-{order}", errors="replace")
+    return os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _words(words: Sequence[str], stdin: "Iterable[str] | IO[str] | None") -> list[str]:
     names: list[str] = []
     for word in dict.fromkeys(words):
-        names += [line.strip() for line in stdin if line.strip()] if word == STDIN else [word]
-    return [Path(name) for name in names]
+        names += names_of(stdin) if word == STDIN else [word]
+    return names
 
 
-def _files_below(folder: Path) -> list[tuple[Path, str]]:
-    """Return the pictures below a folder with their names: `book/1.jpg` is `book_1`."""
-    found = []
-    for file in sorted(folder.rglob("*")):
-        parts = file.relative_to(folder).with_suffix("").parts
-        if file.suffix.lower() in SUFFIXES and file.is_file() and not any(part.startswith(".") for part in parts):
-            found.append((file, "_".join(parts)))
-    return found
-
-
-def _with_names_of_their_own(pictures: list[tuple[str, Picture]]) -> list[Page]:
-    names = [name for name, _ in pictures]
-    pages = [
-        Page(name if names.count(name) == 1 else f"{picture.path.resolve().parent.name}_{name}", picture)
-        for name, picture in pictures
-    ]
-    seen: dict[str, Picture] = {}
-    for page in pages:
-        other = seen.setdefault(page.name, page.picture)
-        if other is not page.picture:
-            raise InputError(f"{page.picture}: expected pages of different names, got {page.name} twice (also {other})")
+def _of_manifest(word: str, folder: Path) -> list[Page]:
+    """Return the pages of an IIIF manifest, named for it and by their labels; their pictures are not fetched yet."""
+    canvases = iiif.canvases_of(word)
+    parts = [part for part in word.split("?")[0].split("/") if part]
+    is_book = parts[-1] not in ("manifest.json", "info.json", "manifest")
+    name = (Path(parts[-1]).stem if is_book else parts[-2]) or "book"
+    pages = []
+    for frame, canvas in enumerate(canvases):
+        picture = Picture(iiif.path_of(canvas.url, folder), frame, len(canvases))
+        label = f"_{canvas.label}" if canvas.label else ""
+        pages.append(Page(f"{name}{picture.number}{label}", picture, canvas.url))
     return pages
+
+
+def _with_names_of_their_own(pages: list[Page]) -> list[Page]:
+    """Return pages whose files can be told apart, also where upper and lower case are the same."""
+    pages = [replace(page, name=_file_name(page.name)) for page in pages]
+    for more in (_with_folder, _with_ending):
+        count = Counter(page.name.casefold() for page in pages)
+        pages = [page if count[page.name.casefold()] == 1 else more(page) for page in pages]
+    taken: set[str] = set()
+    for number, page in enumerate(pages):
+        name, n = page.name, 1
+        while name.casefold() in taken:
+            n += 1
+            name = f"{page.name}_{n}"
+        taken.add(name.casefold())
+        pages[number] = replace(page, name=name)
+    return pages
+
+
+def _with_folder(page: Page) -> Page:
+    return replace(page, name=_file_name(f"{page.picture.path.resolve().parent.name}_{page.name}"))
+
+
+def _with_ending(page: Page) -> Page:
+    return replace(page, name=_file_name(f"{page.name}_{page.picture.path.suffix.removeprefix('.').lower()}"))
+
+
+def readable_name(name: str) -> str:
+    """Return a file's name as text, whatever the encoding of its bytes, with escapes for what cannot be shown."""
+    content = os.fsencode(name)
+    for encoding in _ENCODINGS:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return printable(name)
+
+
+def _file_name(name: str) -> str:
+    """Return a name that every file system and every format takes: text, without control characters, not too long."""
+    safe = printable(readable_name(name).replace("/", "_").replace("\\", "_"), instead="_") or "page"
+    return fitting_name(safe, "", spare=_LONGEST_ENDING)

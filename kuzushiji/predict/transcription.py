@@ -90,6 +90,9 @@ class Transcription:
         layout: Lines, furigana and what stands at the edge.
         given_doubts: What is doubtful; None where nothing is. See `doubts`.
         made_by: Digest of the models, and the settings; empty where no models read the page.
+        frame: Number of the page in a file of several, from 0.
+        notes: What is odd about the page, a line each.
+        location: The way from the folder of results to the picture; empty where it is not known.
     """
 
     name: str
@@ -104,6 +107,9 @@ class Transcription:
     layout: PageLayout
     given_doubts: Doubts | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
+    frame: int = 0
+    notes: tuple[str, ...] = ()
+    location: str = ""
 
     def __len__(self) -> int:
         return len(self.codes)

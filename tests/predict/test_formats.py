@@ -1,6 +1,7 @@
 """What was read, in the formats of others: valid by their schemas, and read by libraries that are not ours."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -150,3 +151,43 @@ def test_viewer(transcription: Transcription) -> None:
 
 def test_endings_differ() -> None:
     assert len({item.ending for item in PAGE_FORMATS.values()}) == len(PAGE_FORMATS)
+
+
+def points_of(text: str) -> list[list[int]]:
+    return [[int(number) for number in point.split(",")] for point in text.split()]
+
+
+def test_each_line_has_a_baseline_from_its_top_to_its_end() -> None:
+    """Without it other programs import no lines: through the middles of the characters, downwards, on the page."""
+    page = etree.fromstring(page_xml(FULL)).findall(".//{*}TextLine")
+    alto = etree.fromstring(alto_xml(FULL)).findall(".//{*}TextLine")
+    baselines = [points_of(line.find("{*}Baseline").get("points")) for line in page]
+    assert baselines == [points_of(line.get("BASELINE")) for line in alto] and len(baselines) == 6
+    assert baselines[0] == [[430, 100], *([430, 130 + 72 * i] for i in range(8)), [430, 664]]
+    for points in baselines:
+        x, y = np.array(points).T
+        assert len(points) >= 2 and (np.diff(y) > 0).all()
+        assert x.min() >= 0 and x.max() < WIDTH and y.min() >= 0 and y.max() < HEIGHT
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (599, 899, 1, 1), (599, 899, 60, 60), (10, 0, 1, 0)])
+def test_baseline_of_a_single_small_character(box: tuple[int, int, int, int]) -> None:
+    transcription = reading_of([box])
+    validate(page_xml(transcription), "page-2019-07-15.xsd")
+    validate(alto_xml(transcription), "alto-4-2-written.xsd")
+    for line in etree.fromstring(alto_xml(transcription)).findall(".//{*}TextLine"):
+        (_, y0), *_, (_, y1) = points_of(line.get("BASELINE"))
+        assert 0 <= y0 < y1 < HEIGHT
+
+
+def test_frame_and_notes() -> None:
+    transcription = replace(EMPTY, frame=4, notes=("empty",))
+    page = json.loads(transcription_json(transcription))
+    assert (page["frame"], page["notes"]) == (4, ["empty"])
+    assert etree.fromstring(alto_xml(transcription)).find(".//{*}Page").get("PHYSICAL_IMG_NR") == "5"
+
+
+def test_the_picture_is_found_from_beside_the_xml() -> None:
+    transcription = replace(EMPTY, location="../scans/page 1.jpg")
+    assert etree.fromstring(page_xml(transcription)).find("{*}Page").get("imageFilename") == "../scans/page 1.jpg"
+    assert etree.fromstring(alto_xml(transcription)).findtext(".//{*}fileName") == "../scans/page 1.jpg"

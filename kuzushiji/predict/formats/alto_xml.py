@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kuzushiji import __version__
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.layout import TEXT
-from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
+from kuzushiji.predict.formats.blocks import Block, baseline_of, best_of_models, blocks_of, frame_of, mean_probability
 from kuzushiji.predict.formats.xml import child, serialised
 from kuzushiji.predict.transcription import N_CANDIDATES, Transcription
 
@@ -36,7 +36,7 @@ def alto_xml(transcription: Transcription) -> bytes:
         for role in roles:
             child(tags, "LayoutTag", {"ID": f"{_TAG}{role}", "LABEL": role})
     size = {"WIDTH": transcription.width, "HEIGHT": transcription.height}
-    page = child(child(root, "Layout"), "Page", {"ID": "page", "PHYSICAL_IMG_NR": 1, **size})
+    page = child(child(root, "Layout"), "Page", {"ID": "page", "PHYSICAL_IMG_NR": transcription.frame + 1, **size})
     space = child(page, "PrintSpace", {"HPOS": 0, "VPOS": 0, **size})
     for block in blocks:
         _block(space, transcription, block)
@@ -45,7 +45,7 @@ def alto_xml(transcription: Transcription) -> bytes:
 
 def _description(parent: ET.Element, transcription: Transcription) -> None:
     child(parent, "MeasurementUnit", text="pixel")
-    child(child(parent, "sourceImageInformation"), "fileName", text=transcription.image)
+    child(child(parent, "sourceImageInformation"), "fileName", text=transcription.location or transcription.image)
     processing = child(parent, "Processing", {"ID": "reading"})
     child(processing, "processingCategory", text="contentGeneration")
     child(processing, "processingDateTime", text=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -64,7 +64,8 @@ def _block(space: ET.Element, transcription: Transcription, block: Block) -> Non
 
 def _line(parent: ET.Element, transcription: Transcription, members: NDArray[np.int64], name: str) -> None:
     place = _place(transcription, members)
-    line = child(parent, "TextLine", {"ID": name, **place})
+    baseline = " ".join(f"{x},{y}" for x, y in baseline_of(transcription, members))
+    line = child(parent, "TextLine", {"ID": name, "BASELINE": baseline, **place})
     text = "".join(code_to_char(code) for code in transcription.codes[members])
     confidence = _confidence("WC", mean_probability(transcription, members))
     string = child(line, "String", {"ID": f"{name}_string", **place, "CONTENT": text, **confidence})

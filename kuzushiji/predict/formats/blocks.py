@@ -43,6 +43,25 @@ def frame_of(transcription: Transcription, members: NDArray[np.int64]) -> tuple[
     return x0, y0, max(min(x1, transcription.width) - x0, 1), max(min(y1, transcription.height) - y0, 1)
 
 
+def baseline_of(transcription: Transcription, members: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return the line through the middles of a column's characters, from the top of the first to the end of the last.
+
+    Points are x y within the page, in pixels, at least two, falling all the way.
+    """
+    boxes = transcription.boxes_xywh[members]
+    middles = boxes[:, :2] + boxes[:, 2:] // 2
+    ends = [(middles[0, 0], boxes[0, 1]), *middles.tolist(), (middles[-1, 0], boxes[-1, 1] + boxes[-1, 3])]
+    points: list[tuple[int, int]] = []
+    for x, y in ends:
+        point = min(max(int(x), 0), transcription.width - 1), min(max(int(y), 0), transcription.height - 1)
+        if not points or point[1] > points[-1][1]:
+            points.append(point)
+    if len(points) < 2:
+        x, y = points[0]
+        points = [(x, max(y - 1, 0)), (x, max(y, 1))]
+    return points
+
+
 def mean_probability(transcription: Transcription, members: NDArray[np.int64]) -> float:
     """Return the mean probability of some characters."""
     return float(transcription.probability[members].mean())

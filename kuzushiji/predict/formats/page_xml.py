@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kuzushiji import __version__
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.layout import TEXT
-from kuzushiji.predict.formats.blocks import Block, best_of_models, blocks_of, frame_of, mean_probability
+from kuzushiji.predict.formats.blocks import Block, baseline_of, best_of_models, blocks_of, frame_of, mean_probability
 from kuzushiji.predict.formats.xml import child, serialised
 from kuzushiji.predict.transcription import N_CANDIDATES, Transcription
 
@@ -33,7 +33,7 @@ def page_xml(transcription: Transcription) -> bytes:
     child(metadata, "Created", text=now)
     child(metadata, "LastChange", text=now)
     size = {"imageWidth": transcription.width, "imageHeight": transcription.height}
-    page = child(root, "Page", {"imageFilename": transcription.image, **size, **_DIRECTIONS})
+    page = child(root, "Page", {"imageFilename": transcription.location or transcription.image, **size, **_DIRECTIONS})
     blocks = blocks_of(transcription)
     if blocks and blocks[0].role == TEXT:
         group = child(child(page, "ReadingOrder"), "OrderedGroup", {"id": "order"})
@@ -56,6 +56,7 @@ def _region(page: ET.Element, transcription: Transcription, block: Block) -> Non
 def _line(region: ET.Element, transcription: Transcription, members: NDArray[np.int64], name: str) -> None:
     line = child(region, "TextLine", {"id": name, "readingDirection": "top-to-bottom"})
     _coords(line, transcription, members)
+    child(line, "Baseline", {"points": " ".join(f"{x},{y}" for x, y in baseline_of(transcription, members))})
     word = child(line, "Word", {"id": f"{name}_word", "readingDirection": "top-to-bottom"})
     _coords(word, transcription, members)
     for place, i in enumerate(members.tolist()):
