@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.reading_order import reading_order
+from kuzushiji.registers import registers
 
 TEXT, FURIGANA, EDGE = "text", "furigana", "edge"
 ROLES = (TEXT, FURIGANA, EDGE)
@@ -42,8 +43,8 @@ class PageLayout:
     Attributes:
         role: (n,) one of `ROLES`: a line of text; furigana, small readings beside a character; edge, what a photograph
             shows of the neighbour page or of the fold.
-        column: (n,) number of the column, 0 the rightmost, of furigana the column that they stand beside; `NO_COLUMN`
-            for what stands at the edge.
+        column: (n,) number of the column, 0 the rightmost of the first register, of furigana the column that they stand
+            beside; `NO_COLUMN` for what stands at the edge.
         order: (n,) positions of all characters: the text in reading order, then furigana by column from the top, then
             what stands at the edge.
     """
@@ -86,12 +87,16 @@ def layout_of_page(boxes_xywh: NDArray[np.number], page_width: int) -> PageLayou
     text = np.flatnonzero(~furigana)
     role[text[_at_edge(boxes[text], page_width)]] = EDGE
     text = np.flatnonzero(role == TEXT)
-    reading = reading_order(boxes[text])
     column = np.full(len(boxes), NO_COLUMN, np.int64)
-    column[text] = reading.column
-    column[furigana] = _column_beside(boxes, np.flatnonzero(furigana), text, column)
     rank = np.full(len(boxes), len(text), np.int64)
-    rank[text[reading.order]] = np.arange(len(text))
+    n_columns = n_before = 0
+    for register in registers(boxes[text]):
+        members = text[register]
+        reading = reading_order(boxes[members])
+        column[members] = n_columns + reading.column
+        rank[members[reading.order]] = n_before + np.arange(len(members))
+        n_columns, n_before = int(column.max(initial=NO_COLUMN)) + 1, n_before + len(members)
+    column[furigana] = _column_beside(boxes, np.flatnonzero(furigana), text, column)
     by_role = np.searchsorted([1, 2], [ROLES.index(name) for name in role], side="right")
     order = np.lexsort((boxes[:, 1], column, rank, by_role))
     return PageLayout(role, column, order)

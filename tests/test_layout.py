@@ -118,3 +118,50 @@ def test_every_character_stands_once_in_the_order() -> None:
         assert sorted(layout.order.tolist()) == list(range(n))
         of_columns = [layout.members(c, role) for c in range(layout.n_columns) for role in (TEXT, FURIGANA)]
         assert sum(map(len, of_columns)) + int((layout.role == EDGE).sum()) == n
+
+
+def lines_of(columns: list[list[tuple[float, ...]]], seed: int = 0) -> list[list[tuple[float, ...]]]:
+    """Return the columns that the layout makes of these, given in any order."""
+    boxes = [box for members in columns for box in members]
+    shuffled = [boxes[i] for i in np.random.default_rng(seed).permutation(len(boxes))]
+    layout = layout_of_page(np.array(shuffled, float), WIDTH)
+    return [[shuffled[i] for i in layout.members(number)] for number in range(layout.n_columns)]
+
+
+UPPER = [column(x, 6) for x in (840, 760, 680, 600)]
+LOWER = [column(x, 6, top=700) for x in (840, 760, 680, 600)]
+NEXT_UPPER, NEXT_LOWER = ([[(x - 480, *rest) for x, *rest in line] for line in part] for part in (UPPER, LOWER))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [*UPPER],
+        [*UPPER, *LOWER],  # two registers
+        [*UPPER, *LOWER, *(column(x, 6, top=1300) for x in (800, 700, 600))],  # three
+        [*UPPER, *(column(x, 5, top=690, size=50) for x in (820, 745, 670, 595, 520))],  # of different columns
+        [*UPPER, *LOWER, *NEXT_UPPER, *NEXT_LOWER],  # two pages, each in two registers
+        [*UPPER, *NEXT_UPPER],  # two pages
+        [column(800, 12), *(column(x, n, top=170) for x, n in ((700, 9), (600, 11), (500, 3)))],  # of any length
+        [[*column(x, 4), *column(x, 4, top=600)] for x in (800, 700)],  # two columns with a blank each: no registers
+        [[*column(800, 6), *column(800, 2, top=700)], *UPPER[1:]],  # one column goes on further down
+        [[*column(x, 1), *column(x, 8, top=300)] for x in (800, 700, 600, 500)],  # a mark above each column
+        [[*column(x, 8), *column(x, 1, top=800)] for x in (800, 700, 600, 500)],  # a number below each
+        [column(800, 8), column(650, 4, size=30, pitch=40), column(500, 8)],
+    ],
+    ids=["one", "two registers", "three", "different columns", "two pages of two", "two pages", "any length", "blanks",
+         "one goes on", "marks above", "numbers below", "small column"],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(3))
+def test_order_of_registers_and_pages(columns: list[list[tuple[float, ...]]], seed: int) -> None:
+    assert lines_of(columns, seed) == columns
+
+
+def test_columns_of_different_heights_are_one_register() -> None:
+    """Columns that end at different heights are no registers, however the page is cut."""
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        columns = [
+            column(900 - 90 * i, int(random.integers(5, 12)), top=100 + random.integers(0, 200)) for i in range(9)
+        ]
+        assert lines_of(columns) == columns

@@ -72,7 +72,7 @@ def tiles_of(width: int, height: int, finer: int = 1) -> list[Tile]:
         finer: Into how many parts each side of each tile is cut.
     """
     short, long = sorted((width, height))
-    n_long = math.ceil(long / max(short, _LEAST_SIDE) / _TILE) if long > _LONGEST * short else 1
+    n_long = max(round(long / max(short, _LEAST_SIDE) / _TILE), 1) if long > _LONGEST * short else 1
     n_x, n_y = (n_long * finer, finer) if width >= height else (finer, n_long * finer)
     xs, ys = _cuts(width, n_x), _cuts(height, n_y)
     margin = round(_OVERLAP * max(width / n_x, height / n_y))
