@@ -130,6 +130,19 @@ def test_extra_columns_asks_for_what_the_commands_understand(
     assert not commands
 
 
+def test_step_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script = load(monkeypatch, "step_counts")
+    recipe = {"model": "fasterrcnn_resnet18_fpn", "crop_width": 64, "crop_height": 64, "batch_size": 2}
+    recipe |= {"optimizer": "sgd", "lr": 0.01, "wd": 0.0, "clip_grad": 0.0, "ema": 0.0}
+    monkeypatch.setattr(script, "recipes", lambda _profile: {"segment": recipe, "classify": {}})
+    monkeypatch.setattr(script, "PAGE", (64, 64))
+    assert script.main(["kaggle", "--stages", "segment"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert list(steps) == ["kaggle, segment", "kaggle, segment, page"]
+    assert set(steps["kaggle, segment"]["least_ms"]) == set(script.CARDS)
+    assert steps["kaggle, segment"]["launches"] > steps["kaggle, segment, page"]["launches"] > 100
+
+
 def finished(folder: Path, params: dict[str, object], seconds: float, test_seconds: float) -> None:
     """The records of a model that was trained on two pages, held out two and read four test pages."""
     records = {
