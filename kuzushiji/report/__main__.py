@@ -36,8 +36,10 @@ class ReportConfig:
         None, "folder with the images; without it RUNS/books, $KUZUSHIJI_DATA, else data/", metavar="DIR"
     )
     output: Path | None = option(None, "HTML file to write; without it RUNS/report.html", metavar="FILE")
-    pages: int = option(4, "pages with overlays, the worst and the best", type=cli.non_negative_int)
-    viewer_pages: int = option(12, "pages of the viewer, from the worst to the best", type=cli.non_negative_int)
+    pages: int = option(200, "rows of the table by page, the worst first", type=cli.non_negative_int)
+    viewer_pages: int = option(
+        8, "pages of the viewer: so many test pages, and so many held-out pages", type=cli.non_negative_int
+    )
     pairs: int = option(12, "pairs of characters that are taken for each other", type=cli.non_negative_int)
     json: bool = option(False, "print the tables as one JSON object")
 
@@ -96,7 +98,10 @@ class MakeReport(Command):
         output = config.output or config.runs / "report.html"
         wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
         report = build_report(collected, root, truth, rows, reference, comparison, wanted)
-        atomic_write_text(output, render(report))
+        tables = {name: output.with_name(f"{output.stem}-{name}.csv") for name in report.grids}
+        atomic_write_text(output, render(report, {name: path.name for name, path in tables.items()}))
+        for name, path in tables.items():
+            atomic_write_text(path, report.grids[name].as_csv())
         for line in report.missing:
             logger.info("%s", line)
         if config.json:
@@ -107,6 +112,8 @@ class MakeReport(Command):
             print(f"\n{format_comparison(comparison)}\n")
         if collected.final is not None:
             print(f"submission: {collected.final}")
+        for name, path in tables.items():
+            print(f"{name}: {path}")
         print(f"report: {output}")
         return 0
 

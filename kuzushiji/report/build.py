@@ -6,26 +6,26 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kuzushiji.data.characters import read_characters
+from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import PageLabels, read_page_labels
-from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.report import plots
-from kuzushiji.report.books import f1_of_books
-from kuzushiji.report.candidates import final_candidates, held_out_candidates
+from kuzushiji.report import groups, plots
+from kuzushiji.report.books import f1_by, pages_of, read_test_books
+from kuzushiji.report.characters import table_of_characters
 from kuzushiji.report.collect import Collected
 from kuzushiji.report.compare import Comparison
-from kuzushiji.report.errors import count_errors, f1_by_frequency
-from kuzushiji.report.html import Picture, Report
+from kuzushiji.report.errors import confused_pairs, count_errors
+from kuzushiji.report.head import facts_of_run, headline
+from kuzushiji.report.html import PairOfLinks, Report
 from kuzushiji.report.instances import pairs_with_pictures
-from kuzushiji.report.marks import marks_of
 from kuzushiji.report.missing import missing_parts
 from kuzushiji.report.outcome import Outcome, final_outcome, held_out_outcomes
-from kuzushiji.report.pages import page_svg
+from kuzushiji.report.page_table import table_of_groups, table_of_pages
+from kuzushiji.report.picture import Picture
 from kuzushiji.report.reference import Reference
-from kuzushiji.report.stages import wide_table
+from kuzushiji.report.stages import wide_table, without_dashes
 from kuzushiji.report.table import Row
-from kuzushiji.report.viewing import boxes_of_page, page_f1, spread_of_pages, viewer_page
-from kuzushiji.viewer import ViewerPage
+from kuzushiji.report.viewed import Viewed, viewed_pages
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Wanted:
     """How much of it is shown.
 
     Attributes:
-        pages: Pages with overlays: half of them the worst, half the best.
-        viewer_pages: Pages of the viewer, from the worst to the best.
+        pages: Rows of the table by page, the worst first.
+        viewer_pages: Pages of the viewer: of test pages, and of held-out pages.
         pairs: Pairs of characters that are taken for each other.
     """
 
@@ -67,70 +67,72 @@ def build_report(
         InputError: a file of the run or a page cannot be read.
     """
     train, chars = read_page_labels(root.train_csv), read_characters(root.unicode_translation_csv)
+    examples: pd.Series[int] = train.boxes["code"].value_counts()
     held_out = held_out_outcomes(collected, root, train)
     final = final_outcome(collected, root, truth)
     known = [*held_out, *([final] if final is not None and final.truth is not None else [])]
+    shown = [outcome for outcome in (final, held_out[-1] if held_out else None) if outcome is not None]
+    results = [outcome for outcome in shown if outcome.truth is not None]
     # Held-out pages are more than test pages, and their truth is known in the competition too.
-    most = held_out[-1] if held_out else final if known else None
-    shown = final if final is not None and (final.truth is not None or most is None) else most
+    most = results[-1] if results else None
+    pairs = [confused_pairs(outcome, wanted.pairs if outcome.truth is not None else 0) for outcome in shown]
+    viewed = viewed_pages(collected, shown, pairs, chars, wanted.viewer_pages)
+    trained = {page: book_id(page) for page in train.image_ids}
+    test_books = read_test_books(root)
+    pages = [pages_of(outcome, trained, test_books) for outcome in results]
     return Report(
         title=f"Report of {collected.folder}",
-        table=wide_table(rows, collected, held_out, reference),
+        headline=headline(rows, final),
+        facts=facts_of_run(collected, (len(train.image_ids), None if truth is None else len(truth.image_ids))),
+        table=without_dashes(wide_table(rows, collected, held_out, reference)),
         missing=missing_parts(collected, truth_is_known=truth is not None),
         comparison=comparison,
         errors=[(outcome.name, count_errors(outcome)) for outcome in known],
-        pairs=pairs_with_pictures(most, chars, wanted.pairs) if most is not None and wanted.pairs else [],
+        seen=table_of_groups(f1_by(pages, "seen"), "seen", "books"),
+        pairs=[] if most is None else _pairs(most, pairs[-1], chars, viewed),
         pairs_of="" if most is None else most.name,
-        pictures=_pictures(known, held_out, train),
-        curves=[Picture(kind, plots.learning_curves(collected.of_kind(kind))) for kind in collected.kinds],
-        pages=[] if shown is None else _overlays(shown, chars, wanted.pages),
-        viewed=_viewed(collected, shown, final, chars, wanted.viewer_pages),
+        characters=None if most is None else table_of_characters(most, examples, chars),
+        pictures=_pictures(known, results, examples, f1_by(pages, "book")),
+        curves=[plots.learning_curves(kind, collected.of_kind(kind)) for kind in collected.kinds],
+        pages=table_of_pages(pages, results, viewed, wanted.pages) if wanted.pages and results else None,
+        viewed=viewed.pages,
     )
 
 
-def _pictures(outcomes: Sequence[Outcome], held_out: Sequence[Outcome], train: PageLabels) -> list[Picture]:
-    """Return the pictures of errors; by book only of held-out pages: names of test pages do not tell the book."""
-    examples: pd.Series[int] = train.boxes["code"].value_counts()
-    tables = [(outcome.name, f1_by_frequency(outcome, examples)) for outcome in outcomes]
-    errors = [(outcome.name, count_errors(outcome)) for outcome in outcomes]
+def _pairs(outcome: Outcome, table: pd.DataFrame, chars: Mapping[str, str], viewed: Viewed) -> list[PairOfLinks]:
+    """Return the pairs with pictures, each instance with the link to its box where the viewer shows it."""
+    shown = [page for name, page in viewed.numbers if name == outcome.name]
     return [
-        Picture("Errors by kind", plots.error_bars(errors)),
-        Picture("F1 by frequency of the character", plots.frequency_curves(tables)),
-        Picture("Calibration: are probabilities what they say?", plots.calibration_curves(outcomes)),
-        Picture("F1 by book", plots.f1_by_book(f1_of_books(held_out))),
+        PairOfLinks(
+            pair, tuple(tuple(viewed.link_to(outcome, one) for one in strip.instances) for strip in pair.strips)
+        )
+        for pair in pairs_with_pictures(outcome, table, chars, shown)
     ]
 
 
-def _overlays(outcome: Outcome, chars: Mapping[str, str], count: int) -> list[Picture]:
-    """Return the worst pages, the worst first, and then the best, the best last; the first ones without truth."""
-    f1 = page_f1(outcome)
-    if outcome.truth is None:
-        chosen = [(page, page) for page in outcome.pages[:count]]
-    else:
-        n = min(count, len(f1))
-        worst, best = f1.iloc[: (n + 1) // 2], f1.iloc[len(f1) - n // 2 :]
-        titles = pd.concat([worst, best])
-        chosen = [(str(page), f"{page}: F1 {value:.3f}") for page, value in titles.items()]
-    pictures = []
-    for page, title in chosen:
-        marks = marks_of(boxes_of_page(outcome, page, chars))
-        pictures.append(Picture(title, page_svg(read_page(outcome.image(page)), marks, title=title)))
-    return pictures
+def _pictures(
+    known: Sequence[Outcome], results: Sequence[Outcome], examples: "pd.Series[int]", books: pd.DataFrame
+) -> list[Picture]:
+    """Return the plots: errors and calibration of each model, all else of the last one alone."""
 
+    def of_groups(title: str, x: str, tables: Sequence[pd.DataFrame], least: Sequence[float]) -> Picture:
+        named = [(outcome.name, table) for outcome, table in zip(results, tables, strict=True)]
+        return plots.f1_points(title, x, named, least)
 
-def _viewed(
-    collected: Collected, shown: Outcome | None, final: Outcome | None, chars: Mapping[str, str], count: int
-) -> list[ViewerPage]:
-    """Return pages from the worst to the best; where the truth of test pages is unknown, as many of those below."""
-    pages: list[ViewerPage] = []
-    for outcome in dict.fromkeys((shown, final)):
-        if outcome is None:
-            continue
-        chosen = spread_of_pages(outcome, count)
-        names = [page for page, _ in chosen]
-        if outcome is final:
-            models, single = final_candidates(collected, names)
-        else:
-            models, single = held_out_candidates(collected, names), []
-        pages += [viewer_page(outcome, page, models, chars, single=single, note=note) for page, note in chosen]
-    return pages
+    return [
+        plots.error_bars([(outcome.name, count_errors(outcome)) for outcome in known]),
+        plots.calibration_curves(known),
+        of_groups(
+            "F1 by frequency of the character", "training examples of the character",
+            [groups.f1_by_frequency(outcome, examples) for outcome in results], groups.FREQUENCIES,
+        ),
+        of_groups(
+            "F1 by size of the box", "root of the box's area, pixels",
+            [groups.f1_by_size(outcome) for outcome in results], groups.SIZES,
+        ),
+        of_groups(
+            "F1 by density of the page", "characters on the page",
+            [groups.f1_by_density(outcome) for outcome in results], groups.DENSITIES,
+        ),
+        plots.f1_by_book(books),
+    ]  # fmt: skip

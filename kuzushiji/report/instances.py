@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.data.pages import read_page
-from kuzushiji.report.errors import confused_pairs
+from kuzushiji.report.errors import misread
+from kuzushiji.report.fates import RIGHT
 from kuzushiji.report.outcome import Outcome
 
 SIZE = 56
@@ -19,23 +20,37 @@ SIZE = 56
 PER_STRIP = 5
 _MARGIN = 0.1
 _PAPER = 255
-_GAP = 4
-_JPEG_QUALITY = 80
+_JPEG_QUALITY = 75
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A box on a page.
+
+    Attributes:
+        page: Its page.
+        row: Its row in the outcome's boxes.
+        source: Its picture as a data URI.
+    """
+
+    page: str
+    row: int
+    source: str
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Instances in one picture, side by side.
+    """Instances of one kind.
 
     Attributes:
         caption: What they are, in words.
-        count: How many there are in all; the picture shows the first of them.
-        source: The picture as a data URI; "" without instances.
+        count: How many there are in all.
+        instances: The first of them.
     """
 
     caption: str
     count: int
-    source: str
+    instances: tuple[Instance, ...]
 
 
 @dataclass(frozen=True)
@@ -55,23 +70,26 @@ class Pair:
     strips: tuple[Strip, ...]
 
 
-def pairs_with_pictures(outcome: Outcome, chars: Mapping[str, str], count: int) -> list[Pair]:
-    """Return the pairs most often confused, most often first.
+def pairs_with_pictures(
+    outcome: Outcome, table: pd.DataFrame, chars: Mapping[str, str], pages: Sequence[str] = ()
+) -> list[Pair]:
+    """Return pairs of characters with instances.
 
     Args:
         outcome: With truth.
+        table: The pairs, as `errors.confused_pairs` returns them.
         chars: The character of each code; a code that is not there stands for itself.
-        count: Pairs at most.
+        pages: Instances on these pages come first: the viewer shows them. Then those that the reader was most sure of.
     """
-    table = confused_pairs(outcome, count)
-    wanted = [_strips_of_pair(outcome.boxes, a, b) for a, b in zip(table["a"], table["b"], strict=True)]
+    is_shown = outcome.boxes["image_id"].isin(list(pages)).to_numpy(np.bool_)
+    wanted = [_strips_of_pair(outcome, a, b, is_shown) for a, b in zip(table["a"], table["b"], strict=True)]
     shown = {row for strips in wanted for rows in strips.values() for row in rows[:PER_STRIP].tolist()}
-    crops = _crops(outcome, np.array(sorted(shown), np.int64))
+    instances = _instances(outcome, np.array(sorted(shown), np.int64))
     pairs = []
     for pair, strips in zip(table.to_dict("records"), wanted, strict=True):
         char_of = {code: chars.get(code, code) for code in (pair["a"], pair["b"])}
         pictures = tuple(
-            Strip(_caption(true, pred, char_of), len(rows), _strip([crops[row] for row in rows[:PER_STRIP].tolist()]))
+            Strip(_caption(true, pred, char_of), len(rows), tuple(instances[row] for row in rows[:PER_STRIP].tolist()))
             for (true, pred), rows in strips.items()
         )
         a, b = (f"{char} {code}" for code, char in char_of.items())
@@ -79,14 +97,18 @@ def pairs_with_pictures(outcome: Outcome, chars: Mapping[str, str], count: int) 
     return pairs
 
 
-def _strips_of_pair(boxes: pd.DataFrame, a: str, b: str) -> dict[tuple[str, str], NDArray[np.int64]]:
-    """Return the rows of each kind of instance, those that the reader was most sure of first."""
-    true, pred = boxes["true"].to_numpy(object), boxes["pred"].to_numpy(object)
-    probability = boxes["probability"].to_numpy(np.float64)
+def _strips_of_pair(
+    outcome: Outcome, a: str, b: str, is_shown: NDArray[np.bool_]
+) -> dict[tuple[str, str], NDArray[np.int64]]:
+    """Return the rows of each kind of instance, in the order in which they are shown."""
+    true, pred = (outcome.boxes[name].to_numpy(object) for name in ("true", "pred"))
+    probability = outcome.boxes["probability"].to_numpy(np.float64)
+    is_misread, is_right = misread(outcome), outcome.fates.boxes == RIGHT
     strips = {}
     for key in ((a, b), (b, a), (a, a), (b, b)):
-        rows = np.flatnonzero((true == key[0]) & (pred == key[1]))
-        strips[key] = rows[np.argsort(-probability[rows], kind="stable")]
+        kind = is_right & (pred == key[1]) if key[0] == key[1] else is_misread & (true == key[0]) & (pred == key[1])
+        rows = np.flatnonzero(kind)
+        strips[key] = rows[np.lexsort((-probability[rows], ~is_shown[rows]))]
     return strips
 
 
@@ -94,20 +116,21 @@ def _caption(true: str, pred: str, char_of: Mapping[str, str]) -> str:
     return f"{char_of[true]} read rightly" if true == pred else f"{char_of[true]} read as {char_of[pred]}"
 
 
-def _crops(outcome: Outcome, rows: NDArray[np.int64]) -> dict[int, NDArray[np.uint8]]:
-    """Return the picture of each row's box, (SIZE, SIZE, 3) RGB; each page is read once."""
+def _instances(outcome: Outcome, rows: NDArray[np.int64]) -> dict[int, Instance]:
+    """Return each row's box with its picture; each page is read once."""
     boxes = outcome.boxes.iloc[rows]
-    crops: dict[int, NDArray[np.uint8]] = {}
+    instances: dict[int, Instance] = {}
     for page, places in boxes.groupby("image_id", sort=False).indices.items():
         image = read_page(outcome.image(str(page)))
         for place in places.tolist():
             xywh = boxes[["x", "y", "w", "h"]].to_numpy(np.float64)[place]
-            crops[int(rows[place])] = _crop(image, xywh)
-    return crops
+            row = int(rows[place])
+            instances[row] = Instance(str(page), row, _as_uri(_crop(image, xywh)))
+    return instances
 
 
 def _crop(image: NDArray[np.uint8], box_xywh: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return a square around a box with a margin, the part beyond the page's edge white."""
+    """Return a square around a box with a margin, (SIZE, SIZE, 3) RGB, the part beyond the page's edge white."""
     x, y, w, h = box_xywh
     half = max(w, h) * (0.5 + _MARGIN)
     left, top = x + w / 2 - half, y + h / 2 - half
@@ -118,10 +141,7 @@ def _crop(image: NDArray[np.uint8], box_xywh: NDArray[np.float64]) -> NDArray[np
     return np.asarray(picture, np.uint8)
 
 
-def _strip(crops: Sequence[NDArray[np.uint8]]) -> str:
-    if not crops:
-        return ""
-    gap = np.full((SIZE, _GAP, 3), _PAPER, np.uint8)
-    parts = [part for crop in crops for part in (crop, gap)][:-1]
-    _, jpeg = cv2.imencode(".jpg", np.hstack(parts)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+def _as_uri(picture: NDArray[np.uint8]) -> str:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], quality)
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"

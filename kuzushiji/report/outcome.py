@@ -17,9 +17,12 @@ from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.metric import match, score_pages
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
+from kuzushiji.report.fates import Fates, fates_of
 from kuzushiji.run_folder import DETAILED, LEVEL2, LEVEL2_OOF, SEGMENT
 from kuzushiji.scoring import points_of
 
+TEST_PAGES = "test pages"
+"""Name of the outcome of the whole chain on the test pages."""
 _DEFAULT_MATCH_IOU = 0.5
 """As the reference's detector has it; a run's own value is in its params.json."""
 
@@ -61,6 +64,12 @@ class Outcome:
             return right, np.zeros(0, np.bool_)
         found, right[self.is_read] = match(self.truth, points_of(self.labels()))
         return right, found
+
+    @cached_property
+    def fates(self) -> Fates:
+        """What became of each character and each box; the truth must be known."""
+        assert self.truth is not None
+        return fates_of(self.is_read, *self.matched, self.truth_row)
 
     @property
     def is_read(self) -> NDArray[np.bool_]:
@@ -144,7 +153,7 @@ def final_outcome(collected: Collected, root: DataRoot, truth: PageLabels | None
         true: Sequence[str] | NDArray[np.object_] = [""] * len(rows)
     else:
         true = np.where(matched >= 0, np.append(known.boxes["code"].to_numpy(object), SEG_FP)[matched], SEG_FP)
-    return Outcome("test pages", characters.pages, rows.assign(true=true), known, root.test_image, iou)
+    return Outcome(TEST_PAGES, characters.pages, rows.assign(true=true), known, root.test_image, iou)
 
 
 def match_iou(collected: Collected) -> float:

@@ -79,6 +79,22 @@ def wide_table(
     return WideTable(groups, tuple(lines), tuple(row.fold == "all" for row in rows), NOTES)
 
 
+def without_dashes(table: WideTable) -> WideTable:
+    """Return the table without columns that have a dash in every row, and without headings over nothing."""
+    if not table.rows:
+        return table
+    columns = [(title, name) for title, names in table.groups for name in names]
+    kept = [i for i in range(len(columns)) if any(row[i] != "-" for row in table.rows)]
+    groups: list[tuple[str, tuple[str, ...]]] = []
+    for title, name in (columns[i] for i in kept):
+        if groups and groups[-1][0] == title:
+            groups[-1] = (title, (*groups[-1][1], name))
+        else:
+            groups.append((title, (name,)))
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    return WideTable(tuple(groups), rows, table.together, table.notes)
+
+
 def _held_out(runs: Sequence[Run], second: Outcome | None) -> Counts | None:
     """Return the counts of the runs' folds together; None unless all are there."""
     if second is not None and second.scores is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
 from kuzushiji.metric import Counts, score_points
 from kuzushiji.report.collect import ALL_KINDS, Collected, Run
+from kuzushiji.report.grid import without_dashes
 from kuzushiji.run_folder import SEGMENT
 from kuzushiji.scoring import score_boxes
 from kuzushiji.terminal import format_table
@@ -106,8 +107,9 @@ def score_submission(path: Path, truth: PageLabels | None) -> Counts | None:
 
 
 def format_stages(rows: Sequence[Row]) -> str:
-    """Return the table as text, with what the columns mean below."""
-    table = format_table(COLUMNS, (row.cells() for row in rows), to_left=COLUMNS[:3], rule=True)
+    """Return the table as text without columns of dashes, with what the columns mean below."""
+    columns, cells = without_dashes(COLUMNS, [row.cells() for row in rows])
+    table = format_table(columns, cells, to_left=COLUMNS[:3], rule=True)
     return "\n".join([table, *NOTES])
 
 

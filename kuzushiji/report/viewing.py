@@ -1,23 +1,32 @@
 """The pages of the viewer and of the overlays: which ones, and what was right, wrong and missed on them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.pages import read_page
 from kuzushiji.report.candidates import ModelCandidates
+from kuzushiji.report.errors import misread
+from kuzushiji.report.fates import DROPPED, NO_BOX
 from kuzushiji.report.outcome import Outcome
 from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
 
+HEIGHT = 1100
+"""Of a page's picture at most, pixels: many pages in a file that can still be sent."""
 NO_CHARACTER = "none"
 """What `seg_fp` is called where people read it."""
 
-_Candidates = dict[str, dict[str, list[Candidate]]]
-"""The two fields of a box that hold candidates."""
+_WHY = {NO_BOX: "the detectors found no box here", DROPPED: "its box was taken for no character and dropped"}
+
+
+class _Candidates(TypedDict, total=False):
+    """The two fields of a box that hold candidates."""
+
+    candidates: dict[str, list[Candidate]]
+    single_candidates: dict[str, list[Candidate]]
 
 
 def page_f1(outcome: Outcome) -> "pd.Series[float]":
@@ -32,12 +41,47 @@ def page_f1(outcome: Outcome) -> "pd.Series[float]":
 
 
 def spread_of_pages(outcome: Outcome, count: int) -> list[tuple[str, str]]:
-    """Return `count` pages with their F1 as text, from the worst to the best; the first ones where none is known."""
+    """Return `count` pages with F1 and rank as text, from the worst to the best; the first ones where none is known."""
     f1 = page_f1(outcome)
     if outcome.truth is None:
         return [(page, "") for page in outcome.pages[:count]]
-    picked = np.unique(np.linspace(0, len(f1) - 1, min(count, len(f1))).round().astype(int))
-    return [(str(page), f"F1 {value:.3f}") for page, value in f1.iloc[picked].items()]
+    n = len(f1)
+    picked = np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int)).tolist()
+    ranks = {place: f"{place + 1} of {n} from the worst" for place in picked} | {n - 1: "the best", 0: "the worst"}
+    return [(str(f1.index[place]), f"F1 {f1.iloc[place]:.3f}, {ranks[place]}") for place in picked]
+
+
+def pages_with_pairs(
+    outcome: Outcome, pairs: pd.DataFrame, count: int, chars: Mapping[str, str], chosen: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """Return up to `count` pages on which characters were taken for each other, with F1 and the pair as text.
+
+    Pairs that no chosen page has come first, in the order of the table; of the pages of a pair, the one that has most
+    of them.
+
+    Args:
+        outcome: With truth.
+        pairs: As `errors.confused_pairs` returns them.
+        count: Pages at most.
+        chars: The character of each code.
+        chosen: Pages that are shown anyway.
+    """
+    wrong = outcome.boxes[misread(outcome)]
+    f1, found = page_f1(outcome), dict.fromkeys(chosen, "")
+    for a, b in zip(pairs["a"], pairs["b"], strict=True):
+        either = ((wrong["true"] == a) & (wrong["pred"] == b)) | ((wrong["true"] == b) & (wrong["pred"] == a))
+        pages = wrong.loc[either, "image_id"].value_counts()
+        if len(found) - len(set(chosen)) >= count or any(page in found for page in pages.index):
+            continue
+        page = str(pages.index[0])
+        found[page] = f"F1 {f1[page]:.3f}, has {chars.get(a, a)} and {chars.get(b, b)} confused"
+    return [(page, note) for page, note in found.items() if note]
+
+
+def place_of_box(outcome: Outcome, row: int) -> int:
+    """Return the place of a box that was read among the boxes of its page, as `boxes_of_page` returns them."""
+    same = (outcome.boxes["image_id"] == outcome.boxes["image_id"].iloc[row]).to_numpy(np.bool_)
+    return int((same & outcome.is_read)[:row].sum())
 
 
 def viewer_page(
@@ -48,7 +92,7 @@ def viewer_page(
     *,
     single: Sequence[ModelCandidates] = (),
     note: str = "",
-    height: int = 1400,
+    height: int = HEIGHT,
 ) -> ViewerPage:
     """Return one page of an outcome for the viewer.
 
@@ -72,10 +116,9 @@ def boxes_of_page(
     models: Sequence[ModelCandidates] = (),
     single: Sequence[ModelCandidates] = (),
 ) -> list[ViewerBox]:
-    """Return what was read, and then what was missed: the characters that stand under no box that was read.
+    """Return what was read, and then what was missed: characters without a box, and those whose box was dropped.
 
-    A box that was dropped as no character tells, where a character is there, what the models thought of it. Arguments
-    as of `viewer_page`.
+    A missed character whose box was dropped has the candidates of that box. Arguments as of `viewer_page`.
     """
 
     def name_of(code: str) -> str:
@@ -87,37 +130,37 @@ def boxes_of_page(
         return {"candidates": of_kinds, "single_candidates": of_folds}
 
     rows = np.flatnonzero(outcome.boxes["image_id"] == page)
-    is_read, (right, _) = outcome.is_read[rows], outcome.matched
-    read, dropped = rows[is_read], rows[~is_read]
-    missed = _missed_rows(outcome, page, read)
-    box_of_truth = dict(
-        zip(outcome.truth_row[dropped].tolist(), outcome.boxes["box"].iloc[dropped].tolist(), strict=True)
-    )
+    read = rows[outcome.is_read[rows]]
+    right, _ = outcome.matched
     return [
         *(
             _read_box(row, is_right, outcome.truth is not None, name_of, candidates_of)
             for row, is_right in zip(outcome.boxes.iloc[read].to_dict("records"), right[read].tolist(), strict=True)
         ),
-        *(_missed_box(row, box_of_truth.get(number), name_of, candidates_of) for number, row in missed.items()),
+        *_missed_boxes(outcome, page, name_of, candidates_of),
     ]
 
 
-def _missed_rows(outcome: Outcome, page: str, read: NDArray[np.int64]) -> dict[int, Mapping[Any, Any]]:
-    """Return the truth of a page that is neither found by the rule nor stands under a box that was read, by row.
-
-    Args:
-        outcome: What was read.
-        page: One of its pages.
-        read: Rows of its boxes that were read on the page.
-    """
+def _missed_boxes(
+    outcome: Outcome, page: str, name_of: Callable[[str], str], candidates_of: Callable[[int], _Candidates]
+) -> list[ViewerBox]:
+    """Return the characters of a page that have no box, or whose box was dropped."""
     if outcome.truth is None:
-        return {}
-    covered = outcome.matched[1].copy()
-    under = outcome.truth_row[read]
-    covered[under[under >= 0]] = True
-    truth = outcome.truth.boxes
-    rows = np.flatnonzero((truth["image_id"] == page).to_numpy(np.bool_) & ~covered)
-    return dict(zip(rows.tolist(), truth.iloc[rows].to_dict("records"), strict=True))
+        return []
+    truth, fates = outcome.truth.boxes, outcome.fates
+    is_missed = (fates.characters == NO_BOX) | (fates.characters == DROPPED)
+    boxes, numbers = [], outcome.boxes["box"].to_numpy(np.int64)
+    for number in np.flatnonzero((truth["image_id"] == page).to_numpy(np.bool_) & is_missed).tolist():
+        row, box = truth.iloc[number], int(fates.box[number])
+        candidates: _Candidates = candidates_of(int(numbers[box])) if box >= 0 else {}
+        name = name_of(row["code"])
+        boxes.append(
+            ViewerBox(
+                row["x"], row["y"], row["w"], row["h"], "missed", name, row["code"], None, name, row["code"],
+                why=_WHY[str(fates.characters[number])], **candidates,
+            )
+        )  # fmt: skip
+    return boxes
 
 
 def _read_box(
@@ -136,15 +179,3 @@ def _read_box(
         None if np.isnan(probability) else probability,
         name_of(truth) if truth else "", truth, **candidates_of(row["box"]),
     )  # fmt: skip
-
-
-def _missed_box(
-    row: Mapping[Any, Any],
-    dropped_box: int | None,
-    name_of: Callable[[str], str],
-    candidates_of: Callable[[int], _Candidates],
-) -> ViewerBox:
-    code, candidates = row["code"], {} if dropped_box is None else candidates_of(dropped_box)
-    return ViewerBox(
-        row["x"], row["y"], row["w"], row["h"], "missed", name_of(code), code, None, name_of(code), code, **candidates
-    )

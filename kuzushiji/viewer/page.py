@@ -46,6 +46,7 @@ class ViewerBox:
         truth_code: Its code; "" likewise.
         candidates: The best candidates of each model by the model's name, best first.
         single_candidates: Likewise of the single models that those are blends of; shown on demand.
+        why: Why it was missed, in words; "" where that is not known.
     """
 
     x: float
@@ -60,6 +61,7 @@ class ViewerBox:
     truth_code: str = ""
     candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
     single_candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
+    why: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -18,7 +18,7 @@ _SCRIPTS = ("details.js", "viewer.js")
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def render_viewer(pages: Sequence[ViewerPage], title: str) -> str:
+def render_viewer(pages: Sequence[ViewerPage], title: str, font: str = "") -> str:
     """Return an HTML document with a viewer of these pages.
 
     The document is self-contained: pictures, data, style and script are inside, and it forbids itself all requests.
@@ -27,9 +27,13 @@ def render_viewer(pages: Sequence[ViewerPage], title: str) -> str:
     Args:
         pages: What to show, in this order; an empty page and no pages at all are fine.
         title: The document's heading.
+        font: CSS rule of a font for the characters, for machines that lack them; "" without one.
     """
+    from markupsafe import Markup
+
     template = _environment().get_template("viewer.html.j2")
-    parts = {"section": viewer_section(pages), "style": viewer_style(), "script": viewer_script()}
+    style = Markup(font) + viewer_style()
+    parts = {"section": viewer_section(pages), "style": style, "script": viewer_script()}
     return str(template.render(title=title, **parts))
 
 
@@ -109,8 +113,7 @@ def _as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
         }
         if box.single_candidates:
             value["single"] = candidates_as_json(box.single_candidates)
-        if box.probability is not None:
-            value["probability"] = round(float(box.probability), 4)
+        value |= _facts_as_json(box)
         if box.truth:
             value["truth"] = class_(box.truth, box.truth_code)
         return value
@@ -127,3 +130,9 @@ def _as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
         for page in pages
     ]
     return {"models": list(models), "classes": [list(item) for item in classes], "pages": content}
+
+
+def _facts_as_json(box: ViewerBox) -> dict[str, Any]:
+    """Return what is known of a box beside its classes."""
+    probability = {} if box.probability is None else {"probability": round(float(box.probability), 4)}
+    return probability | ({"why": box.why} if box.why else {})

@@ -34,7 +34,8 @@ def page(runs: Path, tiny_root: Path) -> Iterator[Any]:
 def test_the_report_opens_and_a_click_on_a_box_shows_its_candidates(page: Any) -> None:
     links = page.get_by_role("navigation").get_by_role("link")
     assert links.all_inner_texts() == [
-        "Stage by stage", "Beside the reference", "Errors", "Worst and best pages", "Page viewer", "Learning curves",
+        "Stage by stage", "Beside the reference", "Errors", "By character", "Worst and best pages", "Page viewer",
+        "Learning curves",
     ]  # fmt: skip
     pictures = page.locator("figure img")
     assert all(pictures.nth(i).evaluate("node => node.naturalWidth") > 0 for i in range(pictures.count()))
@@ -46,3 +47,13 @@ def test_the_report_opens_and_a_click_on_a_box_shows_its_candidates(page: Any) -
     row = page.locator(".viewer-models tr").first.inner_text().split()
     assert row[:4] == ["clf", char, "99.97", "%"]  # the softmax of 9 and 1
     assert page.evaluate("document.documentElement.scrollWidth") <= 1300
+    row = page.get_by_role("group", name="Scores by page").get_by_role("row").nth(1)
+    name = row.locator("a").inner_text()
+    row.locator("a").click()  # a link leads to the page in the viewer
+    assert page.get_by_role("img", name=f"Page {name}").is_visible()
+    heading = page.get_by_role("group", name="Scores by character").get_by_role("button", name="true", exact=True)
+    heading.click()
+    counts = page.locator("#characters ~ div tr td:nth-child(4)").all_inner_texts()[:3]
+    assert counts == sorted(counts, key=int, reverse=True)
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400

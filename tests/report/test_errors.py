@@ -1,16 +1,11 @@
-import pandas as pd
+import numpy as np
 import pytest
 
 from kuzushiji.data.labels import SEG_FP
-from kuzushiji.report.errors import (
-    FREQUENCIES,
-    ErrorCounts,
-    confused_pairs,
-    count_errors,
-    f1_by_frequency,
-    frequency_names,
-)
-from tests.report.outcomes import A, B, outcome
+from kuzushiji.metric import Counts, score_points
+from kuzushiji.report.errors import ErrorCounts, confused_pairs, count_errors
+from kuzushiji.scoring import points_of
+from tests.report.outcomes import A, B, labels, outcome
 
 Row = tuple[str, int, str, float]
 
@@ -18,20 +13,24 @@ Row = tuple[str, int, str, float]
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        # nothing found: five characters missed
-        ([], {"missed_box": 5}),
+        # nothing found
+        ([], {"no_box": 5}),
         # found and read rightly
-        ([("p", 0, A, 1)], {"right": 1, "missed_box": 4}),
+        ([("p", 0, A, 1)], {"right": 1, "no_box": 4}),
         # found and read as another
-        ([("p", 0, B, 1)], {"wrong_character": 1, "missed_box": 4}),
+        ([("p", 0, B, 1)], {"wrong_character": 1, "no_box": 4}),
         # found and dropped
-        ([("p", 0, SEG_FP, 1)], {"wrongly_dropped": 1, "missed_box": 4}),
+        ([("p", 0, SEG_FP, 1)], {"dropped": 1, "no_box": 4}),
         # a box where nothing is, kept
-        ([("r", 0, A, 1)], {"false_box": 1, "wrongly_kept": 1, "missed_box": 5}),
+        ([("r", 0, A, 1)], {"false_box": 1, "no_box": 5}),
         # a box where nothing is, rightly dropped
-        ([("p", 300, SEG_FP, 1)], {"false_box": 1, "missed_box": 5}),
-        # two boxes on one character: the character is found once
-        ([("p", 0, A, 1), ("p", 2, A, 1)], {"right": 2, "missed_box": 4}),
+        ([("p", 300, SEG_FP, 1)], {"no_box": 5}),
+        # two boxes on one character: one of them is right, the other one too many
+        ([("p", 0, A, 1), ("p", 2, A, 1)], {"right": 1, "second_box": 1, "no_box": 4}),
+        # a second box that was dropped is no error
+        ([("p", 0, A, 1), ("p", 2, SEG_FP, 1)], {"right": 1, "no_box": 4}),
+        # misread once and dropped once: it was misread
+        ([("p", 0, SEG_FP, 1), ("p", 2, B, 1)], {"wrong_character": 1, "no_box": 4}),
     ],
 )
 def test_kinds_of_error(rows: list[Row], expected: dict[str, int]) -> None:
@@ -39,26 +38,20 @@ def test_kinds_of_error(rows: list[Row], expected: dict[str, int]) -> None:
     assert count_errors(outcome(*rows)) == ErrorCounts(**none | {"characters": 5} | expected)
 
 
-def test_f1_of_frequent_and_of_rare_characters() -> None:
-    examples = pd.Series({A: 500, B: 2})
-    # Of three A two are right, and a B was read as A; one B is right.
-    table = f1_by_frequency(outcome(("p", 0, A, 1), ("p", 50, A, 1), ("p", 100, A, 1), ("q", 0, B, 1)), examples)
-    assert table.to_dict("list") == {"least": [1, 300], "characters": [2, 3], "f1": [2 / 3, 2 / 3]}
-
-
-def test_two_boxes_on_one_character_are_one_right_and_one_wrong() -> None:
-    table = f1_by_frequency(outcome(("p", 0, A, 1), ("p", 2, A, 1)), pd.Series({A: 5, B: 5}))
-    assert table["f1"].tolist() == [2 * 1 / (5 + 2)]
-
-
-def test_characters_without_training_examples_are_a_class_of_their_own() -> None:
-    table = f1_by_frequency(outcome(), pd.Series(dtype=int))
-    assert table.to_dict("list") == {"least": [0], "characters": [5], "f1": [0]}
-
-
-def test_names_of_frequencies() -> None:
-    assert frequency_names([0, 1, 3, 3000]) == ["none", "1-2", "3-9", "3000 and more"]
-    assert len(set(frequency_names(FREQUENCIES))) == len(FREQUENCIES)
+@pytest.mark.parametrize("seed", range(20))
+def test_on_random_pages_the_kinds_add_up_and_agree_with_the_metric(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = labels([(str(random.choice(list("pqr"))), str(random.choice([A, B])), 4 * x) for x in range(40)])
+    rows = [
+        (str(random.choice(list("pqr"))), int(random.integers(0, 170)), str(random.choice([A, B, SEG_FP])), 0.5)
+        for _ in range(random.integers(0, 120))
+    ]
+    found = outcome(*rows, truth=truth)
+    counts = count_errors(found)
+    expected = score_points(truth, points_of(found.labels()))
+    assert counts.right + counts.wrong_character + counts.dropped + counts.no_box == counts.characters == 40
+    assert Counts(counts.right, counts.extra, counts.missed) == expected
+    assert counts.read == sum(code != SEG_FP for _, _, code, _ in rows)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kuzushiji.report.errors import confused_pairs
 from kuzushiji.report.instances import PER_STRIP, SIZE, pairs_with_pictures
-from tests.report.outcomes import CHARS, A, B, outcome
+from tests.report.outcomes import CHARS, A, B, labels, outcome
 
 
 def decoded(source: str) -> np.ndarray:
@@ -24,25 +25,34 @@ def jpeg_page(tmp_path: Path) -> Path:
 
 def test_real_instances_side_by_side(tmp_path: Path) -> None:
     found = outcome(("p", 50, B, 0.5), ("p", 0, A, 0.9), ("q", 50, B, 0.8), image=jpeg_page(tmp_path))
-    (pair,) = pairs_with_pictures(found, CHARS, 5)
+    (pair,) = pairs_with_pictures(found, confused_pairs(found, 5), CHARS)
     assert (pair.a, pair.b, pair.a_as_b, pair.b_as_a) == ("あ U+3042", "い U+3044", 2, 0)
     assert [(strip.caption, strip.count) for strip in pair.strips] == [
         ("あ read as い", 2), ("い read as あ", 0), ("あ read rightly", 1), ("い read rightly", 0),
     ]  # fmt: skip
-    misread, none, right, _ = (strip.source for strip in pair.strips)
-    assert none == ""
-    picture = decoded(misread)
-    assert picture.shape == (SIZE, 2 * SIZE + 4, 3)
+    misread, none, right, _ = ([one.source for one in strip.instances] for strip in pair.strips)
+    assert none == [] and len(misread) == 2
+    picture = decoded(misread[0])
+    assert picture.shape == (SIZE, SIZE, 3)
     assert picture[SIZE // 2, SIZE // 2].max() < 30  # what is in the middle is what is in the box
-    assert decoded(right)[SIZE // 2, SIZE // 2].min() > 225
+    assert decoded(right[0])[SIZE // 2, SIZE // 2].min() > 225
+
+
+def test_the_surest_come_first_but_after_those_on_pages_that_are_shown(tmp_path: Path) -> None:
+    found = outcome(("p", 50, B, 0.5), ("q", 50, B, 0.8), image=jpeg_page(tmp_path))
+    for shown, pages in (((), ["q", "p"]), (("p",), ["p", "q"])):
+        (pair,) = pairs_with_pictures(found, confused_pairs(found, 5), CHARS, shown)
+        assert [one.page for one in pair.strips[0].instances] == pages
 
 
 def test_no_more_instances_than_fit(tmp_path: Path) -> None:
-    rows = [("p", 50 + i % 3, B, i / 10) for i in range(PER_STRIP + 2)]
-    (pair,) = pairs_with_pictures(outcome(*rows, image=jpeg_page(tmp_path)), CHARS, 5)
-    assert pair.strips[0].count == PER_STRIP + 2
-    assert decoded(pair.strips[0].source).shape[1] == PER_STRIP * SIZE + (PER_STRIP - 1) * 4
+    truth = labels([("p", A, 30 * i) for i in range(PER_STRIP + 2)])
+    rows = [("p", 30 * i, B, i / 10) for i in range(PER_STRIP + 2)]
+    found = outcome(*rows, image=jpeg_page(tmp_path), truth=truth)
+    (pair,) = pairs_with_pictures(found, confused_pairs(found, 5), CHARS)
+    assert (pair.strips[0].count, len(pair.strips[0].instances)) == (PER_STRIP + 2, PER_STRIP)
 
 
 def test_nothing_is_confused() -> None:
-    assert pairs_with_pictures(outcome(("p", 0, A, 1)), CHARS, 5) == []
+    found = outcome(("p", 0, A, 1))
+    assert pairs_with_pictures(found, confused_pairs(found, 5), CHARS) == []

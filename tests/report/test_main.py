@@ -50,7 +50,11 @@ def test_table_on_stdout_and_a_page_that_needs_nothing_else(
     tags = Tags()
     tags.feed(html)
     assert tags.open == []
-    assert tags.seen.count("svg") == 2 and tags.seen.count("section") == 1
+    assert tags.seen.count("section") == 1 and "Kuzushiji strokes" in html and "data:font/woff2" in html
+    assert 'class="headline">F1 ' in html and "on 3 test pages" in html and "<dt>machine</dt>" in html
+    for name, first in (("characters", "character,code,"), ("pages", "page,of,book,F1,")):
+        table = (runs / f"report-{name}.csv").read_text(encoding="utf-8")
+        assert table.startswith(first) and f"report-{name}.csv" in html
     assert not REMOTE.search(html) and "default-src 'none'" in html and "あ" in html
     main([str(runs), "--data-root", str(tiny_root), "--pages", "2"])
     assert html == (runs / "report.html").read_text(encoding="utf-8")  # the same runs give the same page
@@ -68,7 +72,7 @@ def test_everything_that_can_be_known_and_the_comparison(
     html = (runs / "report.html").read_text(encoding="utf-8")
     for title in ("Stage by stage", "Beside the reference", "Errors", "Worst and best pages", "Page viewer"):
         assert f">{title}</h2>" in html
-    for title in ("Errors by kind", "F1 by frequency", "Calibration", "F1 by book", "Learning curves of clf"):
+    for title in ("Errors by kind", "F1 by frequency", "F1 by size", "F1 by density", "Calibration", "F1 by book"):
         assert f'alt="{title}' in html
     assert "What is not there" not in html
 
@@ -103,7 +107,10 @@ def test_confused_characters_have_pictures(runs: Path, tiny_root: Path) -> None:
     write_detailed(runs / "clf-fold0" / "detailed.parquet", replace(table, classes=classes.astype(np.int32)))
     assert main([str(runs), "--data-root", str(tiny_root)]) == 0
     html = (runs / "report.html").read_text(encoding="utf-8")
-    assert f"あ read as い</span>: {is_a.sum()}<img src=" in html
+    assert f"あ read as い</span>: {is_a.sum()}<div" in html
+    assert re.search(
+        r'<a href="#viewer-\d+-\d+"><img src="data:image/jpeg;base64,[^"]+" alt="あ read as い, page ', html
+    )
 
 
 def test_the_competition_has_no_truth_of_test_pages(
@@ -116,10 +123,10 @@ def test_the_competition_has_no_truth_of_test_pages(
     assert re.search(r"^second level +boosters +all( +-)+$", capsys.readouterr().out, re.MULTILINE)
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert "the truth of the test pages is not known" in html
-    # Held-out pages, whose truth is known, and then as many test pages, where it is not.
+    # Test pages, whose truth is not known, and then as many held-out pages, where it is.
     options = re.findall(r'<option value="\d+">(\S+) ?(.*)</option>', html)
-    assert [name.startswith("test_") for name, _ in options] == [False, False, True, True]
-    assert [bool(note) for _, note in options] == [True, True, False, False]
+    assert [name.startswith("test_") for name, _ in options] == [True, True, False, False]
+    assert ["F1" in note for _, note in options] == [False, False, True, True]
 
 
 def test_a_chain_that_has_come_to_the_detectors(

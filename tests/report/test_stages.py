@@ -9,7 +9,7 @@ from kuzushiji.metric import Counts
 from kuzushiji.report.collect import collect
 from kuzushiji.report.outcome import held_out_outcomes
 from kuzushiji.report.reference import Reference, ReferenceRun
-from kuzushiji.report.stages import WideTable, wide_table
+from kuzushiji.report.stages import WideTable, wide_table, without_dashes
 from kuzushiji.report.table import stage_table
 
 NO_REFERENCE = Reference({}, {})
@@ -104,3 +104,11 @@ def test_the_reference_stands_beside_runs_that_repeat_its_recipe(
     if expected is not None:
         assert list(cells_of(table, "single model", "1").values())[-4:] == expected
         assert list(cells_of(table, "single model", "0").values())[-4:] == ["-"] * 4
+
+
+def test_columns_of_dashes_and_their_headings_are_left_out(runs: Path, tiny_root: Path) -> None:
+    table = table_of(runs, tiny_root)
+    shown = without_dashes(table)
+    assert ("cost", ("minutes",)) in shown.groups and "accuracy" not in dict(shown.groups)["held-out pages"]
+    assert all(any(cell != "-" for cell in column) for column in zip(*shown.rows, strict=True))
+    assert without_dashes(WideTable((("", ("a",)),), (), (), ())).groups == (("", ("a",)),)

@@ -6,7 +6,8 @@ import pytest
 
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.report.candidates import ModelCandidates
-from kuzushiji.report.viewing import page_f1, spread_of_pages, viewer_page
+from kuzushiji.report.errors import confused_pairs
+from kuzushiji.report.viewing import page_f1, pages_with_pairs, place_of_box, spread_of_pages, viewer_page
 from kuzushiji.viewer import Candidate, ViewerBox
 from tests.report.outcomes import CHARS, A, B, outcome
 
@@ -90,7 +91,23 @@ def test_models_that_know_nothing_of_a_box_are_left_out(image: Path) -> None:
 def test_pages_from_the_worst_to_the_best_without_those_that_have_nothing() -> None:
     found = outcome(("p", 0, A, 1), ("q", 0, B, 1), ("q", 50, A, 1))
     assert page_f1(found).to_dict() == {"p": 0.5, "q": 1.0}
-    assert spread_of_pages(found, 9) == [("p", "F1 0.500"), ("q", "F1 1.000")]
-    assert spread_of_pages(found, 1) == [("p", "F1 0.500")]
+    assert spread_of_pages(found, 9) == [("p", "F1 0.500, the worst"), ("q", "F1 1.000, the best")]
+    assert spread_of_pages(found, 1) == [("p", "F1 0.500, the worst")]
     assert spread_of_pages(found, 0) == []
     assert spread_of_pages(outcome(known=False), 2) == [("p", ""), ("q", "")]
+
+
+def test_pages_on_which_characters_are_confused_and_the_place_of_a_box() -> None:
+    found = outcome(("p", 0, SEG_FP, 1), ("q", 50, B, 1), ("p", 50, B, 1), ("p", 0, B, 1))
+    pairs = confused_pairs(found, 5)
+    assert pages_with_pairs(found, pairs, 3, CHARS) == [("p", "F1 0.000, has あ and い confused")]
+    assert pages_with_pairs(found, pairs, 3, CHARS, ["q"]) == []  # the pair is shown there already
+    assert pages_with_pairs(found, pairs, 0, CHARS) == []
+    assert [place_of_box(found, row) for row in (1, 2, 3)] == [0, 0, 1]
+
+
+def test_why_a_character_was_missed(image: Path) -> None:
+    no_box, dropped = boxes_of("q", image, ("q", 50, SEG_FP, 1))
+    assert (no_box.why, dropped.why) == (
+        "the detectors found no box here", "its box was taken for no character and dropped",
+    )  # fmt: skip

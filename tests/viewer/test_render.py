@@ -18,15 +18,17 @@ def embedded(html: str) -> dict[str, object]:
 
 def test_what_the_script_is_given() -> None:
     wrong = ViewerBox(1, 2, 3.04, 4, "wrong", "い", "U+3044", 0.5, "あ", "U+3042", CANDIDATES)
-    data = embedded(render_viewer([ViewerPage("p", PICTURE, [wrong], note="F1 0.5")], "Title"))
+    missed = ViewerBox(0, 0, 1, 1, "missed", "あ", "U+3042", why="dropped")
+    data = embedded(render_viewer([ViewerPage("p", PICTURE, [wrong, missed], note="F1 0.5")], "Title"))
     assert data["models"] == ["clf", "level 2"] and data["classes"] == [["い", "U+3044"], ["あ", "U+3042"]]
     page = data["pages"][0]
-    assert (page["name"], page["width"], page["height"], page["lines"]) == ("p", 30, 20, [[0]])
+    assert (page["name"], page["width"], page["height"], len(page["lines"])) == ("p", 30, 20, 2)
     assert page["boxes"] == [
         {
             "at": [1, 2, 3.0, 4], "kind": "wrong", "read": 0, "truth": 1, "probability": 0.5,
             "candidates": [[0, [[1, 0.75], [0, 0.2]]], [1, []]],
-        }
+        },
+        {"at": [0, 0, 1, 1], "kind": "missed", "read": 1, "candidates": [], "why": "dropped"},
     ]  # fmt: skip
 
 

@@ -57,6 +57,7 @@ class Details {
         rows.push(["wrong since", "its point is not inside the true box, or another box has that character"]);
       }
     }
+    if (box.why) rows.push(["missed since", box.why]);
     return element("dl", {}, rows.flatMap(([term, value]) => [
       element("dt", { textContent: term }), element("dd", { textContent: value, lang: term === "truth" ? "ja" : "" }),
     ]));

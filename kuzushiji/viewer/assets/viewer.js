@@ -12,9 +12,25 @@ class Viewer {
     this.switches = [...root.querySelectorAll(".viewer-switch input")];
     this.listen();
     this.show(0);
+    this.follow();
+  }
+
+  // A link to #viewer-3-14 shows box 14 of page 3; #viewer-3 the page alone.
+  follow() {
+    const match = /^#viewer-(\d+)(?:-(\d+))?$/.exec(location.hash);
+    if (!match || Number(match[1]) >= this.data.pages.length) return;
+    this.select.value = match[1];
+    this.show(Number(match[1]));
+    this.root.scrollIntoView();
+    if (match[2] && Number(match[2]) < this.boxes.length) {
+      this.choose(Number(match[2]));
+      const [box, page] = [this.boxes[this.selected], this.page];
+      page.scrollTo(box.offsetLeft - page.clientWidth / 2, box.offsetTop - page.clientHeight / 2);
+    }
   }
 
   listen() {
+    window.addEventListener("hashchange", () => this.follow());
     this.select.addEventListener("change", () => this.show(Number(this.select.value)));
     for (const button of this.root.querySelectorAll("[data-step]"))
       button.addEventListener("click", () => this.step(Number(button.dataset.step)));
