@@ -112,3 +112,15 @@ def test_on_a_gpu_without_gradients_convolutions_of_one_place_are_matrix_product
             names = Counter(name for name, _ in device.launches.elements())
             counted[has_gradient] = (names["convolution"], names["addmm"])
     assert counted == {False: (20, 33), True: (53, 0)}
+
+
+def test_folded_norms_compile_as_one_graph() -> None:
+    """Without a C++ compiler: the graph is traced, and computed as it stands."""
+    _, folded = pair(18)
+    images = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    expected = folded(images)
+    folded.compile(backend="aot_eager", fullgraph=True, dynamic=False)
+    output = folded(images)
+    torch.testing.assert_close(output, expected)
+    output.square().mean().backward()
+    assert all(own.grad is not None for own in folded.parameters())
