@@ -1,18 +1,19 @@
-"""What each part of the recipe brings on books that the machine writes: F1 on held-out pages, several seeds.
+"""The effect of each part of the recipe on machine-written books: F1 on held-out pages, several seeds.
 
     PYTHONPATH=. python benchmarks/ablation.py RUNS [--seeds 1 2 3] [--only NAME...] [--minutes 9] [--output FILE]
 
 For each seed the demo's books are written into RUNS/seed{n}/books, and detectors and classifiers are trained as the
-demo trains them, in one respect differently: number format, averaged weights, shifted boxes, recipe. A variant's stages
-are `python -m` commands that skip what is done: the same call goes on where an earlier one ran out of `--minutes`.
+demo trains them, with one difference: number format, averaged weights, shifted boxes, recipe. A variant's stages
+are `python -m` commands that skip what is done: the same call continues where an earlier one ran out of `--minutes`.
 
 - Detectors (`segment-...`): F1 of the boxes on the pages of fold 0.
 - `boxes-fold0`, `boxes-fold1`, `boxes-fold2`, `boxes-fused`: F1 of the boxes on the test pages, of each fold's detector
   and fused.
 - Classifiers (`classify-...`): F1 on the pages of fold 0, on boxes that the detectors found there.
 - `recipe-modern`, `recipe-reference`: that of `profiles/modern.env` (AdamW, averaged weights, clipped gradients,
-  bfloat16) against the reference's (SGD, float32), both from the shipped backbone, without the demo's start of the
-  head. A step in float32 takes longer, so that has 5 epochs and the other 8: the processor seconds of both are printed.
+  bfloat16) and the reference's (SGD, float32), both from the packaged backbone, without training the head alone first.
+  A step in float32 takes longer, so the latter has 5 epochs and the former 8. The processor seconds of both are
+  printed.
 
 Prints JSON (kept in benchmarks/results/ablation.json): for each variant F1 of each seed, and processor seconds.
 """

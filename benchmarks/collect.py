@@ -1,4 +1,4 @@
-"""Joins the results of `gpu.sh`: a folder of PIECE.json and PIECE.failed becomes benchmarks/results/DEVICE.json."""
+"""Joins the results of `gpu.sh`: PIECE.json and PIECE.failed of a folder into benchmarks/results/DEVICE.json."""
 
 import argparse
 import json

@@ -1,14 +1,14 @@
-"""What a training crop costs a processor core: ours against the reference's way, and other ways that were tried.
+"""Processor time of a training crop: our method, the reference's, and others that were tried.
 
     PYTHONPATH=. python benchmarks/dataloader.py DATA_ROOT [--rounds 7] [--output benchmarks/results/dataloader.json]
 
-The reference's way: a worker decodes the whole JPEG (libjpeg-turbo), cuts the crop, scales it, changes its colours and
-normalises it to float32 with channels first (Albumentations; once with its own choice of scaling, `cv2.INTER_LINEAR`,
-which skips pixels, and once with the average over areas). Ours is the data set of each stage with `--strips`, as the
-training uses it, and its collate function: bytes that are normalised on the device. All pages of both folders of a data
-root are used, with the crops of the reference's recipe and a grid of boxes in place of labels.
+The reference's method: a worker decodes the whole JPEG (libjpeg-turbo), cuts the crop, scales it, changes its colours
+and normalises it to float32 with channels first (Albumentations; once with its own choice of scaling,
+`cv2.INTER_LINEAR`, which skips pixels, and once with the average over areas). Ours is the data set of each stage with
+`--strips`, as the training uses it, and its collate function: bytes that are normalised on the device. All pages of
+both folders of a data root are used, with the crops of the reference's recipe and a grid of boxes in place of labels.
 
-Milliseconds of processor time a crop, the median over rounds in which all ways take turns; one thread.
+Prints milliseconds of processor time per crop: the median over rounds, in which all methods alternate; one thread.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""What nearest neighbours and a language model bring the second level as extra columns, and what they cost.
+"""Gain and cost of nearest neighbours and of a language model as extra columns of level 2.
 
     PYTHONPATH=. python benchmarks/extra_columns.py WORK RUN... [--name NAME...] [--output JSON]
 
 RUN is a folder of a run of the chain with its data root in RUN/books, such as those of several seeds; nothing is
 written there. By the commands that a user would type, in WORK: the features of the first classifier's head
 (`kuzushiji.classify.main --save-features 1`), the columns of `kuzushiji.classify.knn`, those of `kuzushiji.lm` with the
-neighbours as the run's second level reads them, and a second level with either, to put beside the run's own. Prints
+neighbours as predicted by the run's level 2, and a level 2 with either, to compare with the run's own. Prints
 JSON (kept in benchmarks/results/extra_columns.json): for each run and variant F1 out of fold and on the test pages, and
-for each command processor seconds and memory. Nothing is chosen by the test pages: their F1 stands beside. What is in
---output already is not measured again.
+for each command processor seconds and memory. Nothing is selected by the F1 of test pages. Results that are in
+--output already are not measured again.
 """
 
 import argparse

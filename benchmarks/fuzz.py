@@ -1,9 +1,9 @@
-"""Readers and writers given mutated input: no traceback, nothing taken wrongly.
+"""Readers and writers with mutated input: no traceback, and no wrong input accepted.
 
     PYTHONPATH=. python benchmarks/fuzz.py --inputs 1000000 [--seed 0] [--targets NAME...]
 
-A plain random mutator makes the inputs, a seed always the same ones; fuzz_atheris.py has inputs that are guided by what
-the code does. Targets run in another process, so that a crash of a library is seen. Prints JSON (kept in
+A plain random mutator makes the inputs, the same ones for the same seed; fuzz_atheris.py has coverage-guided inputs.
+Targets run in another process, so that a crash of a library is detected. Prints JSON (kept in
 benchmarks/results/fuzz.json); faults end with 1.
 """
 

@@ -1,4 +1,4 @@
-"""Readers and writers given input that atheris makes, which looks at what the code does with it.
+"""Readers and writers with coverage-guided input from atheris.
 
     pip install atheris
     PYTHONPATH=. python benchmarks/fuzz_atheris.py --seconds 60 [--targets NAME...] [--output FILE]

@@ -1,9 +1,9 @@
-"""Both stages whole on a device, as small as they go: trained, stopped, gone on with, and applied.
+"""Both stages on a device, as small as possible: trained, stopped, resumed, and applied.
 
     PYTHONPATH=. python benchmarks/gpu_smoke.py DATA_ROOT [--device cuda]
 
-DATA_ROOT holds books of `kuzushiji.demo`. Each stage is stopped by SIGTERM after its second update. Prints JSON: which
-stages went through, in which number format, or the error that ended one.
+DATA_ROOT contains books of `kuzushiji.demo`. Each stage is stopped by SIGTERM after its second update. Prints JSON:
+which stages succeeded, with which number format, or the error that ended one.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""The chain killed at random moments, again and again, against an undisturbed run of it.
+"""The chain killed at random moments, repeatedly, compared with an undisturbed run.
 
     PYTHONPATH=. python benchmarks/kill_test.py --kills 100 [--minutes 8] [--folder DIR]
 
-Runs the profile `tiny` once undisturbed. Then runs it again at the same place, kills it, gives the same command again,
-and so on until it is through; then compares every table, submission, model and booster with those of the undisturbed
-run, and begins anew. With --folder what is done is kept: the same command goes on until all kills are done. Prints JSON
+Runs the profile `tiny` once undisturbed. Then runs it again in the same folder, kills it, repeats the command, and so
+on until it is finished; then compares every table, submission, model and booster with those of the undisturbed run, and
+starts again. With --folder the progress is kept: the same command continues until all kills are done. Prints JSON
 (kept in benchmarks/results/kill_test.json).
 
-The ways to die take turns:
+The ways of killing alternate:
     power    SIGKILL to every process, at a random moment
     write    the same, as soon as some temporary file is seen half written
     script   SIGKILL to the script alone: its jobs must end by themselves

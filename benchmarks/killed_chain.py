@@ -1,4 +1,4 @@
-"""A chain at work, to be killed in several ways: for kill_test.py."""
+"""A running chain and several ways of killing it, for kill_test.py."""
 
 import os
 import random

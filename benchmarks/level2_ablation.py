@@ -1,13 +1,13 @@
-"""What each part of the second level brings: F1 out of fold and on the test pages, over several runs of the chain.
+"""The effect of each part of level 2: F1 out of fold and on the test pages, over several runs of the chain.
 
     PYTHONPATH=. python benchmarks/level2_ablation.py RUNS... [--data-root ROOT...] [--only NAME...] [--output JSON]
 
 RUNS are folders of runs of the chain, such as those of three seeds, each with its data root in RUNS/books or where
 --data-root says. Reads the tables RUNS/clf-fold{k}{kind}/detailed.parquet and test_detailed.parquet of all kinds that
 every fold has, and writes nothing there; the variants are in `level2_variants.py`. Prints, for each variant, the F1 of
-each run, the mean gain over the blend, log loss a box and seconds. --output keeps all of it, by libraries, variant and
-name of the run's folder (kept in benchmarks/results/level2_ablation.json), and what is there already is not computed
-again. Nothing here is chosen by the test pages: their F1 stands beside. Columns of optional stages: `extra_columns.py`.
+each run, the mean gain over the blend, log loss per box and seconds. --output keeps all of it, by libraries, variant
+and name of the run's folder (kept in benchmarks/results/level2_ablation.json), and results that are there already are
+not computed again. Nothing is selected by the F1 of test pages. Columns of optional stages: `extra_columns.py`.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Seconds and memory of the second level at the competition's size, beside the plain way for one fold.
+"""Seconds and memory of level 2 at the competition's size, compared with the plain method for one fold.
 
     PYTHONPATH=. python benchmarks/tables.py SCALE                  # writes them as Parquet, among other things
     PYTHONPATH=. python benchmarks/level2_scale.py SCALE [--plain]  # kept in benchmarks/results/level2_scale.json
 
 Measures the features of five folds and of the test pages, training both libraries across the folds (and where its time
 goes, in processor seconds), and the test pages' submission: what level2.sh does. With --plain, fold 0 is also trained
-as the reference was: the spec's calls of LightGBM and XGBoost on the whole table as pandas has it, stopped by a look at
-fold 0; what that took is kept in SCALE/benchmark/plain.json and reported from there the next time. Log loss is that of
-rows, the mean over all candidates of all boxes of fold 0, which is what the plain way minimises.
+as the reference was: the spec's calls of LightGBM and XGBoost on the whole table as pandas has it, stopped early by the
+loss on fold 0; its cost is kept in SCALE/benchmark/plain.json and reported from there the next time. Log loss is that
+of rows, the mean over all candidates of all boxes of fold 0, which the plain method minimises.
 """
 
 import argparse

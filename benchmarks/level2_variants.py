@@ -1,4 +1,4 @@
-"""Variants of the second level for `level2_ablation.py`: the boxes of a run, ways to train on them, and training."""
+"""Variants of level 2 for `level2_ablation.py`: the boxes of a run, ways to train on them, and training."""
 
 import re
 import sys

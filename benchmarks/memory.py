@@ -5,8 +5,8 @@
 Each run is a process of its own that goes through the stage's own code, with workers, and notes after so many pages or
 after every epoch: memory of the process and its workers (anonymous and shared memory, what they share counted once; not
 the libraries, which other processes map too), open file handles, logging handlers, threads. `growth` compares the mean
-of the last quarter with that of the second: in the first, allocators still reach their size. The aim: below 2 %, and no
-handle, handler or thread more; where it is missed the exit code is 1.
+of the last quarter with that of the second: in the first, allocators still grow. The limit: below 2 %, and no
+additional handle, handler or thread; if it is exceeded the exit code is 1.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a training of a profile multiplies, beside the reference's: the estimate of hours that have not been measured.
+"""Multiplications in the training of a profile, compared with the reference's: an estimate of its hours.
 
     PYTHONPATH=. python benchmarks/multiplications.py modern
 
@@ -7,8 +7,7 @@ torch's counter; a step's backward pass is about twice as many, for all networks
 over the competition's pages. Prints JSON, kept in benchmarks/results/multiplications.json: for each stage the numbers
 of both profiles and `share`, the part of the reference's multiplications that the profile's training needs. Its hours
 are estimated as that part of the reference's of 2019 (HOURS_SHARE in the profile, printed by `run-all.sh --dry-run`).
-Left out are predictions, number formats, and that layers by channel (ConvNeXt, EfficientNet) wait for memory more
-than they multiply.
+Not included are predictions, number formats, and the memory limit of depthwise layers (ConvNeXt, EfficientNet).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a page costs in each stage of a finished run, and the straight line to the competition's pages and recipe.
+"""The cost of a page in each stage of a finished run, extrapolated to the competition's pages and recipe.
 
     for stage in books check segment merge classify classify-second pseudolabel pseudo-ft pseudo blend level2 report; do
       /usr/bin/time -a -o times.txt -f "$stage %e %U %S %M" bash run-all.sh fullsize --stage $stage
@@ -11,8 +11,8 @@ hours of as many passes as the reference's recipe (_runs/reference) makes over 3
 five folds. A pass is one page once: in training one crop of it, in prediction the page at one height. Seconds are those
 of one job; others may run beside it. --times, lines of stage, seconds, user and system processor seconds and KiB, adds
 processor seconds: those of a stage go to its parts as their seconds do, which were measured at the same time; and for
-each stage the straight line by pages alone, with the run's own epochs. Measured are passes, seconds and memory of the
-run. The rest is a straight line: of the run's own networks and sizes, which are not the reference's.
+each stage the extrapolation by pages alone, with the run's own epochs. Passes, seconds and memory of the run are
+measured. The rest is extrapolated, for the run's own networks and sizes, which are not the reference's.
 """
 
 import argparse

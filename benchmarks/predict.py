@@ -1,4 +1,4 @@
-"""What reading a new page costs: seconds by stage for a page of 2400 x 3900, and memory over many pages.
+"""The cost of reading a new page: seconds by stage for a page of 2400 x 3900, and memory over many pages.
 
     bash run-all.sh demo
     PYTHONPATH=. python benchmarks/predict.py _runs/demo [--pages 100]   # kept in benchmarks/results/predict.json

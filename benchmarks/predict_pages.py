@@ -1,11 +1,11 @@
-"""Pages a second that a detector or a classifier reads at real size, on any device.
+"""Pages per second of a detector or a classifier at real size, on any device.
 
     PYTHONPATH=. python benchmarks/predict_pages.py --model fasterrcnn_resnet152_fpn [--device cuda] [--output FILE]
     PYTHONPATH=. python benchmarks/predict_pages.py --model resnet152 --n-tta 4 --opt-level O1
 
-What is measured is the inference of the stage: pages are read by workers, scaled, and go through the network, whose
-weights are random. That does not change the time of a classifier; a detector keeps every box whatever its score, so
-that all its parts have their full work. Without `--data-root` pages of the competition's usual size are drawn; with it,
+This measures the inference of the stage: workers read pages, which are scaled and go through the network, whose weights
+are random. That does not change the time of a classifier. A detector keeps every box of any score, so that all its
+parts have their full load. Without `--data-root` pages of the competition's usual size are drawn; with it,
 its pages are read as often as is needed. The first pages warm up and do not count. Prints JSON; `--output` keeps it.
 """
 

@@ -1,20 +1,20 @@
-"""Hours that the reference's recipe takes on a card, by what `gpu.sh` has measured on it.
+"""Hours of the reference's recipe on a card, computed from the results of `gpu.sh`.
 
     bash benchmarks/gpu.sh                                    # on the card; writes benchmarks/results/DEVICE.json
     python benchmarks/recipe_hours.py benchmarks/results/DEVICE.json
 
-Prints JSON: for each stage of `profiles/kaggle.env` the hours of its five folds together, one job on the card, and what
-they are made of. Measured are crops a second of training and pages a second of prediction, at the recipe's sizes, with
-random weights and crops that are there already. Multiplied by the passes of the recipe (_runs/reference) over the
-competition's pages they are a straight line, and no run:
+Prints JSON: for each stage of `profiles/kaggle.env` the hours of its five folds together, one job on the card, and
+their parts. Crops per second of training and pages per second of prediction are measured, at the recipe's sizes, with
+random weights and ready crops. Multiplied by the passes of the recipe (_runs/reference) over the competition's pages
+they give an extrapolation, not a measured run:
 
 - training: float32 by the plain loop where the recipe is in float32 (`precision`), else by ours in mixed precision;
   `mixed` has the hours of `--opt-level O1` instead, which is another recipe. The loader is not in it: the `dataloader`
-  part of the file tells how many crops a core makes.
+  part of the file has the crops per core.
 - prediction: held-out pages at the end and after every epoch, test pages at the end; in mixed precision, and pages of
   other heights by their area.
-- the detector's training is not measured by `gpu.sh`: it is the second classifier's by the ratio that the hours of 2019
-  have, both on an RTX 2080 Ti (`ratio_of_2019`).
+- the detector's training is derived from the second classifier's, by the ratio of their hours of 2019, both on an
+  RTX 2080 Ti (`ratio_of_2019`). The detector's step in the file is not used.
 """
 
 import argparse

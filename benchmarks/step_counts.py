@@ -1,4 +1,4 @@
-"""What a training step and a page cost on a GPU, counted without one.
+"""The cost of a training step and of a page on a GPU, counted without one.
 
     PYTHONPATH=. python benchmarks/step_counts.py [kaggle modern] [--opt-level O1] [--stages segment classify]
 

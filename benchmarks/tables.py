@@ -4,7 +4,7 @@
 
 SCALE is a folder with tables of the real size in the reference's format: `data/`, `_runs/*/detailed.csv.gz`.
 Reads and writes a fold's table in both formats, makes the features of one fold of four kinds of models, blends ten
-tables, chooses pseudolabels from twenty and scores a blend; each as a whole process with its imports. Every command
+tables, selects pseudolabels from twenty and scores a blend; each as a whole process with its imports. Every command
 runs --repeats times: the figures are those of the run of median seconds, beside the seconds of all. Writes Parquet
 tables beside the text tables of SCALE once, and everything else into SCALE/benchmark.
 """

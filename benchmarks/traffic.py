@@ -1,4 +1,4 @@
-"""What operations move and compute, counted below autograd; large ones are counted without being computed."""
+"""Bytes and floating-point operations of tensor operations, counted below autograd; large ones are not computed."""
 
 import math
 from collections.abc import Iterator

@@ -1,16 +1,16 @@
-"""Steps a second, peak memory and loss curve of our classification training against the plain loop, on any device.
+"""Steps per second, peak memory and loss curve of classifier training, compared with a plain loop, on any device.
 
     PYTHONPATH=. python benchmarks/train_step.py [--model resnet152] [--crop 512 768] [--batch-size 10] [--steps 50]
 
 The plain loop is float32 in NCHW: pictures are normalised before they come to the device, torchvision's RoI align reads
 the boxes, SGD updates weight by weight, the loss is read at each step. Ours is the engine's: uint8 pictures normalised
-on the device, channels last, autocast (`--opt-level O1`), RoI align by rows on the CPU, fused SGD, losses left on the
+on the device, channels last, autocast (`--opt-level O1`), RoI align by rows on the CPU, fused SGD, losses kept on the
 device. Same network, weights at the start, crops, boxes, schedule.
 
 Crops are drawn here: paper with noise, on it symbols to tell apart, so that there is something to learn and both losses
 can be compared. Each loop runs in a process of its own, in turn, `--rounds` times; the curves are of the first. Prints
-JSON (kept in benchmarks/results/). On the CPU processor seconds, the median over steps, tell more than wall time where
-the machine is shared;
+JSON (kept in benchmarks/results/). On the CPU of a shared machine, processor seconds
+(median over steps) are more reliable than wall time;
 `gpu_busy` is the share of time in which a CUDA device computed.
 """
 
