@@ -44,5 +44,5 @@ def test_the_picture_is_scaled_and_knows_the_size_of_the_page(height: int, expec
 
 
 def test_a_kind_that_the_viewer_does_not_know() -> None:
-    with pytest.raises(ValueError, match="expected a kind of box of right, wrong, missed, read, got 'good'"):
+    with pytest.raises(ValueError, match="a kind of box of right, wrong, missed, read, doubtful, dropped, got 'good'"):
         ViewerBox(0, 0, 1, 1, "good", "あ", "U+3042")
