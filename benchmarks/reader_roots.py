@@ -26,6 +26,7 @@ import pandas as pd
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id
 from kuzushiji.files import atomic_write_json, atomic_write_text, read_json
+from kuzushiji.named_models import BOOKS
 from kuzushiji.reading_order import reading_order
 from kuzushiji.run_folder import BUNDLE_FILE
 
@@ -179,6 +180,8 @@ def describe(models: Path) -> None:
     for item in (*content["detectors"], *content["classifiers"]):
         item["f1"] = None
         content["licences"][item["name"]] = LICENCE
+    if models.name == BOOKS:
+        content["machine_written"] = True  # predict warns on real pages then
     atomic_write_json(path, {**content, "licence": LICENCE})
     atomic_write_text(models / "LICENCE.txt", TERMS)
 

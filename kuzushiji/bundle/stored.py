@@ -25,7 +25,7 @@ from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
-from kuzushiji.engine.weights import read_state
+from kuzushiji.engine.weights import in_8_bits, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
 from kuzushiji.run_folder import BUNDLE_FILE, LEVEL2, LEVEL2_FILE, METRICS_OOF, VOCABULARY
@@ -111,7 +111,9 @@ def read_classifier(files: ModelFiles, item: ClassifierFile) -> StoredClassifier
     return StoredClassifier(spec, vocabulary, state, item.path)
 
 
-def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[str, Any]) -> dict[str, Any]:
+def write_bundle(
+    files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[str, Any], eight: bool = False
+) -> dict[str, Any]:
     """Write the models to a folder that is read without the run, `bundle.json` last: a folder with it is whole.
 
     Args:
@@ -119,6 +121,7 @@ def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[
         folder: Where to.
         half: Whether matrices and kernels are stored as float16; vectors (biases, norms' statistics) never are.
         facts: What else to say of the models.
+        eight: Whether they are stored as int8 in place of that, with a scale for each row.
 
     Returns:
         The content of `bundle.json`.
@@ -126,18 +129,19 @@ def write_bundle(files: ModelFiles, folder: Path, *, half: bool, facts: Mapping[
     Raises:
         InputError: as `read_detector`; classifiers of different vocabularies; the folder cannot be written to.
     """
-    detectors = [_write_model(read_detector(files, path), folder, half) for path in files.detectors]
+    detectors = [_write_model(read_detector(files, path), folder, half, eight) for path in files.detectors]
     classifiers = []
     for stored in read_classifiers(files):
         vocabulary = stored.vocabulary  # the same of all, and there is at least one
-        classifiers.append(_write_model(stored, folder, half))
+        classifiers.append(_write_model(stored, folder, half, eight))
     write_vocabulary(folder / VOCABULARY, vocabulary)
     if files.level2 is not None:
         copy_level2(files.level2, folder / LEVEL2)
     description = {
         "format": FORMAT,
         **facts,
-        "float16": half,
+        "float16": half and not eight,
+        "int8": eight,
         "classes": len(vocabulary),
         "detectors": detectors,
         "fusion": dataclasses.asdict(files.fusion),
@@ -161,11 +165,12 @@ def copy_level2(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, temporary)
 
 
-def _write_model(stored: StoredDetector | StoredClassifier, folder: Path, half: bool) -> dict[str, Any]:
+def _write_model(stored: StoredDetector | StoredClassifier, folder: Path, half: bool, eight: bool) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     path = folder / f"{stored.spec.name}{_ENDING}"
-    state = {name: _packed(value, half) for name, value in stored.state.items()}
+    packed = in_8_bits(stored.state) if eight else {name: _packed(value, half) for name, value in stored.state.items()}
+    state = {name: value.clone(memory_format=torch.contiguous_format) for name, value in packed.items()}
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
     return {**dataclasses.asdict(stored.spec), "file": path.name, "sha256": sha256_of_file(path)}
@@ -173,7 +178,7 @@ def _write_model(stored: StoredDetector | StoredClassifier, folder: Path, half: 
 
 def _packed(value: Tensor, half: bool) -> Tensor:
     wide = value.is_floating_point() and value.dim() > 1
-    return (value.half() if half and wide else value).clone(memory_format=torch.contiguous_format)
+    return value.half() if half and wide else value
 
 
 def _facts_of(files: ModelFiles, path: Path, what: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from kuzushiji.engine.checkpoint import read_tensors
@@ -24,6 +25,7 @@ _COUNTER = "num_batches_tracked"
 
 _CONTAINERS = ("model", "state_dict", "weights")
 _CLIENTS = ("huggingface_hub", "httpx", "httpx2", "requests", "http")
+_SCALE = ".scale_of_rows"  # after the name of a tensor in 8 bits
 _SHOWN = 3
 
 
@@ -151,11 +153,38 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return dict(load_file(path))
+        return from_8_bits(load_file(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except SafetensorError as error:
         raise InputError(f"{path}: expected a safetensors file, got a damaged or foreign one ({error})") from error
+
+
+def in_8_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with matrices and kernels as int8, and beside each the scale (float32) of each of its rows.
+
+    A row is what belongs to one output: its largest value becomes 127. Vectors and whole numbers stay as they are.
+    """
+    packed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        packed[name] = value
+        if value.is_floating_point() and value.dim() > 1:
+            rows = value.float().flatten(1)
+            scale = (rows.abs().amax(dim=1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
+            packed[name] = torch.round(rows / scale[:, None]).to(torch.int8).reshape(value.shape)
+            packed[name + _SCALE] = scale
+    return packed
+
+
+def from_8_bits(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights, as float32, that `in_8_bits` packed; others as they are."""
+    state = {}
+    for name, value in packed.items():
+        if name.endswith(_SCALE) and name.removesuffix(_SCALE) in packed:
+            continue
+        scale = packed.get(name + _SCALE)
+        state[name] = value if scale is None else value.float() * scale.reshape(-1, *[1] * (value.dim() - 1))
+    return state
 
 
 def _bare(name: str) -> str:

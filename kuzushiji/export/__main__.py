@@ -32,6 +32,7 @@ class ExportConfig:
         positional=True, metavar="OUT",
     )  # fmt: skip
     float16: bool = option(False, "store matrices and kernels in 16 bits: half the size")
+    int8: bool = option(False, "store them in 8 bits, with a scale a row, in place of that: a quarter of the size")
     level2: bool = option(True, "take the second level along, if its models are there")
     onnx: bool = option(
         False, "also write the first detector and the first classifier as ONNX, and compare them in onnxruntime"
@@ -103,7 +104,7 @@ def export(config: ExportConfig, files: "ModelFiles", folder: Path) -> dict[str,
         "licences": licences_of(files),
         "onnx": write_onnx(files, folder / ONNX) if config.onnx else [],
     }
-    return write_bundle(files, folder, half=config.float16, facts=facts)
+    return write_bundle(files, folder, half=config.float16, eight=config.int8, facts=facts)
 
 
 def write_onnx(files: "ModelFiles", folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Weights from files made here: all layers that should be filled are, or the message names those that are not."""
 
 import urllib.error
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18
 
-from kuzushiji.engine.weights import load_weights, pretrained_or_explain, read_state
+from kuzushiji.engine.weights import from_8_bits, in_8_bits, load_weights, pretrained_or_explain, read_state
 from kuzushiji.errors import InputError
 
 
@@ -146,3 +147,24 @@ def test_what_a_download_tells_is_no_result(capsys):
     """torch.hub writes `Downloading: "..."` on standard output, which is that of results."""
     assert pretrained_or_explain(lambda: print("Downloading: x") or 3, "x") == 3
     assert capsys.readouterr() == ("", "Downloading: x\n")
+
+
+def test_8_bits_keep_each_row_to_a_hundredth_of_its_largest_value() -> None:
+    torch.manual_seed(0)
+    state = {
+        "kernel": torch.randn(4, 3, 2, 2) * torch.tensor([1e-3, 1.0, 50.0, 0.0]).reshape(4, 1, 1, 1),
+        "bias": torch.randn(4), "count": torch.tensor(7),
+    }  # fmt: skip
+    packed = in_8_bits(state)
+    assert packed["kernel"].dtype == torch.int8
+    back = from_8_bits(packed)
+    assert list(back) == list(state)
+    assert torch.equal(back["bias"], state["bias"]) and torch.equal(back["count"], state["count"])
+    error = (back["kernel"] - state["kernel"]).flatten(1).abs().amax(dim=1)
+    assert (error <= state["kernel"].flatten(1).abs().amax(dim=1) / 200).all()
+
+
+def test_8_bits_in_a_file_are_read_as_weights(tmp_path: Path) -> None:
+    state = {"kernel": torch.tensor([[1.0, -0.5], [0.25, 0.125]])}
+    save_file(in_8_bits(state), tmp_path / "w.safetensors")
+    assert torch.allclose(read_state(tmp_path / "w.safetensors")["kernel"], state["kernel"], atol=0.005)

@@ -101,6 +101,20 @@ def test_float16_has_half_the_size(light: Path, tiny_root: Path, tmp_path: Path)
     assert boxes[0].shape == boxes[1].shape and np.abs(boxes[0] - boxes[1]).max() <= 1
 
 
+def test_int8_has_a_quarter_of_the_size_and_finds_nearly_the_same_boxes(
+    light: Path, tiny_root: Path, tmp_path: Path
+) -> None:
+    sizes = []
+    for name, words in (("whole", []), ("eight", ["--int8"])):
+        assert main([str(light), str(tmp_path / name), *words]) == 0
+        sizes.append(sum(path.stat().st_size for path in (tmp_path / name).glob("*.safetensors")))
+    assert 0.24 < sizes[1] / sizes[0] < 0.3
+    image = sorted((tiny_root / "test_images").iterdir())[0]
+    pages = [read_json(tmp_path / name, image, tmp_path / f"read-{name}") for name in ("whole", "eight")]
+    counts = [len(page["characters"]) for page in pages]
+    assert counts[0] > 0 and abs(counts[0] - counts[1]) <= max(2, 0.2 * counts[0])
+
+
 def test_an_exported_folder_can_be_exported(exported: Path, tmp_path: Path) -> None:
     assert main([str(exported), str(tmp_path / "again")]) == 0
     first, again = (json.loads((folder / "bundle.json").read_text()) for folder in (exported, tmp_path / "again"))
