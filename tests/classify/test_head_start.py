@@ -19,7 +19,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.precision import Precision
-from kuzushiji.errors import InputError
+from kuzushiji.errors import InputError, KeptError
 
 PREDICTOR = Predictor(Precision(torch.device("cpu")))
 RECIPE = HeadStart(epochs=30, lr=1e-2, batch_size=16)
@@ -124,13 +124,15 @@ def run_words(tiny_root: Path, tmp_path: Path) -> list[str]:
     return words
 
 
-def test_a_damaged_model_is_made_again(tiny_root: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_is_made_again_with_force(tiny_root: Path, tmp_path: Path) -> None:
     words = run_words(tiny_root, tmp_path)
     assert main(words) == 0
     best = tmp_path / "run" / "model_best.pth"
     whole = load_checkpoint(best)["model"]
     best.write_bytes(best.read_bytes()[:-1000])
-    assert main(words) == 0
+    with pytest.raises(KeptError, match="model_best.pth: is kept, only --force replaces it"):
+        main(words)
+    assert main([*words, "--force"]) == 0
     again = load_checkpoint(best)["model"]
     assert all(torch.equal(again[name], value) for name, value in whole.items())
 

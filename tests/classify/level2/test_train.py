@@ -81,7 +81,8 @@ def test_a_model_is_written_whole_or_not_at_all(old, trained, tables, tiny_root,
         shutil.copytree(trained, folder)
     before = contents(folder)
     with pytest.raises(SystemExit) as stopped:
-        cli.run(main, [*tables, "--save-model", str(folder), "--data-root", str(tiny_root), *fast, "--seed", "1"])
+        words = [*tables, "--save-model", str(folder), "--data-root", str(tiny_root), *fast, "--seed", "1", "--force"]
+        cli.run(main, words)
     assert stopped.value.code == 1
     assert f"error: {folder / 'oof.parquet'}: cannot be written: the disk is full\n" in capsys.readouterr().err
     assert contents(folder) == before
