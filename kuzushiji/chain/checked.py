@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kuzushiji.content import digest_of_all
+from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 
 STAMP = "check.passed"
@@ -23,6 +24,4 @@ def note_checked(data_root: Path, logs: Path) -> None:
 
 
 def _digest(data_root: Path) -> str:
-    from kuzushiji.data.paths import DataRoot  # a dry run has the standard library alone
-
     return digest_of_all(DataRoot(data_root).inputs())

@@ -23,9 +23,6 @@ from kuzushiji.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpf", ".jpx")
-"""Of the files that are taken for labelled pages. A file's content decides what it is, not its suffix."""
-
 MAX_PIXELS = 200_000_000
 """A page of the competition has about 10 million pixels; a header that promises more than this is not believed."""
 

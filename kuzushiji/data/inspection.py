@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from kuzushiji.data.characters import read_unicode_translation
 from kuzushiji.data.folds import book_id
-from kuzushiji.data.images import SUFFIXES
 from kuzushiji.data.label_text import BOX_FIELDS, FILE_COLUMNS, place_of, read_columns
 from kuzushiji.data.labels import parse_labels
 from kuzushiji.data.pages import read_page
-from kuzushiji.data.paths import DataRoot, image_path
+from kuzushiji.data.paths import SUFFIXES, DataRoot, image_path
 from kuzushiji.data.suspicions import did_you_mean, similar_names, warnings_of
 from kuzushiji.errors import InputError
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji.content import ImageFolder, Input
-from kuzushiji.data.images import SUFFIXES
 from kuzushiji.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpf", ".jpx")
+"""Of the files that are taken for labelled pages. A file's content decides what it is, not its suffix."""
 
 DEFAULT_ROOT = Path("data")
 ENVIRONMENT = "KUZUSHIJI_DATA"
@@ -117,7 +119,7 @@ class DataRoot:
 
 
 def image_path(folder: Path, image_id: str) -> Path:
-    """Return `folder/<image_id>.jpg`, or the same with the first of `images.SUFFIXES` for which there is a file.
+    """Return `folder/<image_id>.jpg`, or the same with the first of `SUFFIXES` for which there is a file.
 
     Image ids come from CSV files that others wrote: one that is not a plain file name, or whose file is a link to
     somewhere else, is refused. `folder` itself may be a link.

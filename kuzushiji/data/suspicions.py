@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kuzushiji.data.folds import book_id
-from kuzushiji.data.images import SUFFIXES
+from kuzushiji.data.paths import SUFFIXES
 
 SPREADSHEET_CELL = 32_767
 """Characters that a cell of a spreadsheet holds: what is longer is cut there."""
