@@ -39,5 +39,5 @@ def test_cudnn_is_asked_to_choose_only_where_that_was_said(monkeypatch: pytest.M
     import torch
 
     for words, expected in ((["--benchmark", "1"], True), (["--benchmark", "0"], False)):
-        set_up(Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--device", "cpu", *words]))
+        set_up(Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--device", "cpu", *words]), training=True)
         assert torch.backends.cudnn.benchmark is expected
