@@ -51,9 +51,12 @@ COMMANDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "blend, submission": (
         "kuzushiji.classify.blend a.csv.gz=2 b.csv.gz --output submission.csv",
-        {"weights": [2.0, 1.0], "output": Path("submission.csv")},
+        {"given_weights": [2.0, 1.0], "output": Path("submission.csv")},
     ),
-    "blend, score": ("kuzushiji.classify.blend a.csv.gz b.csv.gz --score", {"score": True, "weights": [1.0, 1.0]}),
+    "blend, score": (
+        "kuzushiji.classify.blend a.csv.gz b.csv.gz --score",
+        {"score": True, "given_weights": [1.0, 1.0]},
+    ),
     "level2_features": (
         """kuzushiji.classify.level2_features '[["a","b"],["c"]]' out.parquet --top-k 3""",
         {"groups": (("a", "b"), ("c",)), "top_k": 3},
@@ -88,12 +91,12 @@ SMALL_DETECTOR = (
     "--fpn-channels 32 --box-head-size 64 --rois-per-image 96 --proposals-train 200 --proposals-test 400 "
     "--max-detections 300 --score-threshold 0.15 --match-iou 0.25 --nms-threshold 0.25 --optimizer adamw "
     "--lr 1.5e-3 --wd 0.01 --cosine 1 --warmup-steps 5 --epochs 5 --repeat-train-step 2 --evaluate-every 0 "
-    "--batch-size 2 --opt-level O1 --workers 0 --device cpu"
+    "--batch-size 2 --opt-level auto --workers 0 --device cpu"
 )
 SMALL_CLASSIFIER = (
     "--test-height 320 --crop-width 224 --crop-height 320 --scale-aug 0.1 --color-hue-aug 7 --color-sat-aug 30 "
     "--color-val-aug 30 --head-size 64 --head-dropout 0.1 --optimizer adamw --lr 1e-3 --wd 0.02 --cosine 1 "
-    "--warmup-steps 5 --n-tta 1 --epochs 2 --repeat-train 2 --evaluate-every 0 --batch-size 2 --opt-level O1 "
+    "--warmup-steps 5 --n-tta 1 --epochs 2 --repeat-train 2 --evaluate-every 0 --batch-size 2 --opt-level auto "
     "--workers 0 --device cpu"
 )
 NEW = "--weights books"
