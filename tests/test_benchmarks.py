@@ -198,7 +198,8 @@ def test_gpu_dry_run(monkeypatch: pytest.MonkeyPatch) -> None:
         sum("train_step.py --model resnext101_32x8d_wsl --crop 512 768 --batch-size 12" in line for line in lines) == 1
     )
     assert sum("predict_pages.py" in line for line in lines) == 3
-    assert lines[-1] == "python benchmarks/dataloader.py data --rounds 3"
+    assert "python benchmarks/dataloader.py data --rounds 1" in lines
+    assert lines[-1].endswith("--compile"), "what may take longest comes last"
     parser = load(monkeypatch, "train_step").get_parser()
     for line in lines:
         if "train_step" in line:

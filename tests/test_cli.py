@@ -169,12 +169,12 @@ def messages(argv, capsys):
 
 
 def test_messages_go_to_stderr_and_results_to_stdout(capsys):
-    assert messages([], capsys) == ("result\n", "message\nwarning\nerror: wrong\n")
+    assert messages([], capsys) == ("result\n", "message\nwarning: warning\nerror: wrong\n")
 
 
 @pytest.mark.parametrize("flag", ["-q", "--quiet"])
 def test_quiet(flag, capsys):
-    assert messages([flag], capsys) == ("result\n", "warning\nerror: wrong\n")
+    assert messages([flag], capsys) == ("result\n", "warning: warning\nerror: wrong\n")
 
 
 @pytest.mark.parametrize("flag", ["-v", "--verbose"])
