@@ -90,13 +90,13 @@ SMALL_DETECTOR = (
     "--crop-height 160 --crop-min-height 150 --crop-max-height 170 --test-long-side 384 --anchor-sizes 6 10 14 20 32 "
     "--fpn-channels 32 --box-head-size 64 --rois-per-image 96 --proposals-train 200 --proposals-test 400 "
     "--max-detections 300 --score-threshold 0.15 --match-iou 0.25 --nms-threshold 0.25 --optimizer adamw "
-    "--lr 1.5e-3 --wd 0.01 --cosine 1 --warmup-steps 5 --epochs 5 --repeat-train-step 2 --evaluate-every 0 "
+    "--lr 1.5e-3 --wd 0.01 --cosine 1 --warmup-steps 5 --epochs 6 --repeat-train-step 2 --evaluate-every 0 "
     "--batch-size 2 --opt-level auto --workers 0 --device cpu"
 )
 SMALL_CLASSIFIER = (
     "--test-height 320 --crop-width 224 --crop-height 320 --scale-aug 0.1 --color-hue-aug 7 --color-sat-aug 30 "
     "--color-val-aug 30 --head-size 64 --head-dropout 0.1 --optimizer adamw --lr 1e-3 --wd 0.02 --cosine 1 "
-    "--warmup-steps 5 --n-tta 1 --epochs 2 --repeat-train 2 --evaluate-every 0 --batch-size 2 --opt-level auto "
+    "--warmup-steps 5 --n-tta 1 --epochs 4 --repeat-train 3 --evaluate-every 0 --batch-size 2 --opt-level auto "
     "--workers 0 --device cpu"
 )
 NEW = "--weights books"
