@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole chain, from page photographs to a submission. `bash run-all.sh --help` lists the options.
 #
-#   bash run-all.sh demo       about eight minutes on two cores, on books that the machine writes itself
+#   bash run-all.sh demo       on two cores, on books that the machine writes itself
 #   bash run-all.sh real       fifteen real pages, which it fetches
 #   bash run-all.sh kaggle     the competition's data in data/, days on a GPU
 #
