@@ -48,9 +48,29 @@ def test_the_fuzzer_sees_faults(fault, found):
     assert len(fuzz(Target("toy", 1, [b"abc"], check), 3, seed=0)["faults"]) == found
 
 
-def test_a_seed_gives_the_same_inputs():
+def test_a_seed_gives_the_same_inputs(targets, tmp_path):
+    """A target's inputs do not depend on the folder or on the time, so that a fault is found in each run or in none."""
+    for one, other in zip(targets, build_targets(tmp_path / "elsewhere"), strict=True):
+        assert one.seeds == other.seeds, one.name
     one, other, third = (
         [mutated(b"U+3042 1 2", [b"x"], random) for random in [random.Random(seed)] for _ in range(20)]
         for seed in (1, 1, 2)
     )
     assert one == other != third
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "done"),
+    [
+        ('"in.csv"', '"in.csm"', True),  # renamed: its place among the inputs and its content are the same
+        ('"in.csv"', '"old/in.csv"', True),  # moved
+        ('"in.csv"', '"more.csv"', False),  # JSON keeps the last of two equal names: one input is missing
+        ('"in.csv": "', '"in.csv": "0', False),  # another content
+        ('"inputs": {', '"inputs": {"third.csv": "0",', False),
+        ('"out.csv"', '"out.csm"', False),  # an output is known by its name
+    ],
+)
+def test_a_record_whose_files_have_other_names(old, new, done, targets):
+    target = next(target for target in targets if target.name == "records")
+    assert old.encode() in target.seeds[0]
+    assert target.check(target.seeds[0].replace(old.encode(), new.encode(), 1)) is done
