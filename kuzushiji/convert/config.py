@@ -7,8 +7,8 @@ from kuzushiji import cli
 from kuzushiji.errors import UsageError
 from kuzushiji.options import force_option, json_option, option
 
-FORMS = ("root", "csv", "page", "alto", "coco", "yolo", "labelme", "labelstudio", "via", "predict")
-TARGETS = ("root", "csv", "page", "alto", "coco", "yolo", "labelme")
+FORMS = ("root", "csv", "page", "alto", "coco", "yolo", "labelme", "labelstudio", "via", "predict", "corrections")
+TARGETS = ("root", "csv", "page", "alto", "coco", "yolo", "labelme", "corrections")
 _NAMES, _TEST = "characters and names", "test pages"
 
 
@@ -31,6 +31,7 @@ class ConvertConfig:
     images: tuple[Path, ...] = option(
         (), "folders with the pictures, where SOURCE has them not", nargs="+", metavar="DIR"
     )
+    all: bool = option(False, "of corrections also the pages that are not marked as done")
     copy: bool = option(False, "copy the pictures; without it they are linked, where the disk can")
     json: bool = json_option()
     force: bool = force_option("replacing an earlier conversion in OUT")

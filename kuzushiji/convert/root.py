@@ -10,7 +10,8 @@ import numpy as np
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.files import atomic_write_text
+from kuzushiji.files import atomic_write_json, atomic_write_text
+from kuzushiji.forms.data_root import HISTORY
 from kuzushiji.forms.page import Page
 from kuzushiji.forms.pictures import Placer
 
@@ -25,7 +26,7 @@ def write_root(out: Path, pages: Sequence[Page], place: Placer, test: Collection
         pages: All pages.
         place: Puts their pictures there.
         test: Names of those that become test pages: their truth is in `solution.csv`. Without any there is neither
-            that nor `sample_submission.csv`.
+            that nor `sample_submission.csv`. Who read and corrected the pages, if known, is in `history.json`.
 
     Raises:
         InputError: a picture cannot be read, or a file not be written.
@@ -36,6 +37,9 @@ def write_root(out: Path, pages: Sequence[Page], place: Placer, test: Collection
     write_page_labels(root.train_csv, labels_of([page for page in pages if page.name not in test]))
     codes = sorted({code for page in pages for code in page.codes})
     atomic_write_text(root.unicode_translation_csv, _csv(("Unicode", "char"), [(c, code_to_char(c)) for c in codes]))
+    history = {page.name: list(page.history) for page in pages if page.history}
+    if history:
+        atomic_write_json(out / HISTORY, history)
     if test:
         write_page_labels(root.solution_csv, labels_of([page for page in pages if page.name in test]))
         rows = [(page.name, _PLACEHOLDER) for page in pages if page.name in test]

@@ -57,7 +57,8 @@ def convert(config: ConvertConfig) -> Outcome:
     cleaner = Cleaner(Finder([folder, *config.images], notes), notes, table, config.normalise)
     pages = _cleaned(config, form, files, cleaner)
     if not pages:
-        raise InputError(f"{config.source}: expected pages that can be converted, got none: {notes.failures[0]}")
+        reason = next(iter([*notes.failures, *notes.lines]), "it has no page")
+        raise InputError(f"{config.source}: expected pages that can be converted, got none: {reason}")
     for path in cleaner.finder.pictures() if form != "root" and config.source.is_dir() else ():
         if path.resolve() not in cleaner.finder.found:
             notes.add("pictures without labels", path, "no page has it; left out")
@@ -90,6 +91,9 @@ def _cleaned(config: ConvertConfig, form: str, files: Sequence[Path], cleaner: C
     pages: dict[str, Page] = {}
     raw_pages = read_pages(form, files, cleaner.notes)
     for raw in progress(raw_pages, title="pages", unit="page", leave=False):
+        if not (raw.done or config.all):
+            cleaner.notes.add("pages that are not done", f"{raw.file}, page {raw.name}", "left out (--all takes them)")
+            continue
         try:
             page = cleaner.clean(raw)
             page = replace(page, name=_name_of(config, raw, page))

@@ -8,7 +8,21 @@ from kuzushiji import cli
 from kuzushiji.options import json_option, option, pages_option
 
 FURIGANA, EDGE, MARKS, VOICING, OLD_FORMS = IGNORED = ("furigana", "edge", "marks", "voicing", "old-forms")
-FORMS = ("root", "predict", "page", "alto", "csv", "coco", "labelme", "labelstudio", "via", "yolo", "table", "text")
+FORMS = (
+    "root",
+    "predict",
+    "page",
+    "alto",
+    "csv",
+    "coco",
+    "labelme",
+    "labelstudio",
+    "via",
+    "yolo",
+    "corrections",
+    "table",
+    "text",
+)
 """What can be compared; of a folder with pages in several forms the first is read."""
 
 

@@ -100,7 +100,7 @@ def _of_form(source: Path, form: str, notes: Notes) -> Iterator[Reading] | None:
         _, files = files_of(source, form, Notes())
     except NoPagesError:
         return None
-    return (_of_raw_page(page, notes) for page in read_pages(form, files, notes))
+    return (_of_raw_page(page, notes) for page in read_pages(form, files, notes) if page.done)
 
 
 def _is_table(path: Path) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kuzushiji.data.characters import char_to_code
 from kuzushiji.errors import InputError
+from kuzushiji.files import sha256_of_file
 from kuzushiji.forms.characters import character_of, mapped
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.page import NO_LINE, Label, Page, RawPage
@@ -35,15 +36,23 @@ class Cleaner:
         """Return the page; boxes that are none, or without one readable character, are left out and noted.
 
         Raises:
-            InputError: its picture is missing or cannot be read.
+            InputError: its picture is missing or cannot be read, or is not the one that the file describes.
         """
         picture = self.finder.find(raw)
+        if raw.sha256 and sha256_of_file(picture) != raw.sha256:
+            raise InputError(
+                f"{raw.file}, page {raw.name}: expected the picture that was corrected (SHA-256 {raw.sha256[:12]}…), "
+                f"got another one, {picture}"
+            )
         header = read_picture_header(picture)
         turned = header.orientation != 1 and not raw.as_stored and not _counts_stored_pixels(raw, header)
         width, height = header.upright if turned else (header.width, header.height)
         where = f"{raw.file}, page {raw.name}"
         if turned:
             self.notes.add("pictures that were turned", where, f"{picture} is written upright, as its EXIF data say")
+        if raw.sha256 and raw.size != (width, height):
+            got = "none" if raw.size is None else f"{raw.size[0]:g} x {raw.size[1]:g}"
+            raise InputError(f"{where}: expected the size of {picture}, {width} x {height} pixels, got {got}")
         scale_x, scale_y = self._scale(raw, width, height, where)
         kept: list[tuple[str, float, float, float, float, Label]] = []
         seen: set[tuple[object, ...]] = set()
@@ -62,7 +71,7 @@ class Cleaner:
             raw.name, picture, turned, width, height,
             np.array([char_to_code(item[0]) for item in kept], object),
             np.array([item[1:5] for item in kept], np.float64).reshape(-1, 4),
-            _numbered(lines), np.array([item[5].role for item in kept], object),
+            _numbered(lines), np.array([item[5].role for item in kept], object), raw.history,
         )  # fmt: skip
 
     def _scale(self, raw: RawPage, width: int, height: int, where: str) -> tuple[float, float]:

@@ -1,8 +1,9 @@
 """A labelled page: as a file of some form has it, and as it is after everything odd was settled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,9 @@ class RawPage:
         lines: Its text where the file has lines; empty where it has none.
         in_pixels: Whether the size counts pixels; otherwise boxes are shares of it, such as percent.
         as_stored: Whether boxes count the picture's pixels as they are stored, whatever rotation the camera noted.
+        sha256: Of the picture's file; "" where the file does not say.
+        done: Whether somebody has said that nothing is left to correct; True for forms that do not say.
+        history: Who read and corrected the page, as `corrections.schema.json` describes it; empty if not known.
     """
 
     name: str
@@ -69,6 +73,9 @@ class RawPage:
     lines: list[TextLine] = field(default_factory=list)
     in_pixels: bool = True
     as_stored: bool = False
+    sha256: str = ""
+    done: bool = True
+    history: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Page:
         boxes_xywh: (n, 4) corner and size, pixels.
         line: (n,) number of each box's line in reading order, or `NO_LINE` for all.
         role: (n,) one of `kuzushiji.layout.ROLES`.
+        history: As of `RawPage`.
     """
 
     name: str
@@ -96,6 +104,7 @@ class Page:
     boxes_xywh: NDArray[np.float64]
     line: NDArray[np.int64]
     role: NDArray[np.object_]
+    history: tuple[Mapping[str, Any], ...] = ()
 
     def layout(self) -> PageLayout:
         """Return the page's layout: the file's own lines, or found by the boxes where it has none.

@@ -9,6 +9,7 @@ from kuzushiji.forms import (
     alto_xml,
     coco,
     coordinates,
+    corrections,
     data_root,
     label_studio,
     labelme,
@@ -56,6 +57,7 @@ FORMS = {
     "labelstudio": Form((".json",), label_studio.recognises, label_studio.read),
     "via": Form((".json", ".csv"), via.recognises, via.read),
     "predict": Form((".json",), predicted.recognises, predicted.read),
+    "corrections": Form((".json",), corrections.recognises, corrections.read, corrections.write),
 }
 """By their names on the command line; `csv` is CODH's."""
 
@@ -87,6 +89,10 @@ def files_of(source: Path, name: str | None, notes: Notes) -> tuple[str, list[Pa
                 found.setdefault(form, []).append(path)
         except InputError as error:
             unreadable[path] = error
+    if {*found} == {"predict", "corrections"}:  # what was read, and what somebody has made of it
+        notes.add("pages that were corrected", source, "the corrections are taken, not what was read")
+        del found["predict"]
+        files = found["corrections"]
     if len(found) > 1:
         counts = ", ".join(f"{form} ({len(paths):,} files, {paths[0]})" for form, paths in found.items())
         raise InputError(f"{source}: expected pages of one form, got {counts}: --form chooses")

@@ -7,7 +7,9 @@ from pathlib import Path
 from PIL import Image
 
 from kuzushiji.data.labels import PageLabels
+from kuzushiji.files import sha256_of_file
 from kuzushiji.forms.cleaning import Cleaner
+from kuzushiji.forms.corrections import content_of
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.page import Page
 from kuzushiji.forms.pictures import Finder
@@ -248,6 +250,35 @@ def root(folder: Path) -> None:
     (folder / "train.csv").write_text(f"image_id,labels\nb1_001,{labels}\nb1_002,\n")
 
 
+def corrections(folder: Path) -> None:
+    """As kuzushiji edit writes them; a box is marked as no text."""
+    pictures(folder)
+    boxes = zip((0, 0, 1), BOXES, strict=True)
+    characters = [corrected(char, box, column=column) for column, (char, *box) in boxes]
+    characters.append(corrected("", [5, 5, 9, 9], role="none", column=-1))
+    write_json(folder / "corrections.json", content_of([
+        corrected_page(folder / f"{name}.jpg", of_page) for name, of_page in zip(PAGES, (characters, []), strict=True)
+    ]))  # fmt: skip
+
+
+def corrected(char: str, box: list[int], *, role: str = "text", column: int = 0) -> dict[str, object]:
+    """Return a character as corrections have it."""
+    code = f"U+{ord(char):04X}" if char else "seg_fp"
+    return {
+        "box": box, "code": code, "char": char, "role": role, "column": column, "doubtful": False, "by": "human",
+    }  # fmt: skip
+
+
+def corrected_page(picture: Path, characters: list[dict[str, object]], **facts: object) -> dict[str, object]:
+    """Return a page as corrections have it; it is done."""
+    return {
+        "page": picture.stem, "image": picture.name, "frame": 0, "sha256": sha256_of_file(picture), "width": SIZE[0],
+        "height": SIZE[1], "reading": "0123456789abcdef", "revision": 3, "done": True,
+        "history": [{"by": "models", "models": "0123456789abcdef"}, {"by": "human", "at": "2026-01-02T03:04:05Z"}],
+        "characters": characters, **facts,
+    }  # fmt: skip
+
+
 SAMPLES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "root": ("root", root),
     "csv": ("csv", codh),
@@ -262,6 +293,7 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "via json": ("via", via_json),
     "via csv": ("via", via_csv),
     "predict": ("predict", predict),
+    "corrections": ("corrections", corrections),
 }
 """By name: the form that it is, and who writes it into a folder."""
 

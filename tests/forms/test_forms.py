@@ -20,7 +20,7 @@ from kuzushiji.layout import TEXT
 from tests.forms.samples import BOXES, PAGES, SAMPLES, SIZE, predict, read, rows_of, write_json
 
 WRITTEN = [name for name, form in FORMS.items() if form.write]
-WITH_LINES = ("page", "page of 2010", "alto", "predict")
+WITH_LINES = ("page", "page of 2010", "alto", "predict", "corrections")
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -83,7 +83,7 @@ def test_round_trip(form: str, tiny_root: Path, tmp_path: Path) -> None:
     assert rows_of(labels_of(rounded)) == rows_of(expected)
 
 
-@pytest.mark.parametrize("form", ["page", "alto"])
+@pytest.mark.parametrize("form", ["page", "alto", "corrections"])
 def test_lines_that_a_file_has_are_kept(form: str, tmp_path: Path) -> None:
     """An order that the layout would not find: the left line first."""
     source, out = tmp_path / "source", tmp_path / "out"
