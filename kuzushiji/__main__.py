@@ -34,6 +34,7 @@ STAGES = (
     ("kuzushiji.lm", "for level2, if wanted: how probable a candidate is between its neighbours"),
     ("kuzushiji.classify.level2", "boosters choose among the candidates: the final submission"),
     ("kuzushiji.predict", "new pages: their text as text, JSON, PAGE and ALTO XML, pictures, a viewer"),
+    ("kuzushiji.edit", "correct what was read, in the browser"),
     ("kuzushiji.doctor", "what this machine has, what is missing, and what that costs"),
     ("kuzushiji.models", "the models that come with the package: what they are, and how well they read"),
     ("kuzushiji.export", "the models of a run as one folder, which is all that predict needs"),

@@ -82,6 +82,8 @@ def _run(
     summary.skipped = len(done)
     if "csv" in config.formats:
         _write_csv(output, pages, summary)
+    if "viewer" in config.formats:
+        _write_viewer(output, pages)
     return summary
 
 
@@ -160,6 +162,22 @@ def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> Non
     failed = {failure.where for failure in summary.failures}
     names = [page.name for page in pages if printable(page.place) not in failed]
     write_submission(output.path(CSV), output.points(names), names)
+
+
+def _write_viewer(output: "Output", pages: "list[Page]") -> None:
+    """Write the document that shows all pages of the folder: those of this command first, then those read before."""
+    from kuzushiji.files import atomic_write_text
+    from kuzushiji.viewer.book import BOOK, ENDING, read_summary, render_book
+
+    named = [output.path(f"{page.name}{ENDING}") for page in pages]
+    others = sorted(set(output.folder.glob(f"*{ENDING}")).difference(named))
+    summaries = []
+    for path in [*filter(Path.is_file, named), *others]:
+        try:
+            summaries.append(read_summary(path))
+        except InputError as error:
+            logger.warning("%s; left out", error)
+    atomic_write_text(output.path(BOOK), render_book(summaries, output.folder.resolve().name))
 
 
 def _print(summary: "Summary", *, as_json: bool) -> None:

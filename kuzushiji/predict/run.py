@@ -140,6 +140,7 @@ def read_pages(
                 notes=tuple(notes),
                 frame=page.picture.frame,
                 location=_relative(page.picture.path, output.folder),
+                sha256=source.image,
             )
             with watch.of("write"):
                 contents = _contents(transcription, image, formats)

@@ -93,6 +93,7 @@ class Transcription:
         frame: Number of the page in a file of several, from 0.
         notes: What is odd about the page, a line each.
         location: The way from the folder of results to the picture; empty where it is not known.
+        sha256: Of the picture's file; empty where it is not known.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Transcription:
     frame: int = 0
     notes: tuple[str, ...] = ()
     location: str = ""
+    sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.codes)

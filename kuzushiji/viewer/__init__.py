@@ -1,4 +1,4 @@
-"""Pages to look at: a page with its boxes, what each was read as, and the text beside it, as one HTML file."""
+"""Pages to look at and to edit: a page with its boxes, what each was read as, and the text beside it, in a browser."""
 
 from kuzushiji.viewer.page import Candidate, Picture, ViewerBox, ViewerPage
 from kuzushiji.viewer.render import render_viewer, viewer_section

@@ -13,6 +13,8 @@ KINDS = ("right", "wrong", "missed", "read", "doubtful", "dropped")
 """What a box can be: read rightly, read wrongly, not read though it is there; read while the truth is unknown, read
 with little probability, taken for no character."""
 
+TEXT = "text"
+
 DEFAULT_HEIGHT = 1400
 _JPEG_QUALITY = 65
 
@@ -47,6 +49,7 @@ class ViewerBox:
         candidates: The best candidates of each model by the model's name, best first.
         single_candidates: Likewise of the single models that those are blends of; shown on demand.
         why: Why it was missed, in words; "" where that is not known.
+        role: `text`, or what else it is in the page's layout, such as `furigana`.
     """
 
     x: float
@@ -62,6 +65,7 @@ class ViewerBox:
     candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
     single_candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
     why: str = ""
+    role: str = TEXT
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -6,13 +6,13 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuzushiji.viewer.page import KINDS, Candidate, ViewerBox, ViewerPage
+from kuzushiji.viewer.page import KINDS, TEXT, Candidate, ViewerBox, ViewerPage
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("details.js", "viewer.js")
+_SCRIPTS = ("details.js", "viewer.js", "start.js")
 """In this order one script."""
 
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -31,7 +31,7 @@ def render_viewer(pages: Sequence[ViewerPage], title: str, font: str = "") -> st
     """
     from markupsafe import Markup
 
-    template = _environment().get_template("viewer.html.j2")
+    template = environment().get_template("viewer.html.j2")
     style = Markup(font) + viewer_style()
     parts = {"section": viewer_section(pages), "style": style, "script": viewer_script()}
     return str(template.render(title=title, **parts))
@@ -42,30 +42,32 @@ def viewer_section(pages: Sequence[ViewerPage]) -> "Markup":
     from markupsafe import Markup
 
     kinds = [kind for kind in KINDS if any(box.kind == kind for page in pages for box in page.boxes)]
-    template = _environment().get_template("viewer_section.html.j2")
-    return Markup(template.render(pages=pages, kinds=kinds, data=Markup(_embedded(_as_json(pages)))))
+    template = environment().get_template("viewer_section.html.j2")
+    return Markup(template.render(pages=pages, kinds=kinds, data=Markup(embedded(pages_as_json(pages)))))
 
 
 def viewer_style() -> "Markup":
     """Return the style sheet."""
     from markupsafe import Markup
 
-    return Markup(_asset("viewer.css"))
+    return Markup(asset("viewer.css"))
 
 
 def viewer_script() -> "Markup":
     """Return the script, to stand after the sections."""
     from markupsafe import Markup
 
-    parts = "\n".join(map(_asset, _SCRIPTS))
+    parts = "\n".join(map(asset, _SCRIPTS))
     return Markup(f'"use strict";\n(() => {{\n{parts}}})();')  # within a function: its names are not the document's
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a script or style sheet of the viewer."""
     return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """Return the environment of the viewer's templates."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
@@ -74,7 +76,7 @@ def _environment() -> Any:
     )  # fmt: skip
 
 
-def _embedded(value: Any) -> str:
+def embedded(value: Any) -> str:
     """Return JSON in which nothing can end the script element that it stands in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character, escape in _ESCAPED.items():
@@ -82,7 +84,7 @@ def _embedded(value: Any) -> str:
     return text
 
 
-def _as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
+def pages_as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
     """Return what the script reads; models and classes, which come again and again, are numbers in two lists."""
     models: dict[str, int] = {}
     classes: dict[tuple[str, str], int] = {}
@@ -114,6 +116,8 @@ def _as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
         if box.single_candidates:
             value["single"] = candidates_as_json(box.single_candidates)
         value |= _facts_as_json(box)
+        if box.role != TEXT:
+            value["role"] = box.role
         if box.truth:
             value["truth"] = class_(box.truth, box.truth_code)
         return value

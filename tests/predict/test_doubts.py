@@ -99,7 +99,7 @@ def test_json_is_of_its_schema(models: Path, pages: Path, tmp_path: Path, words:
 
 def test_dropped_boxes_are_in_json_and_viewer(models: Path, pages: Path, tmp_path: Path) -> None:
     page = read_page(models, pages / "page1.jpg", tmp_path / "out", "--level2", "0", "--formats", "json", "viewer")
-    viewer = (tmp_path / "out" / "page1.html").read_text()
+    viewer = (tmp_path / "out" / "page1.viewer.js").read_text()
     assert viewer.count('"kind":"dropped"') == len(page["dropped"])
     assert len(page["dropped"]) + len(page["characters"]) > 0
 

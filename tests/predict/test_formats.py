@@ -17,8 +17,9 @@ from kuzushiji.predict.formats import PAGE_FORMATS
 from kuzushiji.predict.formats.alto_xml import alto_xml
 from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.formats.page_xml import page_xml
-from kuzushiji.predict.formats.pictures import overlay_png, viewer_html
+from kuzushiji.predict.formats.pictures import overlay_png, viewer_script
 from kuzushiji.predict.transcription import Candidates, Transcription, make_transcription
+from kuzushiji.viewer.book import read_summary
 
 WIDTH, HEIGHT = 600, 900
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -143,10 +144,13 @@ def test_overlay(transcription: Transcription) -> None:
 
 
 @PAGES
-def test_viewer(transcription: Transcription) -> None:
-    html = viewer_html(transcription, np.full((HEIGHT, WIDTH, 3), 200, np.uint8)).decode()
-    assert "<html" in html and "data:image/jpeg;base64," in html
-    assert ("春" in html) == (len(transcription) > 0)
+def test_viewer(transcription: Transcription, tmp_path: Path) -> None:
+    script = viewer_script(transcription, np.full((HEIGHT, WIDTH, 3), 200, np.uint8)).decode()
+    (tmp_path / "p.viewer.js").write_text(script, encoding="utf-8")
+    summary = read_summary(tmp_path / "p.viewer.js")
+    assert summary["name"] == transcription.name and (summary["width"], summary["height"]) == (WIDTH, HEIGHT)
+    assert len(summary["reading"]) == 16 and summary["thumbnail"].startswith("data:image/jpeg;base64,")
+    assert ("春" in script) == (len(transcription) > 0)
 
 
 def test_endings_differ() -> None:

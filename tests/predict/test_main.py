@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,8 +63,13 @@ def read(models: Path, tiny_root: Path, tmp_path_factory: pytest.TempPathFactory
 def test_files(read: Path, tiny_root: Path) -> None:
     names = {path.name for path in read.iterdir()}
     pages = [path.stem for path in (tiny_root / "test_images").iterdir()]
-    endings = (".txt", ".json", ".page.xml", ".alto.xml", ".overlay.png", ".html")
-    assert names == {"records", "submission.csv", *(page + ending for page in pages for ending in endings)}
+    endings = (".txt", ".json", ".page.xml", ".alto.xml", ".overlay.png", ".viewer.js")
+    assert names == {
+        "records",
+        "submission.csv",
+        "viewer.html",
+        *(page + ending for page in pages for ending in endings),
+    }
 
 
 def test_text_is_that_of_the_columns(read: Path) -> None:
@@ -103,8 +109,10 @@ def test_table_of_all_pages(read: Path, tiny_root: Path) -> None:
 def test_overlay_and_viewer(read: Path) -> None:
     for path in read.glob("*.overlay.png"):
         assert cv2.imread(str(path)).shape[0] == 240
-    for path in read.glob("*.html"):
-        assert path.read_text().startswith("<!DOCTYPE html>") or "<html" in path.read_text()[:200]
+    html, pages = (read / "viewer.html").read_text(), sorted(read.glob("*.viewer.js"))
+    assert html.startswith("<!DOCTYPE html>") and re.findall("<option value=.+>(.+)</option>", html) == [
+        path.name.removesuffix(".viewer.js") for path in pages
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +240,7 @@ def test_page_without_characters_is_empty_and_valid(models: Path, pages: Path, t
     page = json.loads((out / "page1.json").read_text())
     assert page["characters"] == page["columns"] == [] and page["width"] == 160
     assert read_page_points(out / "submission.csv").image_ids == ("page1",)
-    assert (out / "page1.html").stat().st_size > 1000
+    assert (out / "page1.viewer.js").stat().st_size > 1000
 
 
 def test_tiny_picture(light: Path, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from kuzushiji.predict.formats.alto_xml import alto_xml
 from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.formats.page_xml import page_xml
-from kuzushiji.predict.formats.pictures import overlay_png, viewer_html
+from kuzushiji.predict.formats.pictures import overlay_png, viewer_script
 from kuzushiji.predict.transcription import Transcription
+from kuzushiji.viewer.book import ENDING
 
 Image = NDArray[np.uint8]
 
@@ -34,6 +35,7 @@ PAGE_FORMATS = {
     "page": Format(".page.xml", lambda transcription, _: page_xml(transcription)),
     "alto": Format(".alto.xml", lambda transcription, _: alto_xml(transcription)),
     "overlay": Format(".overlay.png", overlay_png),
-    "viewer": Format(".html", viewer_html),
+    "viewer": Format(ENDING, viewer_script),
 }
-"""By their names on the command line; `csv` is a table of all pages and not among them."""
+"""By their names on the command line; `csv` is a table of all pages and not among them. The pages of `viewer` are shown
+by one document for all of them."""

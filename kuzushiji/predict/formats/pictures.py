@@ -1,5 +1,8 @@
 """A page to look at: the picture with its boxes and lines, and the viewer."""
 
+import hashlib
+import json
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,8 @@ from kuzushiji.layout import EDGE, FURIGANA
 from kuzushiji.predict.transcription import Candidates, Transcription
 from kuzushiji.report.marks import Mark
 from kuzushiji.report.overlay import overlay
-from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage, render_viewer
+from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
+from kuzushiji.viewer.book import PICTURE_HEIGHT, THUMBNAIL_HEIGHT, Origin, page_script
 
 Image = NDArray[np.uint8]
 
@@ -44,14 +48,20 @@ def overlay_png(transcription: Transcription, image: Image) -> bytes:
     return bytes(content.tobytes())
 
 
-def viewer_html(transcription: Transcription, image: Image) -> bytes:
-    """Return the viewer of this page, an HTML document that needs nothing else."""
+def viewer_script(transcription: Transcription, image: Image) -> bytes:
+    """Return the page as a script that the viewer of all pages loads (`kuzushiji.viewer.book`)."""
     boxes = [_box(transcription, i, char) for i, char in enumerate(transcription.chars)]
     dropped = transcription.doubts.dropped.boxes_xywh.astype(np.float64).tolist()
     boxes += [ViewerBox(x, y, w, h, _DROPPED, _NOTHING, SEG_FP) for x, y, w, h in dropped]
     columns = [members.tolist() for members in transcription.columns()]
-    page = ViewerPage(transcription.name, Picture.of_page(image), boxes, columns)
-    return render_viewer([page], transcription.name).encode()
+    page = ViewerPage(transcription.name, Picture.of_page(image, height=PICTURE_HEIGHT), boxes, columns)
+    read = [[box.x, box.y, box.w, box.h, box.code] for box in boxes]
+    origin = Origin(
+        transcription.location or transcription.image, transcription.frame, transcription.sha256,
+        str(transcription.made_by.get("models", "")), hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16],
+        transcription.doubts.confidence, transcription.doubts.reason,
+    )  # fmt: skip
+    return page_script(page, Picture.of_page(image, height=THUMBNAIL_HEIGHT), origin).encode()
 
 
 def _mark(box_xywh: NDArray[np.int64], char: str) -> Mark:
@@ -64,7 +74,8 @@ def _box(transcription: Transcription, i: int, char: str) -> ViewerBox:
     x, y, w, h = map(float, transcription.boxes_xywh[i])
     probability = float(transcription.probability[i])
     kind = _DOUBTFUL if transcription.doubts.doubtful[i] else _READ
-    return ViewerBox(x, y, w, h, kind, char, transcription.codes[i], probability, candidates=candidates)
+    role = transcription.layout.role[i]
+    return ViewerBox(x, y, w, h, kind, char, transcription.codes[i], probability, candidates=candidates, role=role)
 
 
 def _candidates(found: Candidates, i: int) -> list[Candidate]:

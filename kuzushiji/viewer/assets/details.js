@@ -1,5 +1,5 @@
 // Before viewer.js in one script.
-const STATES = { right: "right", wrong: "wrong", missed: "missed", read: "truth unknown", doubtful: "doubtful", dropped: "no character" };
+const STATES = { right: "right", wrong: "wrong", missed: "missed", read: "truth unknown", doubtful: "doubtful", dropped: "no character", corrected: "corrected" };
 
 const element = (name, properties = {}, children = []) => {
   const node = Object.assign(document.createElement(name), properties);
@@ -15,6 +15,7 @@ class Details {
     this.node = node;
     this.names = names;
     this.showsSingle = false;
+    this.states = STATES;
   }
 
   // page: as in the data; index: of the box, -1 for none.
@@ -27,7 +28,7 @@ class Details {
     }
     const box = page.boxes[index];
     const [char, code] = this.names.classes[box.read];
-    const state = element("span", { className: `state ${box.kind}`, textContent: STATES[box.kind] });
+    const state = element("span", { className: `state ${box.kind}`, textContent: this.states[box.kind] });
     const head = element("h3", {}, [
       this.crop(box), element("span", { className: "glyph", textContent: char, lang: "ja" }), element("span", { textContent: code }), state,
     ]);

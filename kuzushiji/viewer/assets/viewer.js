@@ -10,6 +10,9 @@ class Viewer {
     this.details = new Details(root.querySelector(".viewer-details"), this.data);
     this.text = root.querySelector(".viewer-text");
     this.switches = [...root.querySelectorAll(".viewer-switch input")];
+  }
+
+  start() {
     this.listen();
     this.show(0);
     this.follow();
@@ -36,11 +39,8 @@ class Viewer {
       button.addEventListener("click", () => this.step(Number(button.dataset.step)));
     for (const input of this.switches) input.addEventListener("change", () => this.filter());
     this.root.querySelector("[data-error]")?.addEventListener("click", () => this.nextError());
-    const zoom = this.root.querySelector("[data-zoom]");
-    zoom.addEventListener("input", () => {
-      this.sheet.style.width = `${zoom.value}%`;
-      zoom.setAttribute("aria-valuetext", `${zoom.value} %`);
-    });
+    this.slider = this.root.querySelector("[data-zoom]");
+    this.slider.addEventListener("input", () => this.zoom(Number(this.slider.value)));
     this.sheet.addEventListener("keydown", (event) => this.key(event));
     for (const area of [this.sheet, this.text]) {
       area.addEventListener("click", (event) => this.pick(event.target, true));
@@ -48,6 +48,12 @@ class Viewer {
       area.addEventListener("mouseleave", () => this.hover(-1));
     }
     this.sheet.addEventListener("focusin", (event) => this.pick(event.target, false));
+  }
+
+  zoom(percents) {
+    this.sheet.style.width = `${percents}%`;
+    this.slider.value = String(percents);
+    this.slider.setAttribute("aria-valuetext", `${Math.round(percents)} %`);
   }
 
   step(by) {
@@ -58,28 +64,39 @@ class Viewer {
 
   show(number) {
     this.current = number;
+    this.draw(this.data.pages[number]);
+  }
+
+  // A page as in the data, from its beginning.
+  draw(page) {
     this.selected = -1;
     this.hovered = -1;
-    const page = this.data.pages[number];
     this.content = page;
     this.image.src = page.image;
     this.image.alt = `Page ${page.name}`;
-    this.sheet.setAttribute("aria-label", `Page ${page.name}, ${page.boxes.length} boxes; arrow keys move between them`);
+    this.paint();
+    this.page.scrollTo(0, 0);
+    this.text.scrollTo(0, 0);
+    this.details.show(page, -1);
+  }
+
+  // The boxes and the text as they are now. A box that is gone keeps its number.
+  paint() {
+    const page = this.content;
+    const there = page.boxes.filter((box) => !box.gone);
+    this.sheet.setAttribute("aria-label", `Page ${page.name}, ${there.length} boxes; arrow keys move between them`);
     this.lines = page.lines;
     this.order = this.lines.flat();
     const inLine = new Set(this.order);
-    page.boxes.forEach((_, index) => inLine.has(index) || this.order.push(index));
+    page.boxes.forEach((box, index) => inLine.has(index) || box.gone || this.order.push(index));
     this.boxes = page.boxes.map((box, index) => this.button(box, index));
     // Tab and screen readers follow the order of the document: the order of reading.
     this.sheet.replaceChildren(this.image, ...this.order.map((index) => this.boxes[index]));
     this.spans = new Map();
     this.text.replaceChildren(...this.lines.map((line) => element("p", {}, line.map((index) => this.span(index)))));
     for (const label of this.root.querySelectorAll("[data-count]"))
-      label.textContent = `(${page.boxes.filter((box) => box.kind === label.dataset.count).length})`;
-    this.page.scrollTo(0, 0);
-    this.text.scrollTo(0, 0);
+      label.textContent = `(${there.filter((box) => box.kind === label.dataset.count).length})`;
     this.filter();
-    this.details.show(page, -1);
   }
 
   char(index) {
@@ -89,7 +106,7 @@ class Viewer {
   name(box) {
     const probability = box.probability === undefined ? "" : `, probability ${percent(box.probability)}`;
     const truth = box.kind === "wrong" ? (box.truth === undefined ? ", nothing is there" : `, truth ${this.char(box.truth)}`) : "";
-    return `${this.char(box.read)}, ${STATES[box.kind]}${probability}${truth}`;
+    return `${this.char(box.read)}, ${this.details.states[box.kind]}${probability}${truth}`;
   }
 
   button(box, index) {
@@ -229,9 +246,12 @@ class Viewer {
     return undefined;
   }
 
+  isError(box) {
+    return ["wrong", "missed"].includes(box.kind);
+  }
+
   errorAfter(index) {
-    const isError = (other) => ["wrong", "missed"].includes(this.content.boxes[other].kind);
-    const errors = this.shown().filter(isError);
+    const errors = this.shown().filter((other) => this.isError(this.content.boxes[other]));
     const place = this.order.indexOf(index);
     return errors.find((other) => this.order.indexOf(other) > place) ?? errors[0];
   }
@@ -242,5 +262,3 @@ class Viewer {
   }
 }
 
-for (const root of document.querySelectorAll(".viewer"))
-  if (root.querySelector("select")) new Viewer(root);

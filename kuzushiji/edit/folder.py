@@ -1,0 +1,113 @@
+"""The folder of results that is edited: its pages, and `corrections.json` in it."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_write_json, read_json
+from kuzushiji.forms.corrections import FILE, checked_page, content_of, pages_of
+from kuzushiji.locks import hold
+from kuzushiji.viewer.book import BOOK, ENDING, read_summary
+
+_PATIENCE = 10.0
+"""Seconds to wait for another server that writes into the same folder."""
+
+
+class StaleError(InputError):
+    """A page was saved by somebody else since it was loaded."""
+
+
+class EditedFolder:
+    """A folder that `kuzushiji predict --formats viewer` wrote.
+
+    Args:
+        folder: The folder.
+
+    Attributes:
+        pages: What the list of pages says of each, by name.
+
+    Raises:
+        InputError: it is no such folder; its corrections are damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / BOOK).is_file():
+            raise InputError(f"{folder}: expected a folder of kuzushiji predict --formats viewer, got none with {BOOK}")
+        self._folder = folder
+        self._lock = threading.Lock()
+        found = [read_summary(path) for path in sorted(folder.glob(f"*{ENDING}"))]
+        self.pages = {str(summary["name"]): summary for summary in found}
+        self.corrections()
+
+    @property
+    def path(self) -> Path:
+        """The file of corrections."""
+        return self._folder / FILE
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that the browser may ask for, by name."""
+        return {name: self._folder / name for name in (BOOK, *(f"{page}{ENDING}" for page in self.pages))}
+
+    def corrections(self) -> list[Any]:
+        """Return the pages that were saved.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        pages = pages_of(read_json(self.path), self.path) if self.path.is_file() else []
+        return [checked_page(page, str(self.path)) for page in pages]
+
+    def save(self, name: str, value: Any) -> int:
+        """Put a page in the place of its former version, and return its new revision.
+
+        Args:
+            name: Of the page.
+            value: The page as in `corrections.json`, with the revision that it began from.
+
+        Raises:
+            StaleError: somebody else has saved the page since.
+            InputError: it is no such page, or of another picture or reading; the file is damaged or cannot be written.
+        """
+        page = checked_page(value, "the browser")
+        summary = self.pages.get(name)
+        if summary is None or page["page"] != name:
+            raise InputError(f"{self._folder}: expected one of its {len(self.pages)} pages, got {page['page']!r:.80}")
+        for field, what in (("sha256", "picture"), ("width", "width"), ("height", "height"), ("reading", "reading")):
+            if page[field] != summary[field]:
+                raise InputError(
+                    f"page {name}: expected corrections of the {what} in the folder ({summary[field]!s:.12}), got "
+                    f"those of another ({page[field]!s:.12}); load the page again"
+                )
+        with self._lock, self._alone():
+            pages = self.corrections()
+            former = next((other for other in pages if other["page"] == name), None)
+            if former is not None and former["revision"] != page["revision"]:
+                raise StaleError(
+                    f"page {name}: somebody else has saved it (revision {former['revision']}, yours began from "
+                    f"{page['revision']}); load the page again: your version stays in this browser"
+                )
+            saved = {**page, "revision": page["revision"] + 1}
+            kept = [other for other in pages if other["page"] != name]
+            place = list(self.pages)
+            kept = sorted([*kept, saved], key=lambda each: place.index(each["page"]) if each["page"] in place else -1)
+            atomic_write_json(self.path, content_of(kept))
+        return int(saved["revision"])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process write the file as long as the block runs."""
+        ends = time.monotonic() + _PATIENCE
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(hold(self.path))
+                    break
+                except InputError:
+                    if time.monotonic() > ends:
+                        raise
+                    time.sleep(0.05)
+            yield

@@ -1,0 +1,309 @@
+"""The editor in a browser: edits by mouse and keys, kept, saved, exported, taken back."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from kuzushiji.edit.folder import EditedFolder
+from kuzushiji.edit.server import EditServer
+from tests.browser import open_chromium
+from tests.edit.books import BOXES, WIDTH, write_book
+from tests.forms.test_corrections import SCHEMA
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_book(tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def page(browser: Any, folder: Path) -> Iterator[Any]:
+    """A tab with the book, opened as a file; it fails when a script does."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+    tab = context.new_page()
+    failures: list[str] = []
+    tab.on("pageerror", lambda error: failures.append(str(error)))
+    tab.on(
+        "request", lambda sent: None if sent.url.startswith(("file:", "data:", "blob:")) else failures.append(sent.url)
+    )
+    tab.goto((folder / "viewer.html").as_uri())
+    tab.locator(".viewer-index a").first.wait_for()
+    yield tab
+    context.close()
+    assert failures == []
+
+
+def open_page(tab: Any, number: int = 0) -> None:
+    tab.locator(".viewer-index a").nth(number).click()
+    tab.locator(".viewer-box").first.wait_for()
+
+
+def box(tab: Any, index: int) -> Any:
+    return tab.locator(f'.viewer-box[data-box="{index}"]')
+
+
+def select(tab: Any, index: int) -> None:
+    box(tab, index).click()
+    box(tab, index).focus()
+
+
+def press(tab: Any, *keys: str) -> None:
+    for key in keys:
+        tab.keyboard.press(key)
+
+
+def text(tab: Any) -> list[str]:
+    found: list[str] = tab.locator(".viewer-text p").all_text_contents()
+    return found
+
+
+def drag(tab: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag from one point of the page to another, in its pixels."""
+    frame = tab.locator(".viewer-sheet img").bounding_box()
+    scale = frame["width"] / WIDTH
+    points = [(frame["x"] + x * scale, frame["y"] + y * scale) for x, y in (start, end)]
+    tab.mouse.move(*points[0])
+    tab.mouse.down()
+    tab.mouse.move(*points[1], steps=4)
+    tab.mouse.up()
+
+
+def download(tab: Any, path: Path) -> dict[str, Any]:
+    with tab.expect_download() as started:
+        tab.get_by_role("button", name="Download corrections").click()
+    started.value.save_as(path)
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.validate(value, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return value
+
+
+def characters(value: dict[str, Any]) -> list[Any]:
+    fields = ("char", "box", "role", "column", "doubtful", "by")
+    return [tuple(item[field] for field in fields) for item in value["pages"][0]["characters"]]
+
+
+def typed(tab: Any, chars: str) -> None:
+    press(tab, "t")
+    tab.keyboard.insert_text(chars)  # as an input method does
+    press(tab, "Enter")
+
+
+def test_twelve_edits_are_kept_exported_and_taken_back(page: Any, browser: Any, folder: Path, tmp_path: Path) -> None:
+    open_page(page)
+    assert text(page) == ["あい", "うえ"]
+    select(page, 1)
+    press(page, "3")  # 1: take a candidate
+    page.locator('[data-candidate="1"]').click()  # 2: another, with the mouse
+    select(page, 0)
+    typed(page, "安")  # 3: another character
+    press(page, "Shift+ArrowLeft", "Alt+ArrowDown")  # 4, 5: move, size
+    select(page, 2)
+    drag(page, (120, 40), (120, 50))  # 6: move with the mouse
+    select(page, 3)
+    drag(page, (140, 120), (150, 130))  # 7: size at a corner
+    press(page, "a")
+    drag(page, (100, 150), (140, 190))  # 8: a new box
+    page.keyboard.insert_text("おか")  # 9: two characters split it
+    press(page, "Enter")
+    select(page, 5)
+    press(page, "Delete")  # 10: what is no text goes
+    select(page, 0)
+    press(page, "]")  # 11: order
+    press(page, "d")  # 12: doubtful
+    page.get_by_role("checkbox", name="Page is done").check()
+    assert text(page) == ["あ安", "うえおか"]
+    first = download(page, tmp_path / "first.json")
+    assert characters(first) == [
+        ("あ", [200, 80, 40, 40], "text", 0, False, "human"), ("安", [199, 20, 40, 41], "text", 0, True, "human"),
+        ("う", [100, 30, 40, 40], "text", 1, False, "human"), ("え", [100, 80, 50, 50], "text", 1, False, "human"),
+        ("お", [100, 150, 40, 20], "text", 1, False, "human"), ("か", [100, 170, 40, 20], "text", 1, False, "human"),
+        ("お", [245, 25, 12, 12], "furigana", 0, False, "model"),
+    ]  # fmt: skip
+    assert first["pages"][0]["done"] and [entry["by"] for entry in first["pages"][0]["history"]] == ["models", "human"]
+
+    page.reload()  # what was done is in the browser
+    page.locator(".viewer-text p").first.wait_for()
+    assert text(page) == ["あ安", "うえおか"] and page.get_by_role("checkbox", name="Page is done").is_checked()
+    assert characters(download(page, tmp_path / "second.json")) == characters(first)
+
+    other = browser.new_context(accept_downloads=True).new_page()  # another browser takes the file
+    other.goto((folder / "viewer.html").as_uri())
+    other.locator('input[type="file"]').set_input_files(tmp_path / "first.json")
+    other.locator(".viewer-alert").filter(has_text="1 pages taken").wait_for()
+    assert text(other) == ["あ安", "うえおか"]
+    third = download(other, tmp_path / "third.json")
+    assert third["pages"] == first["pages"]
+    other.context.close()
+
+
+@pytest.mark.parametrize(
+    ("index", "keys", "expected"),
+    [
+        (1, ["s"], ["あい〓", "うえ"]),
+        (0, ["j"], ["あ", "うえ"]),
+        (0, ["x"], ["い", "うえ"]),  # no text
+        (0, ["x", "x"], ["あい", "うえ"]),  # and text again, where it stood
+        (4, ["f"], ["お", "あい", "うえ"]),  # no furigana: a column of its own
+        (0, ["f"], ["い", "うえ"]),
+        (5, ["1"], ["あい", "うえ"]),  # no model proposes anything there
+        (1, ["["], ["いあ", "うえ"]),
+        (1, ["]"], ["あ", "いうえ"]),  # on to the next column
+        (0, ["["], ["あい", "うえ"]),  # nothing is before it
+        (1, ["c"], ["あ", "い", "うえ"]),
+        (2, ["v"], ["あいうえ"]),
+        (2, ["{"], ["うえ", "あい"]),
+        (0, ["}"], ["うえ", "あい"]),
+        (0, ["Delete"], ["い", "うえ"]),
+        (0, ["Delete", "Control+z"], ["あい", "うえ"]),
+        (0, ["Delete", "Control+z", "Control+y"], ["い", "うえ"]),
+        (0, ["2", "Delete", "Control+z", "Control+z"], ["あい", "うえ"]),
+        (1, ["a", "Enter", "Escape"], ["あい〓", "うえ"]),  # a new box by keys alone
+    ],
+)
+def test_keys(page: Any, index: int, keys: list[str], expected: list[str]) -> None:
+    open_page(page)
+    select(page, index)
+    press(page, *keys)
+    assert text(page) == expected
+
+
+def test_the_next_doubtful_one_and_confirming(page: Any) -> None:
+    open_page(page)
+    select(page, 0)
+    press(page, "n")
+    assert page.evaluate("document.activeElement.dataset.box") == "1"
+    press(page, "Enter")  # right as it is: on to the next
+    assert page.evaluate("document.activeElement.dataset.box") == "2"
+    assert page.locator('[data-count="doubtful"]').inner_text() == "(0)"
+    assert page.locator('[data-count="corrected"]').inner_text() == "(1)"
+
+
+def test_the_list_of_pages_shows_the_state(page: Any) -> None:
+    cards = page.locator(".viewer-index a")
+    assert [" ".join(card.split()) for card in cards.all_inner_texts()] == [
+        "b1_001 confidence 50.0 %", "b1_002 confidence 61.1 %",
+    ]  # fmt: skip
+    open_page(page, 1)
+    page.get_by_role("checkbox", name="Page is done").check()
+    page.get_by_role("button", name="All pages").click()
+    assert "done" in cards.nth(1).inner_text() and "done" not in cards.nth(0).inner_text()
+
+
+def test_zoom_keeps_what_is_under_the_pointer(page: Any) -> None:
+    open_page(page)
+    before = box(page, 0).bounding_box()
+    middle = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
+    page.mouse.move(*middle)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    after = box(page, 0).bounding_box()
+    assert after["width"] == pytest.approx(before["width"] * 2.718, rel=0.05)
+    assert after["x"] + after["width"] / 2 == pytest.approx(middle[0], abs=8)
+
+
+def test_corrections_of_another_book_and_what_is_none(page: Any, tmp_path: Path) -> None:
+    write_book(tmp_path / "other", ("b1_001", "c_1"), reading="1" * 16)
+    open_page(page)
+    press(page, "a")
+    value = {"format": "kuzushiji-corrections-1", "pages": [{"page": "b1_001", "sha256": "0" * 64, "frame": 0}]}
+    for content, line in ((json.dumps(value), "0 pages taken, 1 pages of other books"), ("{}", "expected a file of")):
+        (tmp_path / "file.json").write_text(content)
+        page.locator('input[type="file"]').set_input_files(tmp_path / "file.json")
+        page.locator(".viewer-alert").filter(has_text=line).wait_for()
+    assert text(page) == ["あい", "うえ"]
+
+
+def test_a_page_whose_file_is_gone(page: Any, folder: Path) -> None:
+    (folder / "b1_002.viewer.js").unlink()
+    page.locator(".viewer-index a").nth(1).click()
+    page.locator(".viewer-alert").filter(has_text="b1_002: its file b1_002.viewer.js is missing or damaged").wait_for()
+    page.locator(".viewer-index a").nth(0).click()
+    page.locator(".viewer-box").first.wait_for()
+
+
+def test_on_a_narrow_dark_screen(browser: Any, folder: Path) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme="dark", has_touch=True)
+    tab = context.new_page()
+    tab.goto((folder / "viewer.html").as_uri())
+    open_page(tab)
+    box(tab, 1).tap()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    tab.locator('[data-candidate="1"]').tap()
+    assert text(tab) == ["ああ", "うえ"]
+    context.close()
+
+
+def test_what_screen_readers_are_told(page: Any) -> None:
+    open_page(page)
+    names = page.locator(".viewer-box").evaluate_all("nodes => nodes.map((node) => node.getAttribute('aria-label'))")
+    assert names == [
+        "あ, as read, probability 90.0 %", "い, doubtful, probability 10.0 %", "う, as read, probability 80.0 %",
+        "え, as read, probability 70.0 %", "お, as read, probability 60.0 %, furigana", "×, no text",
+    ]  # fmt: skip
+    select(page, 1)
+    press(page, "2")
+    assert page.locator(".viewer-said").inner_text() == "あ taken"
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, select')].filter((node) => !node.hidden"
+        " && !node.textContent.trim() && !node.getAttribute('aria-label') && !node.labels?.length).length"
+    )
+    assert unnamed == 0 and len(names) == len(BOXES)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it has not happened")
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[EditServer]:
+    with EditServer(EditedFolder(folder), 0) as started:
+        thread = threading.Thread(target=started.serve_forever, args=(0.02,))
+        thread.start()
+        yield started
+        started.shutdown()
+        thread.join()
+
+
+def test_the_server_gets_what_is_edited_and_the_second_is_told(browser: Any, server: EditServer, folder: Path) -> None:
+    path = folder / "corrections.json"
+    tabs = [browser.new_context().new_page() for _ in range(2)]
+    for tab in tabs:
+        tab.goto(server.address)
+        open_page(tab)
+    select(tabs[0], 0)
+    press(tabs[0], "1")
+    wait_until(path.exists)
+    tabs[0].locator(".viewer-status").filter(has_text="saved").wait_for()
+    press(tabs[0], "2")
+    wait_until(lambda: json.loads(path.read_text(encoding="utf-8"))["pages"][0]["revision"] == 2)
+    before = path.read_bytes()
+    select(tabs[1], 0)
+    press(tabs[1], "3")
+    tabs[1].locator(".viewer-alert").filter(has_text="somebody else has saved it").wait_for()
+    assert path.read_bytes() == before and text(tabs[1]) == ["うい", "うえ"]
+    tabs[1].reload()  # the saved version is shown, and the own one is not lost
+    tabs[1].get_by_role("button", name="Show mine").wait_for()
+    assert text(tabs[1]) == ["あい", "うえ"]
+    tabs[1].get_by_role("button", name="Show mine").click()
+    assert text(tabs[1]) == ["うい", "うえ"]
+    wait_until(lambda: json.loads(path.read_text(encoding="utf-8"))["pages"][0]["revision"] == 3)
+    for tab in tabs:
+        tab.context.close()
