@@ -103,30 +103,32 @@ def layout_of_page(boxes_xywh: NDArray[np.number], page_width: int) -> PageLayou
 
 
 def _beside_larger(boxes: Boxes) -> NDArray[np.bool_]:
-    """Return (n, n) whether box i, small on its page, stands at the right of box j, which is much larger."""
+    """Return (n,) whether a box, small on its page, stands at the right of one that is much larger."""
     x, y, w, h = boxes.T
     size, middle = np.maximum(w, h), x + w / 2
     small = size <= _SMALL * np.median(size) if len(boxes) else np.zeros(0, bool)
-    common = np.minimum.outer(y + h, y + h) - np.maximum.outer(y, y)
-    larger = (size >= _BASE * size[:, None]) & (w >= w[:, None])
-    near = (x[:, None] >= middle) & (x[:, None] - (x + w) <= 0.5 * w)
-    beside: NDArray[np.bool_] = small[:, None] & larger & near & (common >= 0.5 * h[:, None])
-    return beside & ~_in_line_with_larger(boxes, small)[:, None]
+    i = np.flatnonzero(small)
+    common = np.minimum.outer((y + h)[i], y + h) - np.maximum.outer(y[i], y)
+    larger = (size >= _BASE * size[i, None]) & (w >= w[i, None])
+    near = (x[i, None] >= middle) & (x[i, None] - (x + w) <= 0.5 * w)
+    beside: NDArray[np.bool_] = np.zeros(len(boxes), bool)
+    beside[i] = (larger & near & (common >= 0.5 * h[i, None])).any(axis=1) & ~_in_line(boxes, i, np.flatnonzero(~small))
+    return beside
 
 
-def _in_line_with_larger(boxes: Boxes, small: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return (n,) whether a character that is not small stands right above or below each box."""
+def _in_line(boxes: Boxes, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return for each of the boxes i whether one of the boxes j stands right above or below it."""
     x, y, w, h = boxes.T
     middle = x + w / 2
-    aligned = np.abs(middle[:, None] - middle) < _IN_LINE * w
-    gap = np.maximum.outer(y, y) - np.minimum.outer(y + h, y + h)
-    near = (gap < h) & (gap > -0.5 * np.minimum.outer(h, h))
-    found: NDArray[np.bool_] = (aligned & near & ~small).any(axis=1)
+    aligned = np.abs(middle[i, None] - middle[j]) < _IN_LINE * w[j]
+    gap = np.maximum.outer(y[i], y[j]) - np.minimum.outer((y + h)[i], (y + h)[j])
+    near = (gap < h[j]) & (gap > -0.5 * np.minimum.outer(h[i], h[j]))
+    found: NDArray[np.bool_] = (aligned & near).any(axis=1)
     return found
 
 
 def _furigana(boxes: Boxes, beside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return (n,) which boxes are furigana: runs of small ones most of which stand beside larger ones."""
+    """Return (n,) which boxes are furigana: runs of small ones most of which stand beside larger ones (`beside`, (n,))."""
     furigana = np.zeros(len(boxes), np.bool_)
     if not beside.any():
         return furigana
@@ -138,8 +140,7 @@ def _furigana(boxes: Boxes, beside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     starts = np.ones(len(ordered), np.bool_)
     starts[1:] = (reading.place[reading.order][1:] == 0) | (top[1:] - bottom[:-1] > size[ordered][:-1])
     run = np.cumsum(starts) - 1
-    candidate = beside[ordered].any(axis=1)
-    share = np.bincount(run, candidate) / np.bincount(run)
+    share = np.bincount(run, beside[ordered]) / np.bincount(run)
     furigana[ordered[share[run] >= _RUN]] = True
     return furigana
 

@@ -65,15 +65,14 @@ def _chains(boxes_xywh: NDArray[np.float64], centers_xy: NDArray[np.float64]) ->
     n = len(boxes_xywh)
     if not n:
         return np.zeros(0, np.int64)
-    left: NDArray[np.float64] = boxes_xywh[:, 0]
-    width: NDArray[np.float64] = boxes_xywh[:, 2]
-    right = left + width
-    common = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-    down = centers_xy[None, :, 1] - centers_xy[:, None, 1]
-    beside = (common >= _SAME_COLUMN * np.minimum(width[:, None], width)) & (down > 0)
-    distance = np.where(beside, down + np.abs(centers_xy[None, :, 0] - centers_xy[:, None, 0]), np.inf)
-    below, above = distance.argmin(axis=1), distance.argmin(axis=0)
-    mutual = (above[below] == np.arange(n)) & np.isfinite(distance[np.arange(n), below])
+    i, j = _overlapping(boxes_xywh[:, 0], boxes_xywh[:, 2])
+    width, right = boxes_xywh[:, 2], boxes_xywh[:, 0] + boxes_xywh[:, 2]
+    common = np.minimum(right[i], right[j]) - np.maximum(boxes_xywh[i, 0], boxes_xywh[j, 0])
+    down = centers_xy[j, 1] - centers_xy[i, 1]
+    beside = (common >= _SAME_COLUMN * np.minimum(width[i], width[j])) & (down > 0)
+    i, j, distance = i[beside], j[beside], (down + np.abs(centers_xy[j, 0] - centers_xy[i, 0]))[beside]
+    below, above = _nearest(i, j, distance, n), _nearest(j, i, distance, n)
+    mutual = (below >= 0) & (above[below] == np.arange(n))
     # A link leads downwards, so following it from the top visits each box after the one above it.
     first = np.argsort(centers_xy[:, 1], kind="stable")
     chain: NDArray[np.int64] = np.full(n, -1, np.int64)
@@ -85,6 +84,26 @@ def _chains(boxes_xywh: NDArray[np.float64], centers_xy: NDArray[np.float64]) ->
         if mutual[box]:
             chain[below[box]] = chain[box]
     return chain
+
+
+def _overlapping(start: NDArray[np.float64], length: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all pairs (i, j) and (j, i) of stretches of one axis that overlap or touch, as two arrays."""
+    by_start = np.argsort(start, kind="stable")
+    n_later = np.searchsorted(start[by_start], (start + length)[by_start], side="right") - np.arange(len(start)) - 1
+    first = np.repeat(np.arange(len(start)), n_later)
+    later = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(n_later) - n_later, n_later)
+    i, j = by_start[first], by_start[later]
+    return np.concatenate([i, j]), np.concatenate([j, i])
+
+
+def _nearest(
+    i: NDArray[np.int64], j: NDArray[np.int64], distance: NDArray[np.float64], n: int
+) -> NDArray[np.int64]:
+    """Return (n,) for each i the j of its pairs that is nearest, the lowest of several; -1 where it has no pair."""
+    nearest = np.full(n, -1, np.int64)
+    order = np.lexsort((-j, -distance, i))
+    nearest[i[order]] = j[order]  # the last of each i stays
+    return nearest
 
 
 def _merge_chains(
