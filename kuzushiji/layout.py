@@ -128,7 +128,7 @@ def _in_line(boxes: Boxes, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArra
 
 
 def _furigana(boxes: Boxes, beside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return (n,) which boxes are furigana: runs of small ones most of which stand beside larger ones (`beside`, (n,))."""
+    """Return (n,) which boxes are furigana: runs of small ones most of which stand beside larger ones."""
     furigana = np.zeros(len(boxes), np.bool_)
     if not beside.any():
         return furigana

@@ -86,7 +86,9 @@ def _chains(boxes_xywh: NDArray[np.float64], centers_xy: NDArray[np.float64]) ->
     return chain
 
 
-def _overlapping(start: NDArray[np.float64], length: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _overlapping(
+    start: NDArray[np.float64], length: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return all pairs (i, j) and (j, i) of stretches of one axis that overlap or touch, as two arrays."""
     by_start = np.argsort(start, kind="stable")
     n_later = np.searchsorted(start[by_start], (start + length)[by_start], side="right") - np.arange(len(start)) - 1
@@ -96,9 +98,7 @@ def _overlapping(start: NDArray[np.float64], length: NDArray[np.float64]) -> tup
     return np.concatenate([i, j]), np.concatenate([j, i])
 
 
-def _nearest(
-    i: NDArray[np.int64], j: NDArray[np.int64], distance: NDArray[np.float64], n: int
-) -> NDArray[np.int64]:
+def _nearest(i: NDArray[np.int64], j: NDArray[np.int64], distance: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """Return (n,) for each i the j of its pairs that is nearest, the lowest of several; -1 where it has no pair."""
     nearest = np.full(n, -1, np.int64)
     order = np.lexsort((-j, -distance, i))

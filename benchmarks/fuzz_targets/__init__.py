@@ -8,6 +8,7 @@ the rules that the reader promises, and comes out the same when it is written an
 from pathlib import Path
 
 from benchmarks.fuzz_targets.json_files import json_targets
+from benchmarks.fuzz_targets.labelled import labelled_targets
 from benchmarks.fuzz_targets.tables import table_targets
 from benchmarks.fuzz_targets.target import Target
 from benchmarks.fuzz_targets.text import text_targets
@@ -19,4 +20,7 @@ __all__ = ["Target", "build_targets"]
 def build_targets(folder: Path) -> list[Target]:
     """Return all targets; their files are below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [*text_targets(folder), *json_targets(folder), *table_targets(folder), *writer_targets()]
+    return [
+        *text_targets(folder), *json_targets(folder), *table_targets(folder), *labelled_targets(folder / "labelled"),
+        *writer_targets(),
+    ]  # fmt: skip

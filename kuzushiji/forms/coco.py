@@ -9,7 +9,7 @@ from kuzushiji.files import atomic_write_json
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.page import Label, Page, RawPage
 from kuzushiji.forms.pictures import Placer
-from kuzushiji.forms.reading import bounding_box, number_of, read_any_json
+from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json
 
 FILE = "annotations.json"
 
@@ -27,33 +27,34 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
         InputError: it is no JSON.
     """
     value = read_any_json(path)
-    names = {item.get("id"): str(item.get("name", "")) for item in _objects(value, "categories", path, notes)}
+    names = {_key(item.get("id")): str(item.get("name", "")) for item in _objects(value, "categories", path, notes)}
     pages: dict[Any, RawPage] = {}
     for item in _objects(value, "images", path, notes):
-        if item.get("id") in pages:
+        key = _key(item.get("id"))
+        if key in pages:
             notes.fail(
                 f"{path}, image {item.get('file_name')}: expected each image id once, got {item.get('id')} again"
             )
             continue
         image = str(item.get("file_name", ""))
-        pages[item.get("id")] = RawPage(PurePosixPath(image.replace("\\", "/")).stem, path, image, _size(item))
+        pages[key] = RawPage(PurePosixPath(image.replace("\\", "/")).stem, path, image, _size(item))
     ids: set[Any] = set()
     for number, item in enumerate(_objects(value, "annotations", path, notes)):
         place = f"annotation {item.get('id', number)}"
-        page = pages.get(item.get("image_id"))
+        page = pages.get(_key(item.get("image_id")))
         if page is None:
             notes.add("boxes of no page", f"{path}, {place}", f"no image has the id {item.get('image_id')}; left out")
             continue
-        if item.get("id") in ids:
+        if _key(item.get("id")) in ids:
             notes.add("ids twice", f"{path}, {place}", "expected each id once; the box is kept")
-        ids.add(item.get("id"))
+        ids.add(_key(item.get("id")))
         box = _box(item)
         if box is None:
             notes.add(
                 "shapes that are no box", f"{path}, {place}", "expected bbox with 4 numbers or a polygon; left out"
             )
             continue
-        page.labels.append(Label(names.get(item.get("category_id"), ""), *box, place))
+        page.labels.append(Label(names.get(_key(item.get("category_id")), ""), *box, place))
     yield from pages.values()
 
 
@@ -78,12 +79,16 @@ def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
 
 
 def _objects(value: Any, key: str, path: Path, notes: Notes) -> Iterator[dict[str, Any]]:
-    items = value.get(key) if isinstance(value, dict) else None
-    for number, item in enumerate(items if isinstance(items, list) else []):
+    for number, item in enumerate(list_of(value.get(key))):
         if isinstance(item, dict):
             yield item
         else:
             notes.add("entries that are no object", f"{path}, {key} {number}", "expected an object; left out")
+
+
+def _key(value: Any) -> int | float | str:
+    """Return an id; whatever is neither a number nor a text, as text."""
+    return value if isinstance(value, int | float | str) else repr(value)
 
 
 def _size(item: dict[str, Any]) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.page import Label, RawPage
-from kuzushiji.forms.reading import bounding_box, number_of, read_any_json
+from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json
 
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")
 """What an upload puts before the name of a file."""
@@ -36,14 +36,16 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
         if not image:
             notes.fail(f"{path}, {place}: expected the name of a picture in data, got none")
             continue
-        done = [item for item in task["annotations"] or [] if isinstance(item, dict) and not item.get("was_cancelled")]
+        done = [
+            item for item in list_of(task["annotations"]) if isinstance(item, dict) and not item.get("was_cancelled")
+        ]
         if not done:
             notes.fail(f"{path}, {place}: expected an annotation of {image}, got none")
             continue
         if len(done) > 1:
             notes.add("tasks with several annotations", f"{path}, {place}", f"the last of {len(done)} is taken")
         page = RawPage(PurePosixPath(image).stem, path, image, (100.0, 100.0), in_pixels=False)
-        _read_regions(page, done[-1].get("result") or [], place, notes)
+        _read_regions(page, list_of(done[-1].get("result")), place, notes)
         yield page
 
 
@@ -51,8 +53,11 @@ def _image(data: Any) -> str:
     """Return the picture's name: the first value of a task's data that looks like one."""
     for value in data.values() if isinstance(data, dict) else ():
         if isinstance(value, str) and re.search(r"\.(jpe?g|png|tiff?|webp|jp2)\b", value, re.IGNORECASE):
-            parts = urlsplit(value)
-            local = parse_qs(parts.query).get("d")
+            try:
+                parts = urlsplit(value)
+                local = parse_qs(parts.query).get("d")
+            except ValueError:  # no address after all, or one with too many fields
+                continue
             place = unquote(local[0] if local else parts.path)
             return _PREFIX.sub("", PurePosixPath(place.replace("\\", "/")).name)
     return ""

@@ -35,7 +35,7 @@ class Notes:
             place: File and element.
             message: What is odd, and what was done.
         """
-        line = " ".join(f"{place}: {message}".split())
+        line = _one_line(f"{place}: {message}")
         self.counts[kind] += 1
         self.lines.append(line)
         if self.counts[kind] <= SHOWN:
@@ -45,7 +45,12 @@ class Notes:
 
     def fail(self, message: str) -> None:
         """Note a file or page that is left out; the message names it."""
-        line = " ".join(message.split())
+        line = _one_line(message)
         self.failures.append(line)
         self.lines.append(f"left out: {line}")
         logger.error("left out: %s", line)
+
+
+def _one_line(text: str) -> str:
+    """Return a text on one line, with what UTF-8 cannot write (halves of surrogate pairs) as escapes."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()

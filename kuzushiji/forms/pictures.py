@@ -92,7 +92,7 @@ class Finder:
                 message = f"the path {page.image!r} leaves the folder; the picture is looked for by its name"
                 self.notes.add("paths that leave the folder", where, message)
                 break
-            if path.is_file():
+            if os.path.isfile(path):  # False for a name that the system cannot have, too
                 return self._checked(path)
         name = named.rpartition("/")[2] or page.name
         found = self._candidates(name)

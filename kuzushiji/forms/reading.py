@@ -1,6 +1,7 @@
 """Files of others, read with bounds: no file is larger than its kind can be, and no XML fetches anything."""
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from functools import lru_cache
 from pathlib import Path
@@ -120,10 +121,18 @@ def number_of(value: Any) -> float:
     Raises:
         ValueError: it is none, or not finite.
     """
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     if not abs(number) <= 1e9:  # NaN too
         raise ValueError(f"expected a number, got {value!r}")
     return number
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return a value of a file that should be a list; an empty one where it is none."""
+    return value if isinstance(value, list) else []
 
 
 def bounding_box(points: list[tuple[float, float]]) -> tuple[float, float, float, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from kuzushiji.errors import InputError
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.page import Label, RawPage
-from kuzushiji.forms.reading import MAX_JSON, bounding_box, number_of, read_any_json, read_bounded
+from kuzushiji.forms.reading import MAX_JSON, bounding_box, list_of, number_of, read_any_json, read_bounded
 
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 _NAMES = ("char", "character", "label", "class", "text", "code", "unicode", "name", "type")
@@ -63,9 +63,9 @@ def _entries(value: Any) -> list[dict[str, Any]]:
 def _json_regions(path: Path) -> Iterator[_Region]:
     for entry in _entries(read_any_json(path)):
         image = str(entry["filename"])
-        regions = entry["regions"] or []  # a list, or in version 1 an object by number
+        regions = entry["regions"]  # a list, or in version 1 an object by number
         yield image, "", None, None
-        for number, region in enumerate(regions.values() if isinstance(regions, dict) else regions):
+        for number, region in enumerate(regions.values() if isinstance(regions, dict) else list_of(regions)):
             place = f"{image}, region {number}"
             inner = region if isinstance(region, dict) else {}
             yield image, place, inner.get("shape_attributes") or {}, inner.get("region_attributes")
@@ -83,7 +83,7 @@ def _csv_regions(path: Path, notes: Notes) -> Iterator[_Region]:
             continue
         try:
             shape, attributes = (json.loads(row.get(name) or "{}") for name in _COLUMNS[1:])
-        except ValueError:
+        except (ValueError, RecursionError):
             notes.add(
                 "rows that cannot be read", f"{path}, {place}", "expected JSON in the columns of regions; left out"
             )

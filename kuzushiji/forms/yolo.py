@@ -75,7 +75,7 @@ def _settings(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        value = yaml.safe_load(read_text_file(path))
+        value = yaml.load(read_text_file(path), Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but texts
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(f"{path}: expected YAML, got something else ({' '.join(str(error).split())})") from error
     return value if isinstance(value, dict) else {}
@@ -87,7 +87,7 @@ def _names(path: Path) -> dict[int, str]:
     names = _settings(path).get("names")
     pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
     try:
-        return {int(number): str(name) for number, name in pairs}
+        return {int(number): name if isinstance(name, str) else "" for number, name in pairs}
     except ValueError as error:
         raise InputError(f"{path}: expected names by number, got something else ({error})") from error
 

@@ -170,6 +170,15 @@ ODD = {
     "coco: no object": Odd(
         "coco", COCO, '"categories": [', '"categories": [3, ', "entries that are no object", "categories 0", 3,
     ),
+    "coco: an id that is a list": Odd(
+        "coco", COCO, '"image_id": 0, "category_id": 7', '"image_id": [0], "category_id": {}', "boxes of no page",
+        r"annotation 0: no image has the id \[0\]",
+    ),
+    "coco: hundreds of digits": Odd("coco", COCO, "[100, 20, 30, 40]", f"[{'9' * 400}, 2, 3, 4]", NO_BOX, ""),
+    "coco: half a surrogate pair": Odd("coco", COCO, '"あ"', r'"\ud800\ud800"', SEVERAL, r"annotation 0: .*ud800"),
+    "coco: a name that no file can have": Odd(
+        "coco", COCO, "b1_001.jpg", "b" * 300 + ".jpg", "", "expected the picture 'bbb", 0,
+    ),
     "coco: another size": Odd(
         "coco", COCO, '"width": 160', '"width": 320', "pages of another size", "the file says 320 x 240", 3,
     ),
@@ -209,7 +218,15 @@ ODD = {
     "labelstudio: no picture": Odd(
         "labelstudio", "export.json", "b1_002.jpg", "b1_002", "", "task 2: expected the name of a picture", 3,
     ),
+    "labelstudio: no list": Odd(
+        "labelstudio", "export.json", '[{"result": []}]', '5', "", "task 2: expected an annotation of b1_002.jpg", 3,
+    ),
+    "labelstudio: no address": Odd(
+        "labelstudio", "export.json", "/data/local-files/?d=scans/b1_002.jpg", "http://[a/b1_002.jpg", "",
+        "task 2: expected the name of a picture", 3,
+    ),
     # VIA
+    "via: regions that are a number": Odd("via json", "via_project.json", '"regions": []', '"regions": 3', "", "", 3),
     "via: a circle": Odd(
         "via json", "via_project.json", '"polygon"', '"circle"', NO_BOX,
         "b1_001.jpg, region 2: expected rect or polygon, got circle",
@@ -281,6 +298,14 @@ def test_the_same_box_twice(tmp_path: Path) -> None:
     pages, notes = read(tmp_path)
     assert len(pages[0].codes) == 3 and notes.counts == {"boxes twice": 1}
     assert "row 5" in notes.lines[0]
+
+
+def test_names_of_yolo_are_texts(tmp_path: Path) -> None:
+    """YAML takes some words for a truth value or a date; and names that refer to each other are no names."""
+    SAMPLES["yolo"][1](tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [2, !!timestamp x, &a [1, 1], [*a, *a]]\n", encoding="utf-8")
+    pages, notes = read(tmp_path)
+    assert list(pages[0].codes) == ["U+0032", "U+0078"] and notes.counts == {"boxes without a character": 1}
 
 
 TURNED = {
