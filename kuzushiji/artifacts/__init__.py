@@ -1,7 +1,13 @@
 """Every file between stages: its columns, keys and types, how it is read, written and checked."""
 
 from kuzushiji.artifacts.box_table import BOX_COLUMNS
-from kuzushiji.artifacts.characters import Characters, characters_path, read_characters, write_characters
+from kuzushiji.artifacts.characters import (
+    Characters,
+    candidates_path,
+    characters_path,
+    read_characters,
+    write_characters,
+)
 from kuzushiji.artifacts.detailed import N_BEST, Detailed, concat_detailed, rows_in_order_of
 from kuzushiji.artifacts.detailed_files import read_detailed, write_detailed
 
@@ -10,6 +16,7 @@ __all__ = [
     "N_BEST",
     "Characters",
     "Detailed",
+    "candidates_path",
     "characters_path",
     "concat_detailed",
     "read_characters",

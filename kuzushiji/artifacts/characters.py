@@ -52,6 +52,11 @@ def characters_path(submission: Path) -> Path:
     return submission.with_name(f"{submission.name.split('.')[0]}_detailed.parquet")
 
 
+def candidates_path(submission: Path) -> Path:
+    """Return the path of level 2's candidates: `a/submission.csv` -> `a/submission_candidates.parquet`."""
+    return submission.with_name(f"{submission.name.split('.')[0]}_candidates.parquet")
+
+
 def write_characters(path: Path, characters: Characters) -> None:
     """Write the table as Parquet, whole or not at all."""
     import pyarrow as pa

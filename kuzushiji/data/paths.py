@@ -101,6 +101,11 @@ class DataRoot:
         """Truth of the test pages, where there is one: nothing but the final scoring reads it."""
         return self.root / "solution.csv"
 
+    @property
+    def test_books_csv(self) -> Path:
+        """Book of each test page (image_id,book), where somebody knows it: nothing but the report reads it."""
+        return self.root / "test_books.csv"
+
     def train_image(self, image_id: str) -> Path:
         """Return the path of a training page, whether or not it is there.
 

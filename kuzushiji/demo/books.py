@@ -73,6 +73,11 @@ def book_of(seed: int, number: int) -> Book:
     )
 
 
+def book_name(number: int) -> str:
+    """Return the name of book `number`, with which its training pages' names begin."""
+    return str(_FIRST_ID + 1013 * number)
+
+
 def plan_pages(
     seed: int, hidden_seed: int, *, books: int, pages: int, test_books: int, test_pages: int, extra: str
 ) -> list[PagePlan]:
@@ -114,7 +119,7 @@ def _train_pages(seed: int, sizes: Sequence[int], rng: np.random.Generator, extr
             kind = kinds[len(rows)]
             must = extra[texts::with_text] if kind == "text" else ""
             texts += kind == "text"
-            name = f"{_FIRST_ID + 1013 * book}_{k // 2 + 1:05d}_{k % 2 + 1}"
+            name = f"{book_name(book)}_{k // 2 + 1:05d}_{k % 2 + 1}"
             rows.append(PagePlan(name, seed, seed, book, k + 1, False, kind, must))
     return rows
 

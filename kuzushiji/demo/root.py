@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kuzushiji.data.characters import char_to_code
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.demo.books import PagePlan, plan_pages
+from kuzushiji.demo.books import PagePlan, book_name, plan_pages
 from kuzushiji.demo.division import with_texts
 from kuzushiji.demo.material import Sources, read_material
 from kuzushiji.demo.strokes import known_characters
@@ -95,6 +95,8 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
     write_page_labels(root.solution_csv, test)
     sample = "".join(f"{image_id},{_PLACEHOLDER}\n" for image_id in test.image_ids)
     atomic_write_text(root.sample_submission_csv, "image_id,labels\n" + sample)
+    books = "".join(f"{page.image_id},{book_name(page.book)}\n" for page in plan if page.test)
+    atomic_write_text(root.test_books_csv, "image_id,book\n" + books)
     codes = "".join(f"{char_to_code(character)},{_quoted(character)}\n" for character in _characters(size.sources))
     atomic_write_text(root.unicode_translation_csv, "Unicode,char\n" + codes)
     return {

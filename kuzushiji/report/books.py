@@ -11,25 +11,22 @@ from kuzushiji.report.intervals import wilson
 from kuzushiji.report.outcome import Outcome
 from kuzushiji.report.page_scores import score_of_pages
 
-TEST_BOOKS = "test_books.csv"
-"""In the data root, where somebody knows it: image_id and book of each test page."""
 SEEN, UNSEEN, UNKNOWN = "books in training", "other books", "book not known"
 _TEST = "test_"
 _COUNTS = ["characters", "edits", "tp", "fp", "fn"]
 
 
 def read_test_books(root: DataRoot) -> dict[str, str]:
-    """Return the book of each test page from `TEST_BOOKS` of a data root; nothing where it is not there.
+    """Return the book of each test page from `test_books.csv` of a data root; nothing where it is not there.
 
     Raises:
         InputError: the file cannot be read, or lacks a column.
     """
     from kuzushiji.data.label_text import read_columns
 
-    path = root.root / TEST_BOOKS
-    if not path.is_file():
+    if not root.test_books_csv.is_file():
         return {}
-    pages, books = read_columns(path, ("image_id", "book"))
+    pages, books = read_columns(root.test_books_csv, ("image_id", "book"))
     return dict(zip(pages, books, strict=True))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts import Detailed, read_detailed
+from kuzushiji.artifacts import Detailed, candidates_path, read_detailed
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import softmax
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
@@ -67,7 +67,10 @@ def held_out_candidates(collected: Collected, pages: Collection[str]) -> list[Mo
 def final_candidates(
     collected: Collected, pages: Collection[str]
 ) -> tuple[list[ModelCandidates], list[ModelCandidates]]:
-    """Return what the classifiers thought of the boxes of test pages: each kind, its folds blended, and each fold."""
+    """Return what the models thought of the boxes of test pages, and what each classifier alone thought.
+
+    The models are each kind of classifier, its folds blended, and the second level.
+    """
     kinds, folds = [], []
     for kind in collected.kinds:
         runs = [run for run in collected.of_kind(kind) if run.kind != SEGMENT and (run.folder / TEST_DETAILED).exists()]
@@ -75,6 +78,9 @@ def final_candidates(
         if tables:
             kinds.append(_of_models(kind, tables))
         folds += [_of_models(f"{kind}, fold {run.fold}", [table]) for run, table in zip(runs, tables, strict=True)]
+    path = None if collected.final is None else candidates_path(collected.final)
+    if path is not None and path.exists():
+        kinds.append(_of_table(SECOND_LEVEL, _of_pages(read_detailed(path), pages), probability_of_log))
     return kinds, folds
 
 

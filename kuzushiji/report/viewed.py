@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from kuzushiji.report.candidates import ModelCandidates, final_candidates, held_out_candidates
-from kuzushiji.report.collect import SECOND_LEVEL, Collected
+from kuzushiji.report.candidates import final_candidates, held_out_candidates
+from kuzushiji.report.collect import Collected
 from kuzushiji.report.instances import Instance
 from kuzushiji.report.outcome import TEST_PAGES, Outcome
 from kuzushiji.report.viewing import pages_with_pairs, place_of_box, spread_of_pages, viewer_page
@@ -69,7 +68,6 @@ def viewed_pages(
             names = [page for page, _ in chosen]
         if outcome.name == TEST_PAGES:
             models, single = final_candidates(collected, names)
-            models = [*models, _of_choice(outcome, names)]
         else:
             models, single = held_out_candidates(collected, names), []
         for page, note in chosen:
@@ -77,12 +75,3 @@ def viewed_pages(
             note = f"{outcome.name}, {note}" if note else outcome.name
             pages.append(viewer_page(outcome, page, models, chars, single=single, note=note))
     return Viewed(tuple(pages), numbers)
-
-
-def _of_choice(outcome: Outcome, pages: Sequence[str]) -> ModelCandidates:
-    """Return what the second level chose for the boxes of test pages: it writes no other candidates there."""
-    chosen = outcome.is_read & outcome.boxes["image_id"].isin(list(pages)).to_numpy(np.bool_)
-    boxes = outcome.boxes[chosen & outcome.boxes["probability"].notna().to_numpy(np.bool_)]
-    rows = {key: row for row, key in enumerate(zip(boxes["image_id"], boxes["box"].tolist(), strict=True))}
-    codes, probability = boxes["pred"].to_numpy(object), boxes["probability"].to_numpy(np.float64)
-    return ModelCandidates(SECOND_LEVEL, rows, codes[:, None], probability[:, None])

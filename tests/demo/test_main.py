@@ -7,10 +7,12 @@ import pytest
 
 from kuzushiji.cli import run
 from kuzushiji.data.characters import read_unicode_translation
+from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import read_page_labels, read_page_points
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.demo.__main__ import Demo, main
+from kuzushiji.report.books import read_test_books
 
 SMALL = ["--books", "2", "--pages", "3", "--test-books", "1", "--test-pages", "2", "--page-height", "200"]
 
@@ -49,6 +51,14 @@ def test_test_pages_are_in_the_sample_and_in_no_table_of_training(books: Path) -
     assert sample.image_ids == solution.image_ids
     assert not set(solution.image_ids) & set(read_page_labels(root.train_csv).image_ids)
     assert {path.stem for path in root.test_images.iterdir()} == set(solution.image_ids)
+
+
+def test_books_of_test_pages_are_those_of_training_and_further_ones(books: Path) -> None:
+    root = DataRoot(books)
+    trained = {book_id(page) for page in read_page_labels(root.train_csv).image_ids}
+    of_page = read_test_books(root)
+    assert set(of_page) == set(read_page_labels(root.solution_csv).image_ids)
+    assert [book in trained for book in sorted(of_page.values())] == [True, False]
 
 
 def test_two_workers_write_the_same_as_one(books: Path, tmp_path: Path) -> None:

@@ -7,16 +7,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.kinds import kinds_of
+from kuzushiji.classify.level2.tables import best_candidates
 from kuzushiji.classify.level2.training import FoldModel, fold_scores
 from kuzushiji.classify.ngrams import NGrams
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.ragged import members
 
+N_KEPT = 10
+"""Candidates of a box of a test page that are written."""
 _CHUNK_BOXES = 100_000
 """Boxes of whole pages that are predicted together: half a gigabyte."""
 
@@ -79,8 +83,45 @@ class Level2Model:
                 raise InputError(f"{name}: expected features with the {what} of the model, {expected}, got {got}")
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """Candidates of n boxes, of all views of them together.
+
+    Attributes:
+        candidates: (m,) class numbers, each box's in ascending order.
+        offsets: (n + 1,) where each box's candidates begin.
+        probability: (m,) float32 of each.
+    """
+
+    candidates: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    probability: NDArray[np.float32]
+
+    def choose(self, decision: Decision) -> Choice:
+        """Return the best candidate of each box."""
+        if len(self.offsets) == 1:
+            return Choice(*2 * (np.zeros(0, np.int32), np.zeros(0, np.float32)))
+        return choose(self.candidates, self.offsets, self.probability, decision)
+
+    def table(self, boxes: Features, pages: Sequence[str]) -> Detailed:
+        """Return a detailed table: the best `N_KEPT` candidates of each box, log probabilities as logits.
+
+        Args:
+            boxes: Any of the views.
+            pages: All pages.
+        """
+        k = min(int(np.diff(self.offsets).min(initial=N_KEPT)), N_KEPT)
+        classes, logits = best_candidates(self.candidates, self.offsets, self.probability, k)
+        return Detailed(boxes.boxes, classes, logits, boxes.vocabulary, tuple(pages))
+
+
 def apply_model(model: Level2Model, views: Sequence[Features]) -> Choice:
-    """Return what the models of all folds read together in boxes that none of them has seen.
+    """Return what the models of all folds read together in boxes that none of them has seen; see `pool`."""
+    return pool(model, views).choose(model.decision)
+
+
+def pool(model: Level2Model, views: Sequence[Features]) -> Pooled:
+    """Return the candidates of boxes that no model has seen, with their probabilities.
 
     Each model looks at each view, and all probabilities are averaged; a candidate that a view lacks has none there.
     The language is that of all training pages: no truth of these boxes is in it.
@@ -91,13 +132,13 @@ def apply_model(model: Level2Model, views: Sequence[Features]) -> Choice:
     """
     size, n = len(model.vocabulary), len(views[0])
     if not n:
-        return Choice(*2 * (np.zeros(0, np.int32), np.zeros(0, np.float32)))
+        return Pooled(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.float32))
     keys = np.concatenate([view.box_of_candidate * size + view.candidates for view in views])
     probability = np.concatenate([_probability(model, view) for view in views]) / len(views)
     every, place = np.unique(keys, return_inverse=True)
     pooled = np.bincount(place, probability, len(every)).astype(np.float32)
     offsets = np.searchsorted(every, np.arange(n + 1) * size).astype(np.int64)
-    return choose((every % size).astype(np.int32), offsets, pooled, model.decision)
+    return Pooled((every % size).astype(np.int32), offsets, pooled)
 
 
 def _probability(model: Level2Model, features: Features) -> NDArray[np.float32]:

@@ -62,15 +62,17 @@ class ApplyLevel2(Stage):
         return [*tables, self.folder / LEVEL2_FILE, self.root.sample_submission_csv]
 
     def outputs(self) -> list[Path]:
-        """Return the submission, and the probabilities beside it."""
+        """Return the submission, and beside it the probabilities and the candidates."""
+        from kuzushiji.artifacts import candidates_path
         from kuzushiji.classify.predictions import submission_outputs
 
-        return submission_outputs(self.output)
+        return [*submission_outputs(self.output), candidates_path(self.output)]
 
     def run(self) -> Facts:
         """Write the submission; return how many pages, boxes and characters it has."""
+        from kuzushiji.artifacts import candidates_path, write_detailed
         from kuzushiji.classify.level2.folder import load_model
-        from kuzushiji.classify.level2.model import apply_model
+        from kuzushiji.classify.level2.model import pool
         from kuzushiji.classify.level2.tables import read_input
         from kuzushiji.classify.predictions import write_predictions
 
@@ -78,10 +80,13 @@ class ApplyLevel2(Stage):
         given = read_input(self.config.tables, self.root)
         for features, name in zip(given.views, given.names, strict=True):
             model.check(features, name)
-        choice = apply_model(model, given.views)
+        pooled = pool(model, given.views)
+        choice = pooled.choose(model.decision)
         labels = given.views[0].labels(model.vocabulary.decode(choice.classes), given.pages)
         sample = self.root.sample_submission_csv
         write_predictions(self.record, self.output, labels, choice.probability, sample, force=self.config.force)
+        with self.record.output_path(candidates_path(self.output), force=self.config.force) as temporary:
+            write_detailed(temporary, pooled.table(given.views[0], given.pages))
         characters = int((choice.classes != model.vocabulary.seg_fp).sum())
         return {"pages": len(given.pages), "boxes": len(labels.boxes), "characters": characters}
 

@@ -223,13 +223,25 @@ def out_of_fold_table(
         pages: All pages.
     """
     k = min((int(np.diff(part.offsets).min()) for part in features if len(part)), default=1)
-    classes, logits = [], []
-    for part, p in zip(features, probability, strict=True):
-        box = part.box_of_candidate
-        order = np.lexsort((part.candidates, -p, box))
-        best = order[part.offsets[:-1, None] + np.arange(k)]
-        classes.append(part.candidates[best])
-        logits.append(np.log(np.maximum(p[best], np.float32(1e-12))))
+    best = [best_candidates(part.candidates, part.offsets, p, k) for part, p in zip(features, probability, strict=True)]
     boxes = pd.concat([part.boxes for part in features], ignore_index=True)
     vocabulary: Vocabulary = features[0].vocabulary
-    return Detailed(boxes, np.concatenate(classes), np.concatenate(logits), vocabulary, tuple(pages))
+    classes, logits = (np.concatenate(parts) for parts in zip(*best, strict=True))
+    return Detailed(boxes, classes, logits, vocabulary, tuple(pages))
+
+
+def best_candidates(
+    candidates: NDArray[np.int32], offsets: NDArray[np.int64], probability: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the best `k` candidates (n, k) of each box, best first, and the logarithms of their probabilities.
+
+    Args:
+        candidates: (m,) class numbers, at least `k` of each box.
+        offsets: (n + 1,) where each box's candidates begin.
+        probability: (m,) of each candidate.
+        k: How many.
+    """
+    box = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((candidates, -probability, box))
+    best = order[offsets[:-1, None] + np.arange(k)]
+    return candidates[best], np.log(np.maximum(probability[best], np.float32(1e-12)))

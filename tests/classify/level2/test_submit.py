@@ -25,6 +25,21 @@ def test_submission(trained, test_tables, tiny_root, tmp_path):
     assert rows["probability"].between(0, 1).all()
 
 
+def test_candidates_of_test_boxes_are_written(trained, test_tables, tiny_root, tmp_path):
+    """The best candidate of a box that was read is the character that the submission has, with its probability."""
+    output = tmp_path / "submission.csv"
+    words = [*test_tables, "--load-model", str(trained), "--output", str(output), "--data-root", str(tiny_root)]
+    assert main(words) == 0
+    table = read_detailed(tmp_path / "submission_candidates.parquet")
+    rows = read_characters(tmp_path / "submission_detailed.parquet").rows
+    assert table.pages == read_page_points(output).image_ids
+    best = table.boxes.assign(best=table.pred, of_best=np.exp(table.logits[:, 0]))
+    both = rows.merge(best, on=["image_id", "box"])
+    assert len(both) == len(rows) > 0
+    assert (both["code"] == both["best"]).all()
+    np.testing.assert_allclose(both["probability"], both["of_best"], rtol=1e-5)
+
+
 def test_several_views_of_the_test_pages(trained, test_tables, runs, tiny_root, tmp_path):
     """The same view twice says what it says once; views of each fold's models are averaged."""
     by_fold = []
