@@ -17,6 +17,7 @@ from kuzushiji.terminal import print_result
 if TYPE_CHECKING:
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
+    from kuzushiji.report.collect import Collected
     from kuzushiji.report.compare import Comparison
     from kuzushiji.report.reference import Reference
     from kuzushiji.report.table import Row
@@ -41,7 +42,7 @@ class ReportConfig:
         8, "pages of the viewer: so many test pages, and so many held-out pages", type=cli.non_negative_int
     )
     pairs: int = option(12, "pairs of characters that are taken for each other", type=cli.non_negative_int)
-    json: bool = option(False, "print the tables as one JSON object")
+    json: bool = option(False, "print the tables as one JSON object, and write no file")
 
     compare: bool = option(
         False, "put the run beside the reference, fold by fold, and mark what is off by more than chance",
@@ -60,8 +61,11 @@ class ReportConfig:
         """Check what one option alone cannot.
 
         Raises:
-            InputError: other seeds, and nothing to compare; or the same run twice, which tells nothing.
+            InputError: other seeds, and nothing to compare; the same run twice, which tells nothing; or a file to
+                write where none is written.
         """
+        if self.json and self.output is not None:
+            raise InputError(f"--output {self.output}: expected no file with --json, which prints the tables alone")
         if self.seeds and not self.compare:
             raise InputError("--seeds goes with --compare")
         folders = [path.resolve() for path in (self.runs, *self.seeds)]
@@ -79,11 +83,8 @@ class MakeReport(Command):
 
     def execute(self) -> int:
         """Print the table, write the page."""
-        from kuzushiji.files import atomic_write_text
-        from kuzushiji.report.build import Wanted, build_report
         from kuzushiji.report.collect import collect
         from kuzushiji.report.compare import compare, format_comparison
-        from kuzushiji.report.html import render
         from kuzushiji.report.source import find_root
         from kuzushiji.report.table import format_stages, stage_table
 
@@ -95,27 +96,44 @@ class MakeReport(Command):
         others = [collect(_folder(path)) for path in config.seeds]
         rows = stage_table(collected, truth)
         comparison = compare(collected, reference, others, _size_of(root)) if config.compare else None
-        output = config.output or config.runs / "report.html"
-        wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
-        report = build_report(collected, root, truth, rows, reference, comparison, wanted)
-        tables = {name: output.with_name(f"{output.stem}-{name}.csv") for name in report.grids}
-        atomic_write_text(output, render(report, {name: path.name for name, path in tables.items()}))
-        for name, path in tables.items():
-            atomic_write_text(path, report.grids[name].as_csv())
-        for line in report.missing:
-            logger.info("%s", line)
         if config.json:
-            print_result(_as_json(rows, comparison, collected.final, output), as_json=True)
+            print_result(_as_json(rows, comparison, collected.final), as_json=True)
             return 0
+        written = write_report(config, collected, root, truth, rows, reference, comparison)
         print(format_stages(rows))
         if comparison is not None:
             print(f"\n{format_comparison(comparison)}\n")
         if collected.final is not None:
             print(f"submission: {collected.final}")
-        for name, path in tables.items():
+        for name, path in written.items():
             print(f"{name}: {path}")
-        print(f"report: {output}")
         return 0
+
+
+def write_report(
+    config: ReportConfig,
+    collected: "Collected",
+    root: "DataRoot",
+    truth: "PageLabels | None",
+    rows: "Sequence[Row]",
+    reference: "Reference",
+    comparison: "Comparison | None",
+) -> dict[str, Path]:
+    """Write the page and its tables; return their paths by what they are, the page last."""
+    from kuzushiji.files import atomic_write_text
+    from kuzushiji.report.build import Wanted, build_report
+    from kuzushiji.report.html import render
+
+    output = config.output or config.runs / "report.html"
+    wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
+    report = build_report(collected, root, truth, rows, reference, comparison, wanted)
+    tables = {name: output.with_name(f"{output.stem}-{name}.csv") for name in report.grids}
+    atomic_write_text(output, render(report, {name: path.name for name, path in tables.items()}))
+    for name, path in tables.items():
+        atomic_write_text(path, report.grids[name].as_csv())
+    for line in report.missing:
+        logger.info("%s", line)
+    return {**tables, "report": output}
 
 
 def _read_truth(given: Path | None, root: "DataRoot") -> "PageLabels | None":
@@ -143,13 +161,11 @@ def _read_reference(config: ReportConfig) -> "Reference":
     return read_reference(folder)
 
 
-def _as_json(
-    rows: "Sequence[Row]", comparison: "Comparison | None", final: Path | None, output: Path
-) -> dict[str, Any]:
+def _as_json(rows: "Sequence[Row]", comparison: "Comparison | None", final: Path | None) -> dict[str, Any]:
     """Return what is printed for machines; the counts of test pages with what follows from them."""
     table = [{**dataclasses.asdict(row), "test": row.test and row.test.as_dict()} for row in rows]
     compared = [{**dataclasses.asdict(row), "mark": row.mark} for row in comparison.rows] if comparison else None
-    return {"table": table, "compared": compared, "submission": final and str(final), "report": str(output)}
+    return {"table": table, "compared": compared, "submission": final and str(final)}
 
 
 def _folder(path: Path) -> Path:

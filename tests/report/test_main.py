@@ -84,15 +84,20 @@ def test_without_truth_or_results_it_says_what_there_is(
     assert "report:" in capsys.readouterr().out
 
 
-def test_for_machines_and_without_pages_pairs_and_viewer(
-    runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    nothing = ["--pages", "0", "--viewer-pages", "0", "--pairs", "0"]
-    assert main([str(runs), "--data-root", str(tiny_root), "--json", "--compare", *nothing]) == 0
+def test_for_machines_nothing_is_written(runs: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(runs.rglob("*"))
+    assert main([str(runs), "--data-root", str(tiny_root), "--json", "--compare"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert len(result["table"]) == 8 and result["table"][-1]["test"]["precision"] == 1.0
-    assert result["submission"] == str(runs / "submission.csv") and result["report"] == str(runs / "report.html")
+    assert result["submission"] == str(runs / "submission.csv")
     assert {row["mark"] for row in result["compared"]} == {"other pages", "not there"}
+    assert set(runs.rglob("*")) == before
+    with pytest.raises(InputError, match="expected no file with --json"):
+        main([str(runs), "--data-root", str(tiny_root), "--json", "--output", "report.html"])
+
+
+def test_without_pages_pairs_and_viewer(runs: Path, tiny_root: Path) -> None:
+    assert main([str(runs), "--data-root", str(tiny_root), "--pages", "0", "--viewer-pages", "0", "--pairs", "0"]) == 0
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert 'id="pages"' not in html and 'id="viewer"' not in html and 'id="pairs"' not in html
 
