@@ -31,7 +31,7 @@ stage segment
 for fold in "${FOLDS[@]}"; do
   start "segment-fold$fold" kuzushiji.segment.main --output-dir "$RUNS/segment-fold$fold" \
     --fold "$fold" --n-folds "$N_FOLDS" ${SPLIT:+--split "$SPLIT"} --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${SEGMENT[@]}" \
-    ${SEGMENT_WEIGHTS:+--weights "$SEGMENT_WEIGHTS"}
+    "${SEGMENT_START[@]}"
 done
 
 # The held-out boxes of all folds in one table; the test boxes of all folds fused.
@@ -51,7 +51,7 @@ classify() {
     --fold "$1" --n-folds "$N_FOLDS" ${SPLIT:+--split "$SPLIT"} --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${@:3}"
 }
 FIRST=("${FIRST_BACKBONE[@]}" "${START[@]}" ${FIRST_WEIGHTS:+--weights "$FIRST_WEIGHTS"})
-SECOND=("${SECOND_BACKBONE[@]}" "${START[@]}" ${SECOND_WEIGHTS:+--weights "$SECOND_WEIGHTS"})
+SECOND=("${SECOND_BACKBONE[@]}" "${SECOND_START[@]}" ${SECOND_WEIGHTS:+--weights "$SECOND_WEIGHTS"})
 
 # Which characters they are: two backbones.
 stage classify "$RUNS/segment_clf_gt.csv"

@@ -34,6 +34,9 @@ source "profiles/$PROFILE.env"
 for name in RUNS DATA_ROOT N_FOLDS DISK_GB SEGMENT START FIRST_BACKBONE SECOND_NAME SECOND_BACKBONE; do
   [ -n "${!name}" ] || { echo "error: profiles/$PROFILE.env: expected it to set $name" >&2; exit 1; }
 done
+# What the second backbone starts from, where that is something else. Files of weights come in place of models.
+[ -n "$SECOND_START" ] && [ -z "$SECOND_WEIGHTS" ] || SECOND_START=("${START[@]}")
+[ -z "$SEGMENT_WEIGHTS" ] || SEGMENT_START=(--weights "$SEGMENT_WEIGHTS")
 for name in RUNS DATA_ROOT N_FOLDS DISK_GB JOBS JOB_GPUS JOB_CPUS HOURS SEGMENT_WEIGHTS FIRST_WEIGHTS SECOND_WEIGHTS; do
   write set "$name" "${!name}"
 done
