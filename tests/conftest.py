@@ -17,6 +17,12 @@ TEST_BOOKS = {"100000001": 1, "100000009": 2}
 _COLUMN_X = (115, 70, 25)
 _ROW_Y = (15, 55, 95, 135, 175)
 _EMPTY_PAGE = "hnsd001-002"
+_MINUTES = ("test_reference_commands.py", "test_chain.py", "test_torchrun.py", "test_kill.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first: of two processes none is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in _MINUTES)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,7 @@ echo "== lint-imports"
 [ ${#failed[@]} = 0 ] || echo "failed: ${failed[*]}"
 
 # Last, so that pytest's closing line ends the output; its exit code counts only after those of the other checks.
+# Two processes with a thread each, which share the files of tests among them; `-n 0` in the arguments: in this process.
 echo "== pytest $*"
-"$PYTHON" -m pytest "$@" || failed+=(pytest)
+OMP_NUM_THREADS=1 "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" || failed+=(pytest)
 [ ${#failed[@]} = 0 ]

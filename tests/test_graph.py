@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 NOT_RECORDED = ("kuzushiji.demo", "kuzushiji.data.check", "kuzushiji.report")
 KINDS = ("", "-resnet10t", "-resnet10t-pseudo-ft", "-resnet10t-pseudo")
 FOLDS = (0, 1)
+PLACE = "/place/of/the/runs"
 TRAIN_KINDS, PSEUDO_KINDS = KINDS[:2], KINDS[2:]
 BLENDS = [f"blend-{name}.csv" for name in (*(f"clf{kind}" for kind in KINDS), "backbones", "all")]
 
@@ -40,13 +42,7 @@ class Chain:
 
     def __init__(self, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs = runs
-        environment = {**os.environ, "RUNS": str(runs)}
-        printed = subprocess.run(
-            ["bash", "run-all.sh", "tiny", "--dry-run"], cwd=ROOT, env=environment, check=True, capture_output=True,
-            text=True,
-        ).stdout  # fmt: skip
-        words = [shlex.split(line)[2:] for line in printed.splitlines() if line.startswith("python -m ")]
-        self.commands = [command for command in words if command[0] not in NOT_RECORDED]
+        self.commands = [shlex.split(line.replace(PLACE, str(runs))) for line in lines_of_the_chain()]
         self.ran: list[str] = []
         self.kept: set[str] = set()
         decide = StageRecord.needs_run
@@ -75,6 +71,17 @@ class Chain:
         return set(self.ran)
 
 
+@cache
+def lines_of_the_chain() -> list[str]:
+    """Return modules and their words, of a run in `PLACE`."""
+    printed = subprocess.run(
+        ["bash", "run-all.sh", "tiny", "--dry-run"], cwd=ROOT, env={**os.environ, "RUNS": PLACE}, check=True,
+        capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    lines = [line.removeprefix("python -m ") for line in printed.splitlines() if line.startswith("python -m ")]
+    return [line for line in lines if line.split()[0] not in NOT_RECORDED]
+
+
 def contents(folder: Path) -> dict[Path, bytes]:
     """Return all files below a folder."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
@@ -89,12 +96,25 @@ def imitate(record: StageRecord) -> None:
     record.finish()
 
 
+@pytest.fixture(scope="module")
+def done(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, set[str]]:
+    """The folder of a chain that has been through once, a copy of it, and the stages that ran."""
+    folder = tmp_path_factory.mktemp("graph")
+    shutil.copytree(tiny_root, folder / "runs" / "books")
+    with pytest.MonkeyPatch.context() as patch:
+        ran = Chain(folder / "runs", patch).run()
+    shutil.copytree(folder / "runs", folder / "copy")
+    return folder / "runs", folder / "copy", ran
+
+
 @pytest.fixture
-def chain(tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+def chain(done: tuple[Path, Path, set[str]], monkeypatch: pytest.MonkeyPatch) -> Chain:
     """A chain that has been through once."""
-    shutil.copytree(tiny_root, tmp_path / "runs" / "books")
-    chain = Chain(tmp_path / "runs", monkeypatch)
-    chain.all = chain.run()
+    runs, copy, ran = done
+    shutil.rmtree(runs)
+    shutil.copytree(copy, runs)
+    chain = Chain(runs, monkeypatch)
+    chain.all = ran
     return chain
 
 
