@@ -72,6 +72,50 @@ def damaged_second_level() -> None:
     Path("m/level2.json").write_text('{"format": 2, "files": {}, "vocabulary": ["U+3042", 7]}')
 
 
+def machine_with(gpu_says: str, pytorch_for_cuda: str | None) -> Change:
+    """Return a change after which CUDA cannot be used here; the test undoes it.
+
+    Args:
+        gpu_says: What torch says of it.
+        pytorch_for_cuda: The version of CUDA that torch is built for, None for the CPU alone.
+    """
+
+    def change() -> object:
+        import pytest
+        import torch
+
+        from kuzushiji.engine import device
+
+        patch = pytest.MonkeyPatch()
+        patch.setattr(torch.cuda, "init", lambda: _raise(RuntimeError(gpu_says)))
+        patch.setattr(torch.cuda, "device_count", lambda: 0)
+        patch.setattr(torch.version, "cuda", pytorch_for_cuda)
+        patch.setattr(device, "_NVIDIA_DRIVER", Path("/"))
+        patch.setattr(device, "why_no_cuda", device.why_no_cuda.__wrapped__)  # what it has found is kept
+        return patch
+
+    return change
+
+
+def full_memory(where: str, says: str) -> Change:
+    """Return a change after which a function of torch finds too little memory; the test undoes it."""
+
+    def change() -> object:
+        import pytest
+        import torch
+
+        patch = pytest.MonkeyPatch()
+        kind = torch.OutOfMemoryError if says.startswith("CUDA") else RuntimeError
+        patch.setattr(where, lambda *_, **__: _raise(kind(says)))
+        return patch
+
+    return change
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def cut(path: str | Path, kept: int) -> Change:
     """Return a change that cuts a file off."""
     return lambda: Path(path).write_bytes(Path(path).read_bytes()[:kept])
@@ -158,6 +202,7 @@ def finished_training() -> None:
 
 
 SEGMENT = "segment.main --output-dir seg --fold 0 --n-folds 3"
+SMALL = "--model fasterrcnn_resnet18_fpn --pretrained 0 --long-side 200 --batch-size 1 --workers 0"
 CLASSIFY = "classify.main data/train.csv --output-dir clf --fold 0 --n-folds 3"
 LEVEL2 = (
     "classify.level2 fold0.parquet fold1.parquet fold2.parquet features0.parquet features1.parquet features2.parquet"
@@ -220,6 +265,26 @@ ROWS = [
     Row(SEGMENT, "a name that leads out of the data", append(TRAIN, "../../x_1,U+3042 1 2 3 4\n")),
     Row(f"{SEGMENT} --submission --resume m.pth", "no such checkpoint"),
     Row(f"{SEGMENT} --device cuda:99", "no such device"),
+    Row(
+        f"{SEGMENT} --device cuda",
+        "the driver of the GPU is too old",
+        machine_with("The NVIDIA driver on your system is too old (found version 11040). Please update", "13.0"),
+    ),
+    Row(
+        f"{SEGMENT} --device cuda",
+        "a PyTorch without CUDA",
+        machine_with("Torch not compiled with CUDA enabled", None),
+    ),
+    Row(
+        f"{SEGMENT} {SMALL}",
+        "the memory of the GPU is full",
+        full_memory("torch.Tensor.backward", "CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ),
+    Row(
+        f"{SEGMENT} {SMALL}",
+        "the memory of the machine is full",
+        full_memory("torch.nn.Module.to", "[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+    ),
     Row("segment.merge data/train.csv data/train.csv out.csv", "pages twice"),
     Row("segment.merge data/sample_submission.csv out.csv", "points in place of boxes"),
     Row("segment.merge data/solution.csv out.csv", "pages of other data"),

@@ -94,6 +94,8 @@ def test_row(
         if isinstance(started, subprocess.Popen):
             started.kill()
             started.communicate()
+        elif isinstance(started, pytest.MonkeyPatch):
+            started.undo()
     for pattern, text in VARIABLE:
         line = re.sub(pattern, text, line)
     assert (typed(row), row.wrong, line, code) == expected
