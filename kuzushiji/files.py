@@ -1,5 +1,6 @@
 """Files on disk: a file is there whole or not at all, and has a digest."""
 
+import csv
 import glob
 import hashlib
 import json
@@ -18,6 +19,10 @@ from kuzushiji.errors import InputError
 FORMATS = {".csv": 1, ".gz": 1, ".json": 1, ".parquet": 1, ".pth": 1, ".safetensors": 1, ".txt": 1}
 """Version of what the stages mean by their files of each kind: raised when the same columns, fields or tensors come to
 mean something else. Files of an older version are made again."""
+
+LONGEST_FIELD = 1 << 30
+"""Bytes of a field of CSV; Python's limit of 128 KiB is that of a page of 6,000 labels."""
+csv.field_size_limit(LONGEST_FIELD)
 
 _CHUNK = 1 << 20
 _MARK = ".tmp-"

@@ -107,7 +107,6 @@ def _texts(path: Path) -> Iterator[str]:
     if ".csv" not in path.suffixes:
         yield "".join(content.split())
         return
-    csv.field_size_limit(1 << 26)
     rows = csv.DictReader(io.StringIO(content))
     if _TEXT_COLUMN not in (rows.fieldnames or ()):
         raise InputError(f"{path}: expected a column {_TEXT_COLUMN}, got {', '.join(rows.fieldnames or ()) or 'none'}")

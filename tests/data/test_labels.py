@@ -92,6 +92,12 @@ def test_write_and_read(name: str, tmp_path: Path) -> None:
     assert (tmp_path / name).read_bytes() == first
 
 
+def test_a_page_of_many_characters(tmp_path: Path) -> None:
+    """Python's csv has a limit of 128 KiB for a field, which is that of 6,000 labels."""
+    path = written(tmp_path, f"image_id,labels\np1,{'U+3042 1 2 3 4 ' * 10_000}\n")
+    assert len(read_page_labels(path).boxes) == 10_000
+
+
 @pytest.mark.parametrize("text", ["image_id,labels\n", "image_id,labels\np1,\np2,\n"])
 def test_tables_without_boxes(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, text)
