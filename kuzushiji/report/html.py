@@ -13,7 +13,6 @@ from kuzushiji.report.grid import Grid
 from kuzushiji.report.instances import Pair
 from kuzushiji.report.picture import Picture
 from kuzushiji.report.stages import WideTable
-from kuzushiji.report.table import NOTES
 from kuzushiji.report.viewed import WHY
 from kuzushiji.viewer import ViewerPage, viewer_section
 from kuzushiji.viewer.render import viewer_script, viewer_style
@@ -97,7 +96,7 @@ def render(report: Report, names: dict[str, str]) -> str:
     content = template.render(
         report=report,
         names=names,
-        notes=(*NOTES, *report.table.notes),
+        notes=report.table.notes,
         compared=COMPARED,
         compared_notes=COMPARED_NOTES,
         why=WHY,

@@ -8,12 +8,12 @@ from kuzushiji.metric import Counts
 from kuzushiji.report.collect import SECOND_LEVEL, Collected, Run
 from kuzushiji.report.outcome import Outcome
 from kuzushiji.report.reference import Reference
-from kuzushiji.report.table import Row
+from kuzushiji.report.table import Row, notes_of
 
 GROUPS = (
     ("", ("stage", "model", "fold")),
     ("held-out pages", ("F1", "precision", "recall", "accuracy")),
-    ("during training, held-out F1", ("best", "epoch", "last", "epoch")),
+    ("during training", ("best F1", "of epoch", "last F1", "epochs")),
     ("test pages", ("F1", "precision", "recall")),
     ("cost", ("minutes", "peak memory, MiB", "training, crops/s", "prediction, pages/s")),
 )
@@ -76,7 +76,7 @@ def wide_table(
             cells += numbers
         lines.append(tuple(cells))
     groups = (*GROUPS, REFERENCE_GROUP) if repeated else GROUPS
-    return WideTable(groups, tuple(lines), tuple(row.fold == "all" for row in rows), NOTES)
+    return WideTable(groups, tuple(lines), tuple(row.fold == "all" for row in rows), (*notes_of(rows), *NOTES))
 
 
 def without_dashes(table: WideTable) -> WideTable:

@@ -24,12 +24,13 @@ COLUMNS = (
     "recall",
     "minutes",
 )
-NOTES = (
+_HELD_OUT = "held-out F1: on the fold's own pages. The second level's is honest, its boosters saw other folds only."
+_COMPARED = (
     "held-out F1: on the fold's own pages. Where epochs were compared, by the best one's model, which was chosen on "
     "these pages: it flatters. The second level's is honest, its boosters saw other folds only.",
     "best epoch, last epoch: F1 on the same pages during training, where they were compared; the last is not chosen.",
-    "test: on pages whose truth no stage has seen. boxes: with all characters given the same class.",
 )
+_TEST = "test: on pages whose truth no stage has seen. boxes: with all characters given the same class."
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,13 @@ def format_stages(rows: Sequence[Row]) -> str:
     """Return the table as text without columns of dashes, with what the columns mean below."""
     columns, cells = without_dashes(COLUMNS, [row.cells() for row in rows])
     table = format_table(columns, cells, to_left=COLUMNS[:3], rule=True)
-    return "\n".join([table, *NOTES])
+    return "\n".join([table, *notes_of(rows)])
+
+
+def notes_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return what the columns mean, those that something is in."""
+    compared = any(row.best is not None for row in rows)
+    return (*(_COMPARED if compared else (_HELD_OUT,)), _TEST)
 
 
 Score = Callable[[Path, PageLabels | None], Counts | None]

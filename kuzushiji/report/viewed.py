@@ -13,9 +13,9 @@ from kuzushiji.report.viewing import pages_with_pairs, place_of_box, spread_of_p
 from kuzushiji.viewer import ViewerPage
 
 WHY = (
-    "Half of the pages of each part are picked at equal distances in the order of F1, from the worst to the best; the "
-    "others have characters that are taken for each other (see above). Where the truth is unknown, they are the first "
-    "ones."
+    "Half of the pages of each part are picked at equal distances in the order of F1, from the worst to the best, of "
+    "those with characters; the others have characters that are taken for each other (see above). Where the truth is "
+    "unknown, they are the first ones."
 )
 
 

@@ -30,13 +30,16 @@ class _Candidates(TypedDict, total=False):
 
 
 def page_f1(outcome: Outcome) -> "pd.Series[float]":
-    """Return F1 of each page that has characters or where some were read, by page, the worst first."""
+    """Return F1 of each page that has characters, by page, the worst first.
+
+    Where none is, F1 is 0 as soon as one is read: that does not say how well a page is read.
+    """
     scores = outcome.scores
     if scores is None:
         return pd.Series(dtype=float)
     total = 2 * scores["tp"] + scores["fp"] + scores["fn"]
     f1 = (2 * scores["tp"] / total.clip(lower=1)).set_axis(scores["image_id"])
-    known: pd.Series[float] = f1[(total > 0).to_numpy()].sort_values(kind="stable")
+    known: pd.Series[float] = f1[(scores["tp"] + scores["fn"] > 0).to_numpy()].sort_values(kind="stable")
     return known
 
 

@@ -41,11 +41,11 @@ def test_every_row_has_a_cell_in_every_column(runs: Path, tiny_root: Path) -> No
 
 def test_held_out_scores_epochs_and_test_scores(runs: Path, tiny_root: Path) -> None:
     cells = cells_of(table_of(runs, tiny_root), "single model", "0")
-    held_out, training = "held-out pages", "during training, held-out F1"
+    held_out, training = "held-out pages", "during training"
     assert [cells[held_out, name, i] for i, name in enumerate(("F1", "precision", "recall", "accuracy"))] == [
         "1.0000", "1.0000", "1.0000", "-",
     ]  # fmt: skip
-    assert [cells[training, name, i] for i, name in enumerate(("best", "epoch", "last", "epoch"))] == [
+    assert [cells[training, name, i] for i, name in enumerate(("best F1", "of epoch", "last F1", "epochs"))] == [
         "0.7500", "1", "0.5000", "2",
     ]  # fmt: skip
     assert cells["test pages", "recall", 2] == "1.0000" and cells["cost", "minutes", 0] == "1.5"

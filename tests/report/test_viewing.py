@@ -89,7 +89,7 @@ def test_models_that_know_nothing_of_a_box_are_left_out(image: Path) -> None:
 
 
 def test_pages_from_the_worst_to_the_best_without_those_that_have_nothing() -> None:
-    found = outcome(("p", 0, A, 1), ("q", 0, B, 1), ("q", 50, A, 1))
+    found = outcome(("p", 0, A, 1), ("q", 0, B, 1), ("q", 50, A, 1), ("r", 0, B, 1))  # r has no characters
     assert page_f1(found).to_dict() == {"p": 0.5, "q": 1.0}
     assert spread_of_pages(found, 9) == [("p", "F1 0.500, the worst"), ("q", "F1 1.000, the best")]
     assert spread_of_pages(found, 1) == [("p", "F1 0.500, the worst")]
