@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kuzushiji.double_lines import double_lines
 from kuzushiji.reading_order import reading_order
-from kuzushiji.registers import registers
+from kuzushiji.regions import regions
 
 TEXT, FURIGANA, EDGE = "text", "furigana", "edge"
 ROLES = (TEXT, FURIGANA, EDGE)
@@ -89,17 +90,33 @@ def layout_of_page(boxes_xywh: NDArray[np.number], page_width: int) -> PageLayou
     text = np.flatnonzero(role == TEXT)
     column = np.full(len(boxes), NO_COLUMN, np.int64)
     rank = np.full(len(boxes), len(text), np.int64)
-    n_columns = n_before = 0
-    for register in registers(boxes[text]):
-        members = text[register]
-        reading = reading_order(boxes[members])
-        column[members] = n_columns + reading.column
-        rank[members[reading.order]] = n_before + np.arange(len(members))
-        n_columns, n_before = int(column.max(initial=NO_COLUMN)) + 1, n_before + len(members)
+    for number, members in enumerate(columns_of(boxes[text])):
+        column[text[members]] = number
+        rank[text[members]] = np.arange(len(members))
     column[furigana] = _column_beside(boxes, np.flatnonzero(furigana), text, column)
     by_role = np.searchsorted([1, 2], [ROLES.index(name) for name in role], side="right")
-    order = np.lexsort((boxes[:, 1], column, rank, by_role))
+    order = np.lexsort((boxes[:, 1], rank, column, by_role))
     return PageLayout(role, column, order)
+
+
+def columns_of(boxes: Boxes) -> list[NDArray[np.int64]]:
+    """Return the positions of the characters of each column, all in reading order; no column is empty.
+
+    A pair of half lines counts as one character of its column.
+    """
+    pairs = double_lines(boxes)
+    alone = np.setdiff1d(np.arange(len(boxes)), np.concatenate([*pairs, np.zeros(0, np.int64)]))
+    units = [*alone[:, None], *pairs]
+    starts = np.array([boxes[unit, :2].min(axis=0) for unit in units]).reshape(-1, 2)
+    ends = np.array([(boxes[unit, :2] + boxes[unit, 2:]).max(axis=0) for unit in units]).reshape(-1, 2)
+    of_units = np.concatenate([starts, ends - starts], axis=1)
+    columns = []
+    for region in regions(of_units):
+        reading = reading_order(of_units[region])
+        ordered = region[reading.order]
+        cuts = np.flatnonzero(np.diff(reading.column[reading.order])) + 1
+        columns += [np.concatenate([units[i] for i in column]) for column in np.split(ordered, cuts)]
+    return columns
 
 
 def _beside_larger(boxes: Boxes) -> NDArray[np.bool_]:
