@@ -35,6 +35,7 @@ STAGES = (
     ("kuzushiji.classify.level2", "boosters choose among the candidates: the final submission"),
     ("kuzushiji.predict", "new pages: their text as text, JSON, PAGE and ALTO XML, pictures, a viewer"),
     ("kuzushiji.edit", "correct what was read, in the browser"),
+    ("kuzushiji.finetune", "train a reader further on a few corrected pages of a book"),
     ("kuzushiji.doctor", "what this machine has, what is missing, and what that costs"),
     ("kuzushiji.models", "the models that come with the package: what they are, and how well they read"),
     ("kuzushiji.export", "the models of a run as one folder, which is all that predict needs"),

@@ -200,8 +200,8 @@ def _arrangement(value: Any, beside: Callable[[str], Any]) -> Any:
 
 
 def as_flag(name: str) -> str:
-    """Return how the option of a field is typed."""
-    return f"--{name.replace('_', '-')}"
+    """Return how the option of a field is typed; a field whose name would be a word of Python ends with `_`."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def _option_fields(config_class: Any) -> list["dataclasses.Field[Any]"]:
@@ -220,6 +220,8 @@ def _arguments(item: "dataclasses.Field[Any]", spec: _Option, hint: Any) -> dict
     arguments: dict[str, Any] = {"help": spec.help, "type": spec.type or (bool_flag if kind is bool else kind)}
     if kind is bool:
         arguments |= {"nargs": "?", "const": True, "metavar": "0|1"}
+    if not spec.positional:
+        arguments["dest"] = item.name
     for key, value in (("choices", spec.choices), ("nargs", spec.nargs), ("metavar", spec.metavar)):
         if value is not None:
             arguments[key] = value

@@ -19,7 +19,7 @@ from kuzushiji.errors import InputError, UsageError
 from kuzushiji.export.__main__ import main as export
 from kuzushiji.run_folder import BUNDLE_FILE, VOCABULARY
 from kuzushiji.segment.main import Segment
-from kuzushiji.segment.model import detector_config, read_start
+from kuzushiji.segment.model import detector_config, read_model, read_start
 from tests.models import some_of
 
 CPU = Precision.from_level("O0", torch.device("cpu"))
@@ -67,6 +67,36 @@ def test_classifier_has_the_rows_of_its_codes(bundle: Path) -> None:
             row = stored[name][theirs.codes.index(code)].float()
             assert torch.equal(state[name][ours.codes.index(code)], row)
     assert state["head.5.weight"].shape == (4, 8) and state["head.5.weight"][ours.codes.index("U+4E00")].abs().sum() > 0
+
+
+def test_a_checkpoint_with_other_classes_has_the_rows_of_its_codes(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = models / "clf-fold0" / "model_best.pth"
+    ours = Vocabulary.from_codes(["U+3042", "U+4E00"])
+    config = Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--device", "cpu", "--resume", str(path)])
+    with caplog.at_level("INFO"):
+        classifier = build_classifier(config, ours, CPU)
+    assert "of 3 classes it has 2" in caplog.text and "taken from it: --base resnet18, --head-size 8" in caplog.text
+    assert classifier.vocabulary == ours and classifier.test_height == 120
+    stored = torch.load(path, weights_only=True)
+    row = stored["model"]["head.5.weight"][stored["meta"]["vocabulary"].index("U+3042")]
+    assert torch.equal(classifier.model.state_dict()["head.5.weight"][ours.codes.index("U+3042")], row)
+
+
+def test_a_checkpoint_that_is_trained_on_gives_sizes_and_thresholds(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = models / "segment-fold0" / "model_best.pth"
+    config = Segment.parse_args(["--output-dir", "out", "--resume", str(path), "--score-threshold", "0.4"])
+    with caplog.at_level("INFO"):
+        adopted = read_model(path).adopt_for_training(config)
+    assert (adopted.test_long_side, adopted.max_detections, adopted.nms_threshold) == (120, 12, 0.3)
+    assert adopted.model == "fasterrcnn_resnet18_fpn" and adopted.score_threshold == 0.4
+    assert "taken from it: --test-long-side 120" in caplog.text and "--score-threshold" not in caplog.text
+    parameters = config.training_parameters()
+    assert parameters["test_long_side"] is None and parameters["score_threshold"] == 0.4  # the checkpoint decides
+    assert config.training_parameters()["epochs"] == 45
 
 
 def test_named_models_of_the_package(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.weights import read_state
 from kuzushiji.errors import InputError
 from kuzushiji.named_models import StartModel
+from kuzushiji.options import as_flag
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,7 @@ def build_classifier(config: ClassifyConfig, vocabulary: Vocabulary, precision: 
             flag contradicts; as `start_classifier`.
     """
     if config.resume is not None:
-        classifier = load_classifier(config.resume, precision, config)
-        check_vocabulary(classifier, vocabulary, config.resume)
-        return classifier
+        return load_classifier(config.resume, precision, config, vocabulary)
     start = config.start_model
     if start is not None:
         return start_classifier(start, config, vocabulary, precision)
@@ -80,8 +79,7 @@ def start_classifier(
     try:
         head_size = int(start.facts["config"]["head_size"])
         wide = {name: value.float() for name, value in state.items()}
-        rows = {name: wide.pop(name) for name in _ROWS}
-        if any(len(values) != len(theirs) for values in rows.values()):
+        if any(len(wide[name]) != len(theirs) for name in _ROWS):
             raise ValueError(f"{len(theirs)} classes in {start.vocabulary.name}, others in the weights")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{start.path}: expected an exported classifier, got a damaged one ({error})") from error
@@ -89,35 +87,50 @@ def start_classifier(
         raise InputError(f"--head-size {config.head_size}: {start.path} was trained with {head_size}")
     model_config = ModelConfig(config.base, head_size, config.head_dropout)
     model = build_model(model_config, len(vocabulary), pretrained=False, frozen_start=config.frozen_start)
-    number = {code: place for place, code in enumerate(theirs.codes)}
-    known = [(ours, number[code]) for ours, code in enumerate(vocabulary.codes) if code in number]
-    into, out_of = (torch.tensor(places) for places in zip(*known, strict=True))
-    own = model.state_dict()
-    try:
-        for name, values in rows.items():
-            wide[name] = own[name].clone()
-            wide[name][into] = values[out_of]
-        model.load_state_dict(wide)
-    except (IndexError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{start.path}: expected the weights of {model_config}, got others ({reason})") from error
-    logger.info("%s: training starts from it; of %d classes it has %d", start.path, len(vocabulary), len(known))
+    _fill(model, wide, theirs, vocabulary, start.path)
     place(model, precision.device)
     return Classifier(model, model_config, vocabulary, config.test_height)
 
 
-def load_classifier(path: Path, precision: Precision, config: ClassifyConfig | None = None) -> Classifier:
+def _fill(model: RoIClassifier, state: Mapping[str, Tensor], theirs: Vocabulary, ours: Vocabulary, path: Path) -> None:
+    """Fill a model of our classes with the weights of one of theirs: the rows of the head's last layer go by code.
+
+    Rows of classes that theirs lacks stay as they are, at random.
+
+    Raises:
+        InputError: the weights are of another model.
+    """
+    number = {code: place for place, code in enumerate(theirs.codes)}
+    known = [(place, number[code]) for place, code in enumerate(ours.codes) if code in number]
+    into, out_of = (torch.tensor(places) for places in zip(*known, strict=True))
+    own, filled = model.state_dict(), dict(state)
+    try:
+        if ours.codes != theirs.codes:
+            for name in _ROWS:
+                filled[name] = own[name].clone()
+                filled[name][into] = state[name][out_of].to(own[name].dtype)
+            logger.info("%s: of %d classes it has %d; their rows of the head are taken", path, len(ours), len(known))
+        model.load_state_dict(filled)
+    except (IndexError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: expected the weights of such a model, got others ({reason})") from error
+
+
+def load_classifier(
+    path: Path, precision: Precision, config: ClassifyConfig | None = None, vocabulary: Vocabulary | None = None
+) -> Classifier:
     """Rebuild a classifier from a checkpoint alone.
 
     Args:
         path: `model_best.pth` or `checkpoint.pth`.
         precision: Tells the device.
         config: Flags that may say otherwise: the architecture may not differ, dropout and page height may.
+        vocabulary: Classes to train on in place of the checkpoint's; rows of the head go by code.
 
     Raises:
         InputError: the checkpoint is missing, damaged or another stage's; a given flag contradicts it.
     """
-    model_config, vocabulary, test_height, weights = read_classifier_state(path)
+    model_config, theirs, test_height, weights = read_classifier_state(path)
     given = {name: getattr(config, name) for name in config.given} if config is not None else {}
     for name in _ARCHITECTURE:
         stored = getattr(model_config, name)
@@ -127,13 +140,15 @@ def load_classifier(path: Path, precision: Precision, config: ClassifyConfig | N
         model_config, head_dropout=given.get("head_dropout", model_config.head_dropout)
     )  # fmt: skip
     frozen_start = config is not None and config.frozen_start
-    model = build_model(model_config, len(vocabulary), pretrained=False, frozen_start=frozen_start)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"{path}: expected the weights of {model_config}, got others ({error})") from error
+    ours = vocabulary or theirs
+    model = build_model(model_config, len(ours), pretrained=False, frozen_start=frozen_start)
+    _fill(model, weights, theirs, ours, path)
+    if vocabulary is not None:
+        taken = {**dataclasses.asdict(model_config), "test_height": test_height}
+        said = [f"{as_flag(name)} {value}" for name, value in taken.items() if name not in given]
+        logger.info("%s: training starts from its weights; taken from it: %s", path, ", ".join(said))
     place(model, precision.device)
-    return Classifier(model, model_config, vocabulary, given.get("test_height", test_height))
+    return Classifier(model, model_config, ours, given.get("test_height", test_height))
 
 
 def read_classifier_state(path: Path) -> tuple[ModelConfig, Vocabulary, int, Mapping[str, Tensor]]:

@@ -162,6 +162,10 @@ class ClassifyConfig(MachineOptions):
     label_smoothing: float = option(
         0.0, "share of the target spread over all classes", type=cli.fraction, group=TRAINING
     )  # fmt: skip
+    hold_absent: bool = option(
+        False, "classes without a box in training keep their rows of the head: the loss leaves their logits out",
+        group=TRAINING,
+    )  # fmt: skip
     ema: float = option(
         0.0, "decay of the averaged weights that are evaluated and kept; 0: none", type=cli.fraction, group=TRAINING
     )
@@ -211,6 +215,8 @@ class ClassifyConfig(MachineOptions):
             raise InputError("expected --cosine 1 or --drop-lr-epoch, got both")
         if self.head_dropout >= 1 or self.scale_aug >= 1 or self.label_smoothing >= 1:
             raise InputError("expected --head-dropout, --scale-aug and --label-smoothing below 1, got 1")
+        if self.hold_absent and self.label_smoothing:
+            raise InputError("--hold-absent leaves classes out, --label-smoothing spreads over all: expected one")
         if "/" in self.detailed_postfix:
             raise InputError(f"--detailed-postfix: expected a part of a file name, got {self.detailed_postfix!r}")
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from kuzushiji import cli
 from kuzushiji.classify.config import STAGE, ClassifyConfig
-from kuzushiji.classify.inputs import read_split, read_test_boxes
+from kuzushiji.classify.inputs import Split, read_split, read_test_boxes
 from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.content import Input
@@ -93,6 +93,10 @@ class Part(Stage):
         """Return the values that decide predictions, once the weights are there."""
         return self.config.inference_parameters()
 
+    def split(self) -> Split:
+        """Return the tables of the fold; read when first needed."""
+        return read_split(self.config, self.root)
+
     @property
     def with_test(self) -> bool:
         """Whether the test pages are read too, if there are any."""
@@ -151,7 +155,7 @@ class TrainClassifier(Part):
             read_test_boxes(self.config, self.root)  # what is missing there should not come out after the training
         if self.config.tensorboard:
             check_installed()
-        split = read_split(self.config, self.root)
+        split = self.split()
         from kuzushiji.classify.train import train
 
         return train(self.config, self.root, split, self.record)
@@ -173,7 +177,7 @@ class ReadHeldOutPages(Part):
 
     def run(self) -> Facts:
         """Write the table; return its score."""
-        split = read_split(self.config, self.root)
+        split = self.split()
         from kuzushiji.classify.apply import predict_held_out
 
         return predict_held_out(self.config, self.root, self.weights, split)
@@ -218,7 +222,7 @@ class SaveHeadFeatures(Part):
 
     def run(self) -> Facts:
         """Write the tables; return the boxes by file."""
-        split = read_split(self.config, self.root)
+        split = self.split()
         boxes = read_test_boxes(self.config, self.root)[0] if self.with_test else None
         from kuzushiji.classify.head_vectors import save_head_features
 

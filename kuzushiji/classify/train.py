@@ -109,7 +109,13 @@ def build_training(
         factor=build_schedule(config, len(loader)),
         loader=loader,
         sampler=sampler,
-        step=Step(network, crops, config.label_smoothing, precision.device),
+        step=Step(
+            network,
+            crops,
+            config.label_smoothing,
+            precision.device,
+            absent=absent_classes(crops, len(classifier.vocabulary)) if config.hold_absent else None,
+        ),
         epochs=config.epochs,
         evaluate_every=config.evaluate_every,
         accumulation_steps=config.accumulation_steps,
@@ -169,12 +175,28 @@ def build_schedule(config: ClassifyConfig, batches: int) -> Factor:
     )
 
 
+def absent_classes(crops: CropDataset, n: int) -> torch.Tensor:
+    """Return (n,) bool, the classes of which no page has a box."""
+    absent = torch.ones(n, dtype=torch.bool)
+    for page in crops.pages:
+        absent[torch.from_numpy(page.classes)] = False
+    return absent
+
+
 class Step:
     """The loss of one batch."""
 
-    def __init__(self, model: nn.Module, crops: CropDataset, label_smoothing: float, device: torch.device) -> None:
-        """Take the model, and the crops, which name a batch's pages."""
+    def __init__(
+        self,
+        model: nn.Module,
+        crops: CropDataset,
+        label_smoothing: float,
+        device: torch.device,
+        absent: torch.Tensor | None = None,
+    ) -> None:
+        """Take the model, the crops, which name a batch's pages, and (n,) bool which classes the loss leaves out."""
         self.model, self.crops, self.device = model, crops, device
+        self.absent = None if absent is None else absent.to(device)
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def __call__(self, batch: Batch) -> StepOutput:
@@ -182,7 +204,9 @@ class Step:
         here = batch.to(self.device)
         logits = self.model(here.images, here.rois)
         return StepOutput(
-            loss=self.loss(logits, here.classes),
+            loss=self.loss(
+                logits if self.absent is None else logits.masked_fill(self.absent, -torch.inf), here.classes
+            ),
             weight=len(batch.classes),
             metrics={"accuracy": (logits.detach().argmax(dim=1) == here.classes).float().mean()},
             samples=[self.crops.pages[key.sample].image_id for key in batch.keys],

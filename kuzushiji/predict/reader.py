@@ -164,6 +164,11 @@ class Reader:
         with self._watch.of("detect"):
             return float(self._detect(image, tiles, self._bundle.detectors[:1])[1].sum())
 
+    def boxes(self, image: Image) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the boxes (n, 4) x y w h that the detectors find on a page (h, w, 3) RGB, and their scores (n,)."""
+        with self._watch.of("detect"):
+            return self._detect(image, tiles_of(image.shape[1], image.shape[0]))
+
     def _detect(
         self, image: Image, tiles: Sequence[Tile], detectors: Sequence[Detector] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.folds import check_fold
@@ -15,7 +16,7 @@ from kuzushiji.machine_options import (
     start_option,
 )
 from kuzushiji.named_models import StartModel, start_model
-from kuzushiji.options import data_root_option, force_option, json_option, option, split_option
+from kuzushiji.options import data_root_option, force_option, json_option, option, parameters, split_option
 from kuzushiji.packaged import weights_file
 
 MODELS = {f"fasterrcnn_resnet{depth}_fpn": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)}
@@ -30,6 +31,14 @@ INFERENCE = (
     "test_scales", "score_threshold", "nms_threshold", "max_detections", "match_iou", "proposals_test", "opt_level",
 )  # fmt: skip
 """Options that, where a checkpoint is only applied, come from it unless a flag is given."""
+
+
+OF_CHECKPOINT = (
+    *(name for name in INFERENCE if name != "opt_level"), "model", "anchor_sizes", "fpn_channels", "box_head_size",
+    "norm", "trainable_layers", "min_visible", "rois_per_image", "anchors_per_image", "proposals_train",
+    "rpn_smooth_l1_beta", "box_smooth_l1_beta",
+)  # fmt: skip
+"""Options that, where a checkpoint is trained on, come from it unless a flag is given."""
 
 
 def model_name(text: str) -> str:
@@ -222,6 +231,11 @@ class SegmentConfig(MachineOptions):
     def predicts_only(self) -> bool:
         """Whether nothing is trained."""
         return self.test_only or self.submission
+
+    def training_parameters(self) -> dict[str, Any]:
+        """Return the values that decide the weights of the detector; None for those that the checkpoint decides."""
+        inherited = set(OF_CHECKPOINT) - self.given if self.resume and not self.predicts_only else set()
+        return {name: None if name in inherited else value for name, value in parameters(self).items()}
 
     @property
     def start_model(self) -> StartModel | None:

@@ -4,7 +4,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kuzushiji import cli
 from kuzushiji.content import Input
@@ -20,6 +20,9 @@ from kuzushiji.segment.config import INFERENCE, SegmentConfig
 from kuzushiji.segment.folder import STAGE, RunFolder
 from kuzushiji.stage import Command, Facts, Stage, run_parts
 from kuzushiji.terminal import print_result
+
+if TYPE_CHECKING:
+    from kuzushiji.segment.pages import FoldPages
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +79,22 @@ class Part(Stage):
         """Return the path of the part's record."""
         return self.config.output_dir / self.record_name
 
+    def pages(self) -> "FoldPages":
+        """Return the training pages, divided; read when first needed."""
+        from kuzushiji.segment.pages import read_fold
+
+        return read_fold(self.config, self.data)
+
 
 class TrainDetector(Part):
     """Train, or go on with an interrupted training."""
 
     name = STAGE
     record_name = TRAIN_RECORD
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the values that decide the weights."""
+        return self.config.training_parameters()
 
     def inputs(self) -> list[Input]:
         """Return the training pages, and the weights that training starts from."""
@@ -115,9 +128,7 @@ class TrainDetector(Part):
         config = self.config
         if config.tensorboard:
             check_installed()
-        from kuzushiji.segment.pages import read_fold
-
-        pages = read_fold(config, self.data)
+        pages = self.pages()
         make_folder(self.folder.folder)
         from kuzushiji.segment.train import train
 
@@ -149,9 +160,7 @@ class FindHeldOutBoxes(Part):
 
     def run(self) -> Facts:
         """Write the boxes; return their score."""
-        from kuzushiji.segment.pages import read_fold
-
-        pages = read_fold(self.config, self.data)
+        pages = self.pages()
         from kuzushiji.segment.apply import predict_held_out
 
         return predict_held_out(self.config, pages, self.weights)

@@ -1,6 +1,7 @@
 """The detector of a run: built anew, or again from a checkpoint."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.weights import load_weights, pretrained_or_explain, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.named_models import StartModel
-from kuzushiji.options import all_parameters
+from kuzushiji.options import all_parameters, as_flag
 from kuzushiji.packaged import BOOKS, LACKING
-from kuzushiji.segment.config import INFERENCE, SegmentConfig
+from kuzushiji.segment.config import INFERENCE, OF_CHECKPOINT, SegmentConfig
 from kuzushiji.segment.folder import STAGE
+
+logger = logging.getLogger(__name__)
 
 
 def detector_config(config: SegmentConfig) -> DetectorConfig:
@@ -110,6 +113,21 @@ class StoredModel:
         """
         own = {name: self.config[name] for name in INFERENCE if name in self.config and name not in config.given}
         return dataclasses.replace(self.adopt(config), **own)
+
+    def adopt_for_training(self, config: SegmentConfig) -> SegmentConfig:
+        """As `adopt`; sizes, thresholds and losses become as in this detector's training too, unless a flag was given.
+
+        What differs from the defaults is logged.
+
+        Raises:
+            InputError: as `adopt`.
+        """
+        own = {name: self.config[name] for name in OF_CHECKPOINT if name in self.config and name not in config.given}
+        own = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
+        taken = [f"{as_flag(name)} {value}" for name, value in own.items() if value != getattr(config, name)]
+        if taken:
+            logger.info("%s: taken from it: %s", self.path, ", ".join(taken))
+        return self.adopt(dataclasses.replace(config, **own))
 
     def build(self, config: SegmentConfig) -> nn.Module:
         """Return the detector that an adopted config describes, with this one's weights.

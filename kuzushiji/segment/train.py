@@ -22,7 +22,7 @@ from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
-from kuzushiji.options import all_parameters, parameters
+from kuzushiji.options import all_parameters
 from kuzushiji.record import StageRecord
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
@@ -50,7 +50,7 @@ def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> FitRe
     """
     if not config.force:
         on_main(lambda: may_go_on(config.output_dir, record))
-    run_parameters = parameters(config)
+    run_parameters = config.training_parameters()
     precision = set_up(config, training=True)
     config, model = start_model(config, pages)
     model = place(model, precision.device)
@@ -105,7 +105,7 @@ def start_model(config: SegmentConfig, pages: FoldPages) -> tuple[SegmentConfig,
         return config, build_model(config)
     stored = read_model(config.resume)
     stored.check_unseen(pages.held_out.image_ids)
-    config = stored.adopt(config)
+    config = stored.adopt_for_training(config)
     logger.info("%s: training starts from its weights (epoch %d)", config.resume, stored.epoch + 1)
     return config, stored.build(config)
 

@@ -1,0 +1,1 @@
+"""A reader learns a book: models are trained further on a few corrected pages."""

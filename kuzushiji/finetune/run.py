@@ -1,0 +1,173 @@
+"""Trains a detector and a classifier further, and measures both sets of models on the held-out pages."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kuzushiji.bundle.files import find_models
+from kuzushiji.data.labels import PageLabels, write_page_labels
+from kuzushiji.data.paths import DataRoot
+from kuzushiji.data.pictures import pictures_in, read_picture
+from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.errors import InputError
+from kuzushiji.evaluate.config import EvaluateConfig
+from kuzushiji.evaluate.run import evaluate, facts_of
+from kuzushiji.files import atomic_path, atomic_write_json
+from kuzushiji.finetune.config import FinetuneConfig
+from kuzushiji.finetune.pages import MATCH_IOU, Boxes, boxes_to_learn, divide, read_new_pages
+from kuzushiji.finetune.parts import Pages, classifier_parts, detector_parts
+from kuzushiji.finetune.source import Source, read_source
+from kuzushiji.options import as_flag
+from kuzushiji.predict.config import PredictConfig
+from kuzushiji.predict.formats.as_json import transcription_json
+from kuzushiji.predict.reader import Reader, Stopwatch
+from kuzushiji.predict.run import load_reader
+from kuzushiji.run_folder import CLASSIFY, SEGMENT, ModelName
+from kuzushiji.stage import Facts, run_parts
+
+logger = logging.getLogger(__name__)
+
+EXPORTED, BEFORE, AFTER = "start", "before", "after"
+DIVISION, TRUTH, BOXES, SUMMARY = "pages.json", "held-out.csv", "boxes.csv", "finetune.json"
+
+_BOTH: dict[str, Any] = {"batch_size": 4, "optimizer": "adamw", "cosine": 1, "warmup_steps": 10, "color_hue_aug": 10}
+_DETECTOR = {**_BOTH, "repeat_train_step": 8, "wd": 0.01, "color_sat_aug": 30, "color_val_aug": 30}
+_CLASSIFIER = {**_BOTH, "repeat_train": 6, "wd": 0.02}
+"""What the chain's profile `real` has too: measured on pages of this size."""
+
+
+def finetune(config: FinetuneConfig) -> Facts:
+    """Train, and return what it brought: scores before and after, pages, characters.
+
+    Raises:
+        InputError: models or pages cannot be used; see the stages.
+    """
+    data, output = DataRoot.find(config.data), config.output
+    source = read_source(config.from_, output / EXPORTED)
+    labels = read_new_pages(data, source.seen)
+    pages = _divided(config, data, labels, source)
+    vocabulary = _vocabulary(config, labels, source)
+    reader = _reader(config, source.folder)
+    before = _measured(output / BEFORE, reader, pages)
+    learned = boxes_to_learn(pages.train, data.train_image, partial(_boxes, reader))
+    write_page_labels(output / BOXES, learned)
+    detector, classifier = (output / ModelName(stage, 0).folder for stage in (SEGMENT, CLASSIFY))
+    facts = dict(run_parts(detector_parts(_detector_words(config, source, detector), pages), _here))
+    words = _classifier_words(config, source, classifier, output / BOXES)
+    facts |= run_parts(classifier_parts(words, pages, vocabulary, detector), _here)
+    after = _measured(output / AFTER, _reader(config, output), pages)
+    found = _summary(config, pages, vocabulary, source, before, after)
+    atomic_write_json(output / SUMMARY, found)
+    return found
+
+
+def _here(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+def _divided(config: FinetuneConfig, data: DataRoot, labels: PageLabels, source: Source) -> Pages:
+    train, held_out = divide(labels, source.seen, config.test_share)
+    if not held_out:
+        logger.warning("no page is held out: the last epoch is taken, and nothing is measured")
+    file = config.output / DIVISION
+    atomic_write_json(file, {"train": train, "held_out": held_out})
+    pages = Pages(data, labels.of_pages(train), labels.of_pages(held_out), file)
+    write_page_labels(config.output / TRUTH, pages.held_out)
+    return pages
+
+
+def _vocabulary(config: FinetuneConfig, labels: PageLabels, source: Source) -> Vocabulary:
+    codes = set(labels.boxes["code"])
+    new = codes.difference(source.vocabulary.codes)
+    logger.info("characters: %d classes, of which the models have %d", len(codes), len(codes) - len(new))
+    return Vocabulary.from_codes(codes if config.only_these else codes.union(source.vocabulary.codes))
+
+
+def _detector_words(config: FinetuneConfig, source: Source, folder: Path) -> list[str]:
+    own = {"match_iou": MATCH_IOU, "model": f"fasterrcnn_{source.detector.config.backbone}_fpn"}
+    return _words(config, source, folder, config.detector_epochs, {**source.detector_sizes, **own, **_DETECTOR})
+
+
+def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path) -> list[str]:
+    own = {"base": source.classifier.config.base, "hold_absent": int(config.hold_absent)}
+    options = {**source.classifier_sizes, **own, **_CLASSIFIER}
+    return [str(boxes), *_words(config, source, folder, config.classifier_epochs, options)]
+
+
+def _words(config: FinetuneConfig, source: Source, folder: Path, epochs: int, options: Mapping[str, Any]) -> list[str]:
+    """Return the options that both stages have, and further ones."""
+    common = {
+        "output_dir": folder, "data_root": config.data, "start": source.folder, "epochs": epochs, "lr": config.lr,
+        "evaluate_every": int(config.test_share > 0), "seed": config.seed, "device": config.device,
+        "workers": config.workers, "threads": config.threads, "cache_mib": 600, "force": int(config.force),
+    }  # fmt: skip
+    words: list[str] = []
+    for name, value in {**common, **options}.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        words += [as_flag(name), *map(str, values)] if values else []
+    return words
+
+
+def _reader(config: FinetuneConfig, models: Path) -> Reader:
+    settings = PredictConfig(pages=(), models=str(models), device=config.device, threads=config.threads)
+    return load_reader(settings, find_models(models), Stopwatch())
+
+
+def _image(path: Path) -> Any:
+    return read_picture(pictures_in(path)[0])
+
+
+def _boxes(reader: Reader, path: Path) -> Boxes:
+    return reader.boxes(_image(path))
+
+
+def _measured(folder: Path, reader: Reader, pages: Pages) -> dict[str, Any] | None:
+    """Read the held-out pages into a folder, and return the scores; None where no page is held out."""
+    if not pages.held_out.image_ids:
+        return None
+    for image_id in pages.held_out.image_ids:
+        path = pages.data.train_image(image_id)
+        read = reader.read(_image(path), name=image_id, file=path.name)
+        with atomic_path(folder / f"{image_id}.json") as temporary:
+            made_by = {"models": reader.digest, "settings": {}}
+            temporary.write_bytes(transcription_json(replace(read, made_by=made_by)))
+    truth = folder.parent / TRUTH
+    found = facts_of(evaluate(EvaluateConfig(predictions=folder, truth=truth, form="predict", truth_form="table")))
+    return {"boxes": found["boxes"]["f1"], "characters": found["characters"]["f1"], "cer": found["text"]["cer"]}
+
+
+def _summary(
+    config: FinetuneConfig,
+    pages: Pages,
+    vocabulary: Vocabulary,
+    source: Source,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+) -> Facts:
+    if before and after and after["characters"] < before["characters"]:
+        logger.warning("the new models read the held-out pages worse than %s: keep those", config.from_)
+    new = set(vocabulary.codes).difference(source.vocabulary.codes)
+    return {
+        "from": config.from_, "pages": len(pages.train.image_ids), "held out": len(pages.held_out.image_ids),
+        "classes": len(vocabulary.codes), "new classes": len(new), "before": before, "after": after,
+    }  # fmt: skip
+
+
+def rows_of(facts: Mapping[str, Any]) -> Sequence[tuple[str, float | None, float | None]]:
+    """Return the table of scores: what, before, after."""
+    before, after = facts["before"] or {}, facts["after"] or {}
+    names = {"boxes": "F1 of boxes", "characters": "F1 of characters", "cer": "CER"}
+    return [(title, before.get(name), after.get(name)) for name, title in names.items()]
+
+
+def check_output(config: FinetuneConfig) -> None:
+    """Check that the new run does not replace the models that it starts from.
+
+    Raises:
+        InputError: it would.
+    """
+    if Path(config.from_).resolve() == config.output.resolve():
+        raise InputError(f"--output {config.output}: expected another folder than that of the models to start from")

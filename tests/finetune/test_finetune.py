@@ -1,0 +1,125 @@
+"""Models are trained further on a few pages, with one command; what comes out is a run like any other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from kuzushiji.bundle.files import find_models
+from kuzushiji.errors import InputError
+from kuzushiji.finetune.__main__ import main
+from kuzushiji.finetune.source import read_source
+from kuzushiji.predict.__main__ import main as predict
+from tests.models import some_of
+
+QUICK = ["--detector-epochs", "1", "--classifier-epochs", "1", "--threads", "1", "--device", "cpu", "--lr", "1e-5"]
+
+
+@pytest.fixture(scope="module")
+def data(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pages of one book; 一 is a character that the models do not have, and え and お are not there."""
+    folder = tmp_path_factory.mktemp("data")
+    table = pd.read_csv(tiny_root / "train.csv", keep_default_na=False)
+    table = table[table["image_id"].str.startswith("100000003")]
+    for old in ("U+3048", "U+304A"):
+        table["labels"] = table["labels"].str.replace(old, "U+4E00")
+    (folder / "train_images").mkdir()
+    for name in table["image_id"]:
+        shutil.copy(tiny_root / "train_images" / f"{name}.jpg", folder / "train_images")
+    table.to_csv(folder / "train.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def source(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with one detector and one classifier."""
+    return some_of(models, tmp_path_factory.mktemp("source") / "run", "segment-fold0", "clf-fold0")
+
+
+@pytest.fixture(scope="module")
+def tuned(data: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What came of it: read-only."""
+    run = tmp_path_factory.mktemp("tuned") / "run"
+    assert main([str(data), "--from", str(source), "--output", str(run), *QUICK]) == 0
+    return run
+
+
+def weights(run: Path, name: str) -> dict[str, torch.Tensor]:
+    content = torch.load(run / name / "model_best.pth", weights_only=True)
+    state: dict[str, torch.Tensor] = content["model"]
+    return state
+
+
+def vocabulary(run: Path) -> list[str]:
+    codes: list[str] = json.loads((run / "clf-fold0" / "vocabulary.json").read_text())
+    return codes
+
+
+def test_summary(tuned: Path) -> None:
+    facts = json.loads((tuned / "finetune.json").read_text())
+    assert (facts["pages"], facts["held out"], facts["classes"], facts["new classes"]) == (2, 1, 7, 1)
+    for scores in (facts["before"], facts["after"]):
+        assert set(scores) == {"boxes", "characters", "cer"}
+    assert json.loads((tuned / "pages.json").read_text())["held_out"] == ["100000003_00002_1"]
+
+
+def test_settings_come_from_the_models(tuned: Path, source: Path) -> None:
+    detector = json.loads((tuned / "segment-fold0" / "params.json").read_text())
+    assert detector["test_long_side"] == 120 and detector["score_threshold"] == 0.05
+    assert (detector["max_detections"], detector["nms_threshold"], detector["long_side"]) == (12, 0.3, 2048)
+    classifier = json.loads((tuned / "clf-fold0" / "params.json").read_text())
+    assert classifier["test_height"] == 120 and classifier["tta_heights"] == [120, 132]
+    assert classifier["base"] == "resnet18"
+
+
+def test_old_characters_keep_their_rows(tuned: Path, source: Path) -> None:
+    """え and お have no box on these pages; 一 is new."""
+    old, new = weights(source, "clf-fold0"), weights(tuned, "clf-fold0")
+    codes = vocabulary(tuned)
+    before = json.loads((tuned / "start" / "vocabulary.json").read_text())
+    assert codes == sorted({*before, "U+4E00"} - {"seg_fp"}) + ["seg_fp"]
+    for code in ("U+3048", "U+304A"):
+        then, now = old["head.5.weight"][before.index(code)], new["head.5.weight"][codes.index(code)]
+        assert torch.allclose(then, now, rtol=1e-4)  # but for the weight decay
+
+
+def test_the_run_is_one_like_any_other(tuned: Path, data: Path, tmp_path: Path) -> None:
+    assert [path.parent.name for path in find_models(tuned).detectors] == ["segment-fold0"]
+    pages = str(data / "train_images")
+    assert predict([pages, "--models", str(tuned), "--output", str(tmp_path / "read"), "--device", "cpu"]) == 0
+    for name in ("segment-fold0/clf_gt.csv", "clf-fold0/detailed.parquet", "clf-fold0/metrics-oof.json"):
+        assert (tuned / name).is_file()
+    assert read_source(str(tuned), tmp_path / "start").seen == {"100000003_00001_1", "100000003_00003_1"}
+
+
+def test_what_is_done_is_skipped(tuned: Path, data: Path, source: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert main([str(data), "--from", str(source), "--output", str(tuned), *QUICK]) == 0
+    assert caplog.text.count("already done, skipped") == 4
+
+
+def test_one_page_with_one_class_and_only_these(data: Path, source: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(data / "train.csv").head(1)
+    table["labels"] = table["labels"].str.replace(r"U\+[0-9A-F]+", "U+4E00", regex=True)
+    shutil.copytree(data / "train_images", tmp_path / "data" / "train_images")
+    table.to_csv(tmp_path / "data" / "train.csv", index=False)
+    words = ["--from", str(source), "--output", str(tmp_path / "run"), "--only-these", *QUICK]
+    assert main([str(tmp_path / "data"), *words]) == 0
+    facts = json.loads((tmp_path / "run" / "finetune.json").read_text())
+    assert facts["before"] is None and facts["after"] is None and facts["held out"] == 0
+    assert vocabulary(tmp_path / "run") == ["U+4E00", "seg_fp"]
+
+
+def test_what_cannot_be(data: Path, tuned: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected another folder than that of the models to start from"):
+        main([str(data), "--from", str(tuned), "--output", str(tuned)])
+    with pytest.raises(InputError, match="none-such: expected a folder of models"):
+        main([str(data), "--from", "none-such", "--output", str(tmp_path / "run")])
+    shutil.copytree(data, tmp_path / "data")
+    table = pd.read_csv(data / "train.csv").iloc[[0, 2]]
+    table.to_csv(tmp_path / "data" / "train.csv", index=False)
+    with pytest.raises(InputError, match="expected pages that the models have not seen, got 2 that they were trained"):
+        main([str(tmp_path / "data"), "--from", str(tuned), "--output", str(tmp_path / "run")])
