@@ -371,6 +371,15 @@ ROWS = [
     Row("report.draw data nobody page.svg", "a folder without a result"),
     Row("predict data/test_images --models none --output out", "no such run"),
     Row("predict data/test_images --resume", "no folder to go on in"),
+    Row("edit data", "a folder without pages to edit"),
+    Row(
+        "convert corrections.json out",
+        "corrections with a damaged page",
+        write("corrections.json", '{"format": "kuzushiji-corrections-1", "pages": [{"page": "p"}]}'),
+    ),
+    Row("finetune data --from none --output out", "no such models to start from"),
+    Row("finetune data --from exported --output exported", "models that would be replaced", exported),
+    Row("finetune data --output out", "no new page", write(TRAIN, "image_id,labels\n")),
     Row("convert.published out --wheel none.whl", "the package is not there"),
     Row(
         "classify.main data/train.csv --output-dir clf --fold 0 --n-folds 3 --start none",

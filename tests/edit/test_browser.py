@@ -242,6 +242,9 @@ def test_on_a_narrow_dark_screen(browser: Any, folder: Path) -> None:
     open_page(tab)
     box(tab, 1).tap()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    scale = tab.locator(".viewer-sheet img").bounding_box()["width"] / WIDTH
+    furigana = box(tab, 4).bounding_box()
+    assert (furigana["width"], furigana["height"]) == pytest.approx((12 * scale, 12 * scale), abs=0.5)
     tab.locator('[data-candidate="1"]').tap()
     assert text(tab) == ["ああ", "うえ"]
     context.close()
