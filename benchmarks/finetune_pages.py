@@ -2,8 +2,8 @@
 
     python benchmarks/finetune_pages.py REAL OUT [--from books] [--pages 0 1 2] [--books BOOK ...] [--json FILE]
 
-REAL is a folder with `train.csv` and `train_images/`, perhaps also `placed.csv` and `placed_images/`, whose boxes are not
-all exact: such pages are learned from last, and nothing is measured on them. Of each book the pages after the largest
+REAL is a folder with `train.csv` and `train_images/`, perhaps also `placed.csv` and `placed_images/`, whose boxes are
+not all exact: such pages are learned from last, and nothing is measured on them. Of each book the pages after the largest
 number of `--pages` are the rest; a book without such pages is left out. `others` is F1 on the exact pages of all other
 books: what is forgotten. Models that learned from these pages measure nothing: start from `books`.
 """
