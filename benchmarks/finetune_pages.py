@@ -3,9 +3,10 @@
     python benchmarks/finetune_pages.py REAL OUT [--from books] [--pages 0 1 2] [--books BOOK ...] [--json FILE]
 
 REAL is a folder with `train.csv` and `train_images/`, perhaps also `placed.csv` and `placed_images/`, whose boxes are
-not all exact: such pages are learned from last, and nothing is measured on them. Of each book the pages after the largest
-number of `--pages` are the rest; a book without such pages is left out. `others` is F1 on the exact pages of all other
-books: what is forgotten. Models that learned from these pages measure nothing: start from `books`.
+not all exact: such pages are learned from last, and nothing is measured on them. Of each book the last exact page is
+the rest; a book with one exact page is left out. `others` is F1 on the exact pages of all other books: what is
+forgotten. Models that learned from these pages measure nothing: start from `books`. Further options are those of
+`kuzushiji.finetune`.
 """
 
 import argparse
@@ -45,8 +46,7 @@ def main() -> None:
     for book in options.books or sorted({book_id(page) for page in exact}):
         own = sorted(page for page in exact if book_id(page) == book)
         extra = sorted(page for page in placed if book_id(page) == book)
-        first = own[: max(len(own) - 1, 0)]
-        rest = own[len(first) :] if len(own) > 1 else []
+        first, rest = (own[:-1], own[-1:]) if len(own) > 1 else ([], [])
         others = [page for page in exact if book_id(page) != book] if options.others else []
         for count in options.pages:
             if not rest or count > len(first) + len(extra):
