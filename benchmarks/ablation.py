@@ -15,7 +15,7 @@ are `python -m` commands that skip what is done: the same call continues where a
   A step in float32 takes longer, so the latter has 5 epochs and the former 8. The processor seconds of both are
   printed.
 
-Prints JSON (kept in benchmarks/results/ablation.json): for each variant F1 of each seed, and processor seconds.
+Prints JSON: for each variant F1 of each seed, and processor seconds.
 """
 
 import argparse

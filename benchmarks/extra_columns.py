@@ -6,9 +6,8 @@ RUN is a folder of a run of the chain with its data root in RUN/books, such as t
 written there. By the commands that a user would type, in WORK: the features of the first classifier's head
 (`kuzushiji.classify.main --save-features 1`), the columns of `kuzushiji.classify.knn`, those of `kuzushiji.lm` with the
 neighbours as predicted by the run's level 2, and a level 2 with either, to compare with the run's own. Prints
-JSON (kept in benchmarks/results/extra_columns.json): for each run and variant F1 out of fold and on the test pages, and
-for each command processor seconds and memory. Nothing is selected by the F1 of test pages. Results that are in
---output already are not measured again.
+JSON: for each run and variant F1 out of fold and on the test pages, and for each command processor seconds and
+memory. Nothing is selected by the F1 of test pages. Results that are in --output already are not measured again.
 """
 
 import argparse
