@@ -8,7 +8,7 @@ from kuzushiji.errors import UsageError
 from kuzushiji.options import force_option, json_option, option
 
 FORMS = ("root", "csv", "page", "alto", "coco", "yolo", "labelme", "labelstudio", "via", "predict", "corrections")
-TARGETS = ("root", "csv", "page", "alto", "coco", "yolo", "labelme", "corrections")
+TARGETS = ("root", "csv", "page", "alto", "tei", "hocr", "koji", "coco", "yolo", "labelme", "corrections")
 _NAMES, _TEST = "characters and names", "test pages"
 
 

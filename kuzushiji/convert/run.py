@@ -20,7 +20,7 @@ from kuzushiji.forms.cleaning import Cleaner
 from kuzushiji.forms.notes import LIST, SUMMARY, Notes
 from kuzushiji.forms.page import Page, RawPage
 from kuzushiji.forms.pictures import Finder, Placer
-from kuzushiji.forms.table import FORMS, files_of, read_pages
+from kuzushiji.forms.table import WRITERS, files_of, read_pages
 from kuzushiji.terminal import progress
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def convert(config: ConvertConfig) -> Outcome:
         message = f"became {new} {char_to_code(new)}, boxes: {count:,}"
         notes.add("characters that were changed", f"{old} {_codes(old)}", message)
     _note_books(form, pages, test, notes)
-    if config.to in ("page", "alto"):
+    if config.to in ("page", "alto", "tei", "hocr"):
         _note_cut_boxes(pages, notes)
     facts = _write(config, form, pages, test, notes)
     return Outcome(facts, notes)
@@ -139,7 +139,7 @@ def _note_cut_boxes(pages: Sequence[Page], notes: Notes) -> None:
 def _write(config: ConvertConfig, form: str, pages: Sequence[Page], test: set[str], notes: Notes) -> dict[str, Any]:
     place = Placer(copy=config.copy)
     with atomic_folder(config.out, SUMMARY) as folder:
-        writer = FORMS[config.to].write
+        writer = WRITERS.get(config.to)
         if writer is None:
             write_root(folder, pages, place, test)
         else:

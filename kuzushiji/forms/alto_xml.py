@@ -1,16 +1,13 @@
 """ALTO XML of any version: https://www.loc.gov/standards/alto/."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from kuzushiji.files import atomic_path
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage, TextLine
+from kuzushiji.forms.page import Label, RawPage, TextLine
 from kuzushiji.forms.page_xml import page_name
-from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.reading import number_of, read_xml, root_tag
-from kuzushiji.forms.transcriptions import transcription_of
 from kuzushiji.layout import ROLES, TEXT
 
 _PLACE = ("HPOS", "VPOS", "WIDTH", "HEIGHT")
@@ -44,19 +41,6 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
             for line in block.findall("{*}TextLine"):
                 _read_line(page, line, role, ids, notes)
         yield page
-
-
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
-    """Write `PAGE.alto.xml` beside the picture of each page; return the number of pages."""
-    from kuzushiji.predict.formats.alto_xml import alto_xml
-
-    count = 0
-    for page in pages:
-        content = alto_xml(transcription_of(page, place(page, out).name))
-        with atomic_path(out / f"{page.name}.alto.xml") as temporary:
-            temporary.write_bytes(content)
-        count += 1
-    return count
 
 
 def _size(page: ET.Element) -> tuple[float, float] | None:

@@ -2,15 +2,12 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from kuzushiji.files import atomic_path
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage, TextLine
-from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.page import Label, RawPage, TextLine
 from kuzushiji.forms.reading import bounding_box, number_of, read_xml, root_tag
-from kuzushiji.forms.transcriptions import transcription_of
 from kuzushiji.layout import ROLES, TEXT
 
 _ROLE = re.compile(r"structure\s*\{[^}]*type:\s*(\w+)")
@@ -44,19 +41,6 @@ def page_name(path: Path) -> str:
     """Return the name of the page that an XML file describes: `p1.page.xml` and `p1.xml` are of p1."""
     stem = path.stem
     return stem.removesuffix(".page").removesuffix(".alto")
-
-
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
-    """Write `PAGE.page.xml` beside the picture of each page; return the number of pages."""
-    from kuzushiji.predict.formats.page_xml import page_xml
-
-    count = 0
-    for page in pages:
-        content = page_xml(transcription_of(page, place(page, out).name))
-        with atomic_path(out / f"{page.name}.page.xml") as temporary:
-            temporary.write_bytes(content)
-        count += 1
-    return count
 
 
 def _size(page: ET.Element) -> tuple[float, float] | None:

@@ -21,6 +21,7 @@ from kuzushiji.forms import (
 from kuzushiji.forms.notes import SUMMARY, Notes
 from kuzushiji.forms.page import Page, RawPage
 from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.transcriptions import writer_of
 
 Writer = Callable[[Path, Iterable[Page], Placer], int]
 
@@ -49,8 +50,8 @@ class Form:
 FORMS = {
     "root": Form((".csv",), data_root.recognises, data_root.read),
     "csv": Form((".csv",), coordinates.recognises, coordinates.read, coordinates.write),
-    "page": Form((".xml",), page_xml.recognises, page_xml.read, page_xml.write),
-    "alto": Form((".xml",), alto_xml.recognises, alto_xml.read, alto_xml.write),
+    "page": Form((".xml",), page_xml.recognises, page_xml.read, writer_of("page")),
+    "alto": Form((".xml",), alto_xml.recognises, alto_xml.read, writer_of("alto")),
     "coco": Form((".json",), coco.recognises, coco.read, coco.write),
     "yolo": Form((".yaml", ".yml", ".txt", ".names"), yolo.recognises, yolo.read, yolo.write),
     "labelme": Form((".json",), labelme.recognises, labelme.read, labelme.write),
@@ -60,6 +61,12 @@ FORMS = {
     "corrections": Form((".json",), corrections.recognises, corrections.read, corrections.write),
 }
 """By their names on the command line; `csv` is CODH's."""
+
+WRITERS: Mapping[str, Writer] = {
+    **{name: form.write for name, form in FORMS.items() if form.write is not None},
+    **{name: writer_of(name) for name in ("tei", "hocr", "koji")},
+}
+"""By their names on the command line; some of these forms are not read."""
 
 
 _TOLD = frozenset((".xml", ".json"))

@@ -1,9 +1,14 @@
 """A labelled page as `predict` describes what it has read, for its writers."""
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
 import numpy as np
 
 from kuzushiji.data.labels import whole_pixels
+from kuzushiji.files import atomic_path
 from kuzushiji.forms.page import Page
+from kuzushiji.forms.pictures import Placer
 from kuzushiji.predict.transcription import Transcription
 
 
@@ -18,3 +23,20 @@ def transcription_of(page: Page, image: str) -> Transcription:
         page.name, image, page.width, page.height, whole_pixels(page.boxes_xywh), page.codes, unknown, unknown, {},
         page.layout(),
     )  # fmt: skip
+
+
+def writer_of(name: str) -> Callable[[Path, Iterable[Page], Placer], int]:
+    """Return what writes pages in a format of `predict`, each beside its picture, and returns their number."""
+
+    def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+        from kuzushiji.predict.formats import DOCUMENTS
+
+        document, count = DOCUMENTS[name], 0
+        for page in pages:
+            content = document.render(transcription_of(page, place(page, out).name))
+            with atomic_path(out / f"{page.name}{document.ending}") as temporary:
+                temporary.write_bytes(content)
+            count += 1
+        return count
+
+    return write

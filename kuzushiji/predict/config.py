@@ -8,7 +8,7 @@ from kuzushiji import cli
 from kuzushiji.errors import UsageError
 from kuzushiji.options import option
 
-FORMATS = ("text", "json", "csv", "page", "alto", "overlay", "viewer")
+FORMATS = ("text", "json", "csv", "page", "alto", "tei", "hocr", "koji", "overlay", "viewer")
 STDIN = "-"
 KEEP = "keep"
 TASK, MODELS, MACHINE = "what to do", "models", "machine"

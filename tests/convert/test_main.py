@@ -31,7 +31,7 @@ def out(tmp_path: Path) -> Path:
 
 def test_the_command_line_names_all_forms() -> None:
     assert tuple(table.FORMS) == FORMS
-    assert {"root", *(name for name, form in table.FORMS.items() if form.write)} == set(TARGETS)
+    assert {"root", *table.WRITERS} == set(TARGETS)
 
 
 def test_a_data_root(source: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,3 +183,16 @@ def test_usage(words: list[str], message: str, capsys: pytest.CaptureFixture[str
     with pytest.raises((UsageError, SystemExit)) as raised:
         main(["source", "out", *words])
     assert message in str(raised.value) + capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("form", "ending"), [("tei", ".tei.xml"), ("hocr", ".hocr"), ("koji", ".koji.txt")])
+def test_forms_that_are_not_read_are_written_as_predict_writes_them(
+    form: str, ending: str, tiny_root: Path, tmp_path: Path
+) -> None:
+    """Beside each page's picture; characters of a labelled page have no probability and are not doubtful."""
+    out = tmp_path / "out"
+    assert main([str(tiny_root), str(out), "--to", form]) == 0
+    pages = [path.stem for path in (tiny_root / "train_images").iterdir()]
+    assert {path.name.removesuffix(ending) for path in out.glob(f"*{ending}")} == set(pages)
+    content = "".join(path.read_text(encoding="utf-8") for path in out.glob(f"*{ending}"))
+    assert "nan" not in content and "unclear" not in content

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from alto_tools import alto_tools
-from lxml import etree
+from lxml import etree, html
 from pagexml.parser import parse_pagexml_file
 
 from kuzushiji.data.labels import SEG_FP
@@ -16,9 +16,12 @@ from kuzushiji.layout import EDGE, FURIGANA, TEXT
 from kuzushiji.predict.formats import PAGE_FORMATS
 from kuzushiji.predict.formats.alto_xml import alto_xml
 from kuzushiji.predict.formats.as_json import transcription_json
+from kuzushiji.predict.formats.hocr import hocr
+from kuzushiji.predict.formats.koji import koji
 from kuzushiji.predict.formats.page_xml import page_xml
 from kuzushiji.predict.formats.pictures import overlay_png, viewer_script
-from kuzushiji.predict.transcription import Candidates, Transcription, make_transcription
+from kuzushiji.predict.formats.tei import tei_xml
+from kuzushiji.predict.transcription import Candidates, Doubts, Transcription, make_transcription
 from kuzushiji.viewer.book import read_summary
 
 WIDTH, HEIGHT = 600, 900
@@ -195,3 +198,59 @@ def test_the_picture_is_found_from_beside_the_xml() -> None:
     transcription = replace(EMPTY, location="../scans/page 1.jpg")
     assert etree.fromstring(page_xml(transcription)).find("{*}Page").get("imageFilename") == "../scans/page 1.jpg"
     assert etree.fromstring(alto_xml(transcription)).findtext(".//{*}fileName") == "../scans/page 1.jpg"
+
+
+TEI = {"t": "http://www.tei-c.org/ns/1.0"}
+DOUBTFUL = replace(FULL, given_doubts=Doubts(np.arange(len(FULL)) == 1, np.zeros(len(FULL), bool), sign="〓"))
+
+
+@PAGES
+def test_tei_names_a_zone_for_each_line(transcription: Transcription) -> None:
+    root = etree.fromstring(tei_xml(transcription))
+    assert [part.tag.rpartition("}")[2] for part in root] == ["teiHeader", "facsimile", "text"]
+    zones = {zone.get("{http://www.w3.org/XML/1998/namespace}id") for zone in root.iterfind(".//t:zone", TEI)}
+    lines = [line.get("facs").removeprefix("#") for line in root.iterfind(".//t:lb", TEI)]
+    assert set(lines) == zones and len(lines) == len(zones)
+    assert "".join(root.find(".//t:ab", TEI).itertext()) == transcription.text()
+
+
+def test_tei_marks_what_is_doubtful() -> None:
+    block = etree.fromstring(tei_xml(DOUBTFUL)).find(".//t:ab", TEI)
+    assert [part.text for part in block.iterfind("t:unclear", TEI)] == ["は"]
+    assert "".join(block.itertext()) == FULL.text()
+
+
+@PAGES
+def test_hocr(transcription: Transcription) -> None:
+    """As XHTML and as HTML; boxes are corners."""
+    content = replace(transcription, location='../a "b".jpg')
+    for root in (etree.fromstring(hocr(content)), html.document_fromstring(hocr(content))):
+        page = root.find(".//{*}div[@class='ocr_page']")
+        assert page.get("title") == f'image "../a %22b%22.jpg"; bbox 0 0 {WIDTH} {HEIGHT}; ppageno 0'
+        text = page.findall("{*}div[@id='text']/{*}div[@class='ocr_line']")
+        assert ["".join(line.itertext()).strip() for line in text] == transcription.text().splitlines()
+        first = page.find(".//{*}span[@class='ocrx_cinfo']")
+        assert first is None or first.get("title") == "bbox 400 100 460 160; x_confs 100.0"
+
+
+@PAGES
+@pytest.mark.filterwarnings("ignore")
+def test_hocr_is_valid_by_its_specification(transcription: Transcription, tmp_path: Path) -> None:
+    spec = pytest.importorskip("hocr_spec", reason="needs hocr-spec")
+    (tmp_path / "page.hocr").write_bytes(hocr(transcription))
+    report = spec.HocrValidator("standard").validate(str(tmp_path / "page.hocr"), parse_strict=False)
+    assert report.is_valid()
+
+
+def test_koji_has_readings_and_half_lines() -> None:
+    half = [(432, 320, 26, 26), (432, 350, 26, 26), (402, 320, 26, 26), (402, 350, 26, 26)]
+    reading = [(262, 105, 20, 20), (262, 128, 20, 20)]
+    boxes = [*column(400, 3), *half, *column(400, 2, top=390), *column(200, 8), *reading]
+    text = koji(reading_of(boxes)).decode()
+    assert text == "春はあ《割書：けぼ｜の<》&𠮷\n《振り仮名：春｜𠮷春》はあけぼの<&\n"
+    assert koji(EMPTY) == b""
+
+
+def test_koji_keeps_its_marks_apart() -> None:
+    transcription = replace(reading_of(column(400, 2)), codes=np.array(["U+300A", "U+FF5C"], object))
+    assert koji(transcription).decode() == "〈|\n"

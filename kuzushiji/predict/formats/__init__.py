@@ -8,12 +8,28 @@ from numpy.typing import NDArray
 
 from kuzushiji.predict.formats.alto_xml import alto_xml
 from kuzushiji.predict.formats.as_json import transcription_json
+from kuzushiji.predict.formats.hocr import hocr
+from kuzushiji.predict.formats.koji import koji
 from kuzushiji.predict.formats.page_xml import page_xml
 from kuzushiji.predict.formats.pictures import overlay_png, viewer_script
+from kuzushiji.predict.formats.tei import tei_xml
 from kuzushiji.predict.transcription import Transcription
 from kuzushiji.viewer.book import ENDING
 
 Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A format that needs no picture.
+
+    Attributes:
+        ending: Of the file's name.
+        render: Returns the file's content for a transcription.
+    """
+
+    ending: str
+    render: Callable[[Transcription], bytes]
 
 
 @dataclass(frozen=True)
@@ -29,11 +45,23 @@ class Format:
     render: Callable[[Transcription, Image], bytes]
 
 
+DOCUMENTS = {
+    "text": Document(".txt", lambda transcription: transcription.text().encode()),
+    "json": Document(".json", transcription_json),
+    "page": Document(".page.xml", page_xml),
+    "alto": Document(".alto.xml", alto_xml),
+    "tei": Document(".tei.xml", tei_xml),
+    "hocr": Document(".hocr", hocr),
+    "koji": Document(".koji.txt", koji),
+}
+
+
+def _with_picture(document: Document) -> Format:
+    return Format(document.ending, lambda transcription, _: document.render(transcription))
+
+
 PAGE_FORMATS = {
-    "text": Format(".txt", lambda transcription, _: transcription.text().encode()),
-    "json": Format(".json", lambda transcription, _: transcription_json(transcription)),
-    "page": Format(".page.xml", lambda transcription, _: page_xml(transcription)),
-    "alto": Format(".alto.xml", lambda transcription, _: alto_xml(transcription)),
+    **{name: _with_picture(document) for name, document in DOCUMENTS.items()},
     "overlay": Format(".overlay.png", overlay_png),
     "viewer": Format(ENDING, viewer_script),
 }
