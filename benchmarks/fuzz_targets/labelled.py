@@ -39,7 +39,7 @@ def labelled_targets(folder: Path) -> list[Target]:
             content, check = file.read_bytes(), _check(root, form, file)
             targets.append(Target(f"{sample}: {file.name}", _SHARE, [content], check))
             if file.suffix == ".json":
-                seeds = [bytes(4), bytes(range(64)), bytes(range(255, 0, -2))]
+                seeds = [b"", bytes(4), bytes(range(64)), bytes(range(255, 0, -2))]
                 targets.append(Target(f"{sample}: values of {file.name}", _SHARE, seeds, _of_values(content, check)))
     return targets
 
