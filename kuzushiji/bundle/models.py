@@ -10,6 +10,7 @@ from detection.faster_rcnn import DetectorConfig
 from kuzushiji.bundle.files import ClassifierFile
 from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.models import ModelConfig, RoIClassifier
+from kuzushiji.classify.pairs import Pairs
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision
 from kuzushiji.errors import InputError
@@ -109,6 +110,7 @@ class Bundle:
         classifiers: At least one, by kind and fold.
         vocabulary: Of all of them.
         level2: The second level; None where there is none.
+        language: Which characters follow each other: with it boxes are read together where there is no second level.
         digest: Differs where the models do.
     """
 
@@ -117,6 +119,7 @@ class Bundle:
     classifiers: tuple[Classifier, ...]
     vocabulary: Vocabulary
     level2: Level2Model | None
+    language: Pairs | None
     digest: str
 
     @property

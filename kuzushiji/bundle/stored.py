@@ -24,11 +24,12 @@ from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.models import ModelConfig
+from kuzushiji.classify.pairs import read_pairs, write_pairs
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import in_8_bits, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
-from kuzushiji.run_folder import BUNDLE_FILE, LEVEL2, LEVEL2_FILE, METRICS_OOF, VOCABULARY
+from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, LEVEL2, LEVEL2_FILE, METRICS_OOF, VOCABULARY
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.model import detector_config, read_model
 
@@ -137,6 +138,8 @@ def write_bundle(
     write_vocabulary(folder / VOCABULARY, vocabulary)
     if files.level2 is not None:
         copy_level2(files.level2, folder / LEVEL2)
+    if files.language is not None:
+        write_pairs(folder / LANGUAGE, read_pairs(files.language))
     description = {
         "format": FORMAT,
         **facts,
@@ -147,6 +150,7 @@ def write_bundle(
         "fusion": dataclasses.asdict(files.fusion),
         "classifiers": classifiers,
         "level2": files.level2 is not None,
+        "language": files.language is not None,
     }
     atomic_write_json(folder / BUNDLE_FILE, description)
     return description

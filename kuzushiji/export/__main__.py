@@ -33,7 +33,7 @@ class ExportConfig:
     )  # fmt: skip
     float16: bool = option(False, "store matrices and kernels in 16 bits: half the size")
     int8: bool = option(False, "store them in 8 bits, with a scale a row, in place of that: a quarter of the size")
-    level2: bool = option(True, "take the second level along, if its models are there")
+    level2: bool = option(True, "take the second level and the language along, if they are there")
     onnx: bool = option(
         False, "also write the first detector and the first classifier as ONNX, and compare them in onnxruntime"
     )
@@ -59,7 +59,7 @@ class Export(Command):
         config = self.config
         files = find_models(config.runs)
         if not config.level2:
-            files = dataclasses.replace(files, level2=None)
+            files = dataclasses.replace(files, level2=None, language=None)
         check_output(config)
         if config.onnx:
             from kuzushiji.export.onnx import require_onnx

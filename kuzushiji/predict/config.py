@@ -54,7 +54,7 @@ class PredictConfig:
         "〓", "what the text has for a doubtful character, of 〓, ?, keep (the most probable one)",
         choices=("〓", "?", KEEP), metavar="SIGN", group=MODELS,
     )  # fmt: skip
-    level2: bool = option(True, "use the second level, if its models are there", group=MODELS)
+    level2: bool = option(True, "use the second level or the language, if they are there", group=MODELS)
     n_tta: int | None = option(
         None, "sizes of a page for the classifiers; without it as in each model's run", type=cli.positive_int,
         group=MODELS,

@@ -15,11 +15,13 @@ from safetensors import safe_open
 from kuzushiji import cli
 from kuzushiji.bundle.files import find_models
 from kuzushiji.bundle.loading import load_bundle
+from kuzushiji.classify.pairs import count_pairs, write_pairs
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main
 from kuzushiji.export.sample import sample_page
 from kuzushiji.predict.__main__ import main as predict
+from kuzushiji.run_folder import LANGUAGE
 from tests.models import some_of, write_classifier
 
 Failed = Callable[..., tuple[Any, str]]
@@ -121,6 +123,24 @@ def test_an_exported_folder_can_be_exported(exported: Path, tmp_path: Path) -> N
     assert main([str(exported), str(tmp_path / "again")]) == 0
     first, again = (json.loads((folder / "bundle.json").read_text()) for folder in (exported, tmp_path / "again"))
     assert again == first
+
+
+def test_the_language_goes_along_and_is_read_with(light: Path, tiny_root: Path, tmp_path: Path) -> None:
+    vocabulary = Vocabulary.from_train_csv(tiny_root / "train.csv")
+    run = some_of(light, tmp_path / "run", *(path.name for path in light.iterdir()))
+    text = np.tile(np.arange(len(vocabulary) - 1), 40)  # each character has its one successor
+    write_pairs(run / LANGUAGE, count_pairs([text], len(vocabulary)))
+    assert (
+        main([str(run), str(tmp_path / "with")]) == 0 and main([str(run), str(tmp_path / "no"), "--level2", "0"]) == 0
+    )
+    assert not (tmp_path / "no" / LANGUAGE).exists()
+    image = sorted((tiny_root / "test_images").iterdir())[0]
+    pages = [
+        read_json(models, image, tmp_path / f"of-{models.name}") for models in (run, tmp_path / "with", tmp_path / "no")
+    ]
+    text_of = [[(item["code"], item["probability"]) for item in page["characters"]] for page in pages]
+    assert text_of[0] == text_of[1] != text_of[2]
+    assert len({page["models"] for page in pages}) == 3
 
 
 def test_summary(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
