@@ -7,23 +7,30 @@ LABELS.csv has the columns image_id and labels of the competition's train.csv; a
 whose boxes are not exact: these count for the text alone. IMAGES is the folder of the pages. A book that the models
 learned from is not to be among them: the column `fold` and `--folds` see to that. `--sum` prints the table of several
 runs together.
+
+`f1` and `boxes` are those of the page's text: without furigana and the neighbouring page's strip, which the labels lack
+too; `f1` is without the characters that are left out as too improbable. `boxes_all` counts every box. `cer_keep` is the
+error rate where the most probable character stands in the place of a doubtful one (`predict --doubtful keep`).
 """
 
 import argparse
 import json
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kuzushiji.bundle.files import find_models
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import PageLabels, parse_labels
 from kuzushiji.data.pictures import Picture, read_picture
+from kuzushiji.layout import TEXT
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.reader import Stopwatch
 from kuzushiji.predict.run import load_reader
@@ -31,7 +38,7 @@ from kuzushiji.predict.transcription import Transcription
 from kuzushiji.reading_order import reading_order
 from kuzushiji.scoring import score_boxes, score_classes
 
-_COLUMNS = ["f1", "boxes", "kana", "n_kana", "kanji", "n_kanji", "top5", "cer", "characters"]
+_COLUMNS = ["f1", "boxes", "boxes_all", "kana", "n_kana", "kanji", "n_kanji", "top5", "cer", "cer_keep", "characters"]
 
 
 def main() -> None:
@@ -39,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="*", metavar="MODELS LABELS.csv IMAGES")
     parser.add_argument("--folds", nargs="*", type=int, help="folds to read; without it all pages")
-    parser.add_argument("--level2", type=int, default=1)
+    parser.add_argument("--level2", type=int, default=1, help="0: without the second level and the language")
     parser.add_argument("--json", type=Path, help="file for the counts")
     parser.add_argument("--sum", nargs="+", type=Path, help="such files, to be printed as one table")
     options = parser.parse_args()
@@ -59,7 +66,7 @@ def read_pages(
     table = pd.read_csv(labels, keep_default_na=False)
     if folds:
         table = table[table["fold"].isin(folds)]
-    config = PredictConfig(pages=(), models=models, output=Path("unused"), threads=1, level2=level2)
+    config = PredictConfig(pages=(), models=models, output=Path("unused"), threads=1, level2=level2, opt_level="O0")
     reader = load_reader(config, find_models(models), Stopwatch())
     rows, started = [], time.process_time()
     for page in table.itertuples():
@@ -75,17 +82,25 @@ def counts_of(image_id: str, text: str, kind: str, found: Transcription) -> dict
     codes, boxes = parse_labels(text, image_id)
     zeros = np.zeros(len(codes), np.int64)
     truth = PageLabels.from_arrays([image_id], zeros, list(codes), boxes)
-    read = PageLabels.from_arrays(
-        [image_id], np.zeros(len(found), np.int64), list(found.codes), found.boxes_xywh.astype(np.float64)
-    )
+    every = np.ones(len(found), np.bool_)
+    of_text = found.layout.role == TEXT
     true_text = "".join(code_to_char(code) for code in codes[reading_order(boxes).order])
     row: dict[str, Any] = {"image_id": image_id, "kind": kind, "book": book_id(image_id)}
     row |= {"distance": distance(true_text, found.text().replace("\n", "")), "length": len(true_text)}
+    guesses = replace(found, given_doubts=replace(found.doubts, sign="")).text()
+    row["distance_keep"] = distance(true_text, guesses.replace("\n", ""))
     if kind == "placed":
         return row
-    row["classes"] = score_classes(truth, read).as_dict()
-    row["boxes"] = score_boxes(truth, read).as_dict()
+    row["classes"] = score_classes(truth, labels_of(found, of_text & ~found.doubts.left_out)).as_dict()
+    row["boxes"] = score_boxes(truth, labels_of(found, of_text)).as_dict()
+    row["boxes_all"] = score_boxes(truth, labels_of(found, every)).as_dict()
     return row | hits(codes, boxes, found)
+
+
+def labels_of(found: Transcription, chosen: NDArray[np.bool_]) -> PageLabels:
+    """Return some of the characters that were read on a page."""
+    boxes, codes = found.boxes_xywh[chosen].astype(np.float64), list(found.codes[chosen])
+    return PageLabels.from_arrays([found.name], np.zeros(len(codes), np.int64), codes, boxes)
 
 
 def hits(codes: Any, boxes: Any, found: Transcription) -> dict[str, int]:
@@ -132,15 +147,17 @@ def measures(rows: list[dict[str, Any]]) -> dict[str, float]:
     exact = [row for row in rows if "classes" in row]
     total = {name: sum(row.get(name, 0) for row in exact) for name in ("kana", "n_kana", "kanji", "n_kanji", "top5")}
     n = max(total["n_kana"] + total["n_kanji"], 1)
+    length = max(sum(row["length"] for row in rows), 1)
     return {
         "f1": f1_of([row["classes"] for row in exact]),
         "boxes": f1_of([row["boxes"] for row in exact]),
+        "boxes_all": f1_of([row["boxes_all"] for row in exact]),
         "kana": total["kana"] / max(total["n_kana"], 1),
         "n_kana": total["n_kana"],
         "kanji": total["kanji"] / max(total["n_kanji"], 1),
         "n_kanji": total["n_kanji"],
         "top5": total["top5"] / n,
-        "cer": sum(row["distance"] for row in rows) / max(sum(row["length"] for row in rows), 1),
+        **{f"cer{kind}": sum(row[f"distance{kind}"] for row in rows) / length for kind in ("", "_keep")},
         "characters": sum(row["classes"]["tp"] + row["classes"]["fn"] for row in exact),
     }
 

@@ -279,6 +279,7 @@ def describe(models: Path) -> None:
     content = read_json(path)
     for item in (*content["detectors"], *content["classifiers"]):
         item["f1"] = None
+        item["opt_level"] = "O0"  # whatever it was trained in: what is quick here may be slow elsewhere
         content["licences"][item["name"]] = LICENCE
     if models.name == BOOKS:
         content["machine_written"] = True  # predict warns on real pages then

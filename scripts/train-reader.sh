@@ -80,16 +80,18 @@ for fold in 0 1 2 $ALL; do
     --resume "$FOLDER/books-run/segment-fold0/model_best.pth"
   classify "tuned$fold" "$FOLDER/tune" "$TUNE_EPOCHS" 6e-4 --resume "$FOLDER/books-run/clf-fold0/model_best.pth" \
     --train-limit 200 --pseudolabels "$FOLDER/real$fold.csv" --warmup-steps 20 --ema 0.995 --head-dropout 0.25
+  [ -f "$FOLDER/tuned$fold/language.safetensors" ] ||
+    "$PYTHON" benchmarks/reader_roots.py language "$REAL" "$FOLDER" "$FOLDER/tuned$fold"
 done
 
-# measure RUN FOLD...: reads the real pages of these folds.
+# measure RUN LANGUAGE FOLD...: reads the real pages of these folds, with the language (1) or without (0).
 measure() {
-  "$PYTHON" benchmarks/reader_pages.py "$FOLDER/$1" "$FOLDER/real.csv" "$FOLDER/pages" --folds "${@:2}" \
-    --json "$FOLDER/measured-$1.json"
+  "$PYTHON" benchmarks/reader_pages.py "$FOLDER/$1" "$FOLDER/real.csv" "$FOLDER/pages" --level2 "$2" --folds "${@:3}" \
+    --json "$FOLDER/measured-$1-$2.json"
 }
-measure books-run 0 1 2
-for fold in 0 1 2; do measure "tuned$fold" "$fold"; done
-"$PYTHON" benchmarks/reader_pages.py --sum "$FOLDER"/measured-tuned[012].json
+measure books-run 0 0 1 2
+for fold in 0 1 2; do measure "tuned$fold" 0 "$fold"; measure "tuned$fold" 1 "$fold"; done
+for language in 0 1; do "$PYTHON" benchmarks/reader_pages.py --sum "$FOLDER"/measured-tuned[012]-$language.json; done
 
 # `books`, which trainings start from, in 8 bits: measured on 13 pages they cost it no F1.
 export_set() {

@@ -142,10 +142,21 @@ def test_the_distance_is_levenshteins(a: str, b: str, expected: int) -> None:
 
 def test_placed_pages_count_for_the_text_alone() -> None:
     counts = {"tp": 3, "fp": 1, "fn": 1}
-    exact = {"kind": "exact", "classes": counts, "boxes": counts, "kana": 3, "n_kana": 4, "distance": 2, "length": 4}
-    placed = {"kind": "placed", "distance": 4, "length": 4}
+    exact = {
+        "kind": "exact",
+        "classes": counts,
+        "boxes": counts,
+        "boxes_all": counts,
+        "kana": 3,
+        "n_kana": 4,
+        "distance": 2,
+        "length": 4,
+    }
+    exact["distance_keep"] = 1
+    placed = {"kind": "placed", "distance": 4, "distance_keep": 3, "length": 4}
     found = measures([exact, placed])
     assert (found["f1"], found["kana"], found["cer"], found["characters"]) == (0.75, 0.75, 0.75, 4)
+    assert found["cer_keep"] == 0.5
 
 
 def test_terms_stand_beside_the_weights_and_f1_on_machine_written_pages_goes(tmp_path: Path) -> None:
@@ -157,4 +168,5 @@ def test_terms_stand_beside_the_weights_and_f1_on_machine_written_pages_goes(tmp
     assert (found["licence"], found["classes"]) == ("CC BY-SA 4.0", 3)
     assert found["licences"] == {"segment-fold0": "CC BY-SA 4.0", "clf-fold0": "CC BY-SA 4.0"}
     assert [model["f1"] for model in (*found["detectors"], *found["classifiers"])] == [None, None]
+    assert {model["opt_level"] for model in (*found["detectors"], *found["classifiers"])} == {"O0"}
     assert "doi:10.20676/00000340" in (tmp_path / "LICENCE.txt").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Which characters follow each other in running text, and what that says of a page whose boxes are hard to read."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from kuzushiji.artifacts import Detailed
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path
+from kuzushiji.reading_order import reading_order
 
 CANDIDATES = 20
 """Best classes of a box that are weighed."""
+LEAST_PROBABILITY = 0.25
+"""A character less probable than that is left out: about half of F1, see `classify.level2.choice.Decision`."""
 SHARPNESS, WEIGHT = 0.7, 0.3
 """Factors of the classifier's log probability, which is too sure, and of the pairs' strength; see docs/reader.rst."""
 
@@ -88,6 +92,17 @@ def read_together(
     for box in range(n - 2, -1, -1):
         after[box] = _log_sum(strength[box] + own[box + 1] + after[box + 1], axis=1)
     return _normalised(before + after)
+
+
+def read_page(table: Detailed, pairs: Pairs) -> Detailed:
+    """Return the best classes of the boxes of one page when they are read as one text, and their log probabilities."""
+    best = table.top(CANDIDATES)
+    order = reading_order(table.boxes[["x", "y", "w", "h"]].to_numpy(np.float64)).order
+    found = np.empty(best.logits.shape)
+    found[order] = read_together(best.classes[order], best.logits[order], pairs, table.vocabulary.seg_fp)
+    rank = np.argsort(-found, axis=1, kind="stable")
+    classes, values = (np.take_along_axis(each, rank, axis=1) for each in (best.classes, found))
+    return replace(table, classes=classes, logits=values.astype(np.float32))
 
 
 def write_pairs(path: Path, pairs: Pairs) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from kuzushiji.classify.calibration import best_probability, softmax
 from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.dataset import PageView, page_view
 from kuzushiji.classify.level2.model import apply_model
-from kuzushiji.classify.pairs import CANDIDATES, Pairs, read_together
+from kuzushiji.classify.pairs import LEAST_PROBABILITY, read_page
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.confidence import page_confidence, page_doubt
@@ -32,7 +32,6 @@ from kuzushiji.predict.transcription import (
     Transcription,
     make_transcription,
 )
-from kuzushiji.reading_order import reading_order
 from kuzushiji.segment.dataset import WholePage, whole_page
 from kuzushiji.segment.fusing import fuse_pages
 from kuzushiji.segment.predict import find_boxes
@@ -72,7 +71,7 @@ class Reading:
     Attributes:
         codes: (n,) the most probable code, `seg_fp` where it is no character.
         probability: (n,) float32 that it is right.
-        left_out: (n,) bool, whether that is too improbable for the second level.
+        left_out: (n,) bool, whether that is too improbable for the second level or the language.
     """
 
     codes: NDArray[np.object_]
@@ -243,9 +242,11 @@ class Reader:
         model, vocabulary = self._bundle.level2, self._bundle.vocabulary
         if model is None:
             blend = _blend(tables)
-            if self._bundle.language is not None:
-                blend = _read_together(blend, self._bundle.language)
-            return Reading(blend.pred, best_probability(blend.logits), np.zeros(len(blend.pred), np.bool_))
+            if self._bundle.language is None:
+                return Reading(blend.pred, best_probability(blend.logits), np.zeros(len(blend.pred), np.bool_))
+            text = read_page(blend, self._bundle.language)
+            probability = best_probability(text.logits)
+            return Reading(text.pred, probability, (probability < LEAST_PROBABILITY) & (text.pred != SEG_FP))
         views = []
         for fold in self._bundle.folds:
             of_fold = [(item.spec.name, table) for item, table in tables if item.spec.fold == fold]
@@ -264,17 +265,6 @@ def _blend(tables: list[tuple[Classifier, Detailed]], kind: str | None = None) -
     """Return the blend of the classifiers of a kind, or of all."""
     chosen = [(item.spec.name, table) for item, table in tables if kind in (None, item.spec.kind)]
     return blend_tables([table for _, table in chosen], [name for name, _ in chosen])
-
-
-def _read_together(blend: Detailed, language: Pairs) -> Detailed:
-    """Return the best classes of the boxes of a page when they are read as one text, and their log probabilities."""
-    best = blend.top(CANDIDATES)
-    order = reading_order(blend.boxes[["x", "y", "w", "h"]].to_numpy(np.float64)).order
-    found = np.empty(best.logits.shape)
-    found[order] = read_together(best.classes[order], best.logits[order], language, blend.vocabulary.seg_fp)
-    rank = np.argsort(-found, axis=1, kind="stable")
-    classes, values = (np.take_along_axis(each, rank, axis=1) for each in (best.classes, found))
-    return replace(blend, classes=classes, logits=values.astype(np.float32))
 
 
 def _nothing() -> tuple[NDArray[np.object_], NDArray[np.float32]]:
