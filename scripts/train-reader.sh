@@ -94,9 +94,13 @@ for fold in 0 1 2; do measure "tuned$fold" 0 "$fold"; measure "tuned$fold" 1 "$f
 for language in 0 1; do "$PYTHON" benchmarks/reader_pages.py --sum "$FOLDER"/measured-tuned[012]-$language.json; done
 
 # `books`, which trainings start from, in 8 bits: measured on 13 pages they cost it no F1.
+# export_set RUN NAME FORMAT SENTENCE MEASURED...
 export_set() {
   "$PYTHON" -m kuzushiji.export "$FOLDER/$1" "$FOLDER/$2" "$3" 1 --force 1
-  "$PYTHON" benchmarks/reader_roots.py describe "$FOLDER/$2"
+  "$PYTHON" benchmarks/reader_index.py "$FOLDER/$2" "$4" "${@:5}"
 }
-export_set books-run books --int8
-export_set "tuned$ALL" reader --float16
+BY_MACHINE="$PAGES machine-written pages"
+REAL_PAGES=$(($(wc -l <"$FOLDER/real.csv") - 1))
+export_set books-run books --int8 "$BY_MACHINE in fonts of calligraphy" "$FOLDER/measured-books-run-0.json"
+export_set "tuned$ALL" reader --float16 "$BY_MACHINE and $REAL_PAGES real ones (Kuzushiji Dataset)" \
+  "$FOLDER"/measured-tuned[012]-1.json

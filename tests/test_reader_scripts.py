@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.reader_index import describe
 from benchmarks.reader_pages import distance, measures
-from benchmarks.reader_roots import assign, describe, real_pages, reboxed, tuning_roots
+from benchmarks.reader_roots import assign, real_pages, reboxed, tuning_roots
 from benchmarks.reader_variants import variant
 from kuzushiji.demo.corpus import grams
 from tests.demo.sources import KANA, KANJI, labels_of
