@@ -101,7 +101,7 @@ def read_page(table: Detailed, pairs: Pairs) -> Detailed:
     found = np.empty(best.logits.shape)
     found[order] = read_together(best.classes[order], best.logits[order], pairs, table.vocabulary.seg_fp)
     rank = np.argsort(-found, axis=1, kind="stable")
-    classes, values = (np.take_along_axis(each, rank, axis=1) for each in (best.classes, found))
+    classes, values = np.take_along_axis(best.classes, rank, axis=1), np.take_along_axis(found, rank, axis=1)
     return replace(table, classes=classes, logits=values.astype(np.float32))
 
 
