@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def bash(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         ["bash", *arguments], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
+
+
+@cache
+def planned(profile: str) -> str:
+    """What a dry run of the whole chain prints."""
+    return bash("run-all.sh", profile, "--dry-run").stdout
 
 
 def modules_of(out: str) -> list[str]:
@@ -61,7 +68,7 @@ def test_without_test_pages_what_needs_them_is_left_out(tmp_path: Path) -> None:
 
 
 def test_every_model_has_a_folder_of_its_own_fault_4() -> None:
-    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    out = planned("kaggle")
     second = "wsl8d-mt256-frozen"
     kinds = ["", f"-{second}", f"-{second}-pseudo-ft", f"-{second}-pseudo"]
     expected = [f"_runs/clf-fold{fold}{kind}" for kind in kinds for fold in range(5)]
@@ -69,13 +76,13 @@ def test_every_model_has_a_folder_of_its_own_fault_4() -> None:
 
 
 def test_fine_tuning_starts_from_the_same_folds_second_backbone() -> None:
-    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    out = planned("kaggle")
     found = re.findall(r"--fold (\d) .*--resume _runs/clf-fold(\d)-wsl8d-mt256-frozen/model_best\.pth", out)
     assert found == [(str(fold), str(fold)) for fold in range(5)]
 
 
 def test_the_kaggle_recipe_is_the_references() -> None:
-    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    out = planned("kaggle")
     lines = {name: line for line in out.splitlines() for name in re.findall(r"--output-dir _runs/(\S+)", line)}
     for name, flags in {
         "segment-fold0": "--epochs 45 --repeat-train-step 2 --batch-size 16 --lr 0.01 --momentum 0.9 --wd 1e-4",
@@ -90,7 +97,7 @@ def test_the_kaggle_recipe_is_the_references() -> None:
 @pytest.mark.parametrize("profile", sorted(path.stem for path in (ROOT / "profiles").glob("*.env")))
 def test_every_command_of_a_profile_is_understood(profile: str) -> None:
     """Each stage's own parser reads what the chain would call it with."""
-    for line in bash("run-all.sh", profile, "--dry-run").stdout.splitlines():
+    for line in planned(profile).splitlines():
         if line.startswith("python -m "):
             _, _, module, *arguments = shlex.split(line)
             command_of(module).parse_args(arguments)
@@ -135,7 +142,7 @@ def test_weights_are_looked_for_before_the_first_training(tmp_path: Path) -> Non
     assert needed("kaggle", RUNS=str(tmp_path), FIRST_WEIGHTS="w.pth") == [kaggle[0], "resnet152=w.pth", kaggle[2]]
     assert needed("demo", RUNS=str(tmp_path)) == needed("tiny", RUNS=str(tmp_path)) == []  # packaged, and none
     assert needed("demo", RUNS=str(tmp_path), SECOND_WEIGHTS="w.pth") == ["resnet10t=w.pth"]
-    modules = modules_of(bash("run-all.sh", "kaggle", "--dry-run").stdout)
+    modules = modules_of(planned("kaggle"))
     assert modules.index("pretrained") < modules.index("segment.main")
 
 
@@ -194,7 +201,7 @@ def test_without_a_profile_the_data_are_the_competitions(script: str) -> None:
 
 
 def test_the_plan_of_a_run_on_the_competitions_data_has_hours_and_disk() -> None:
-    out = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    out = planned("kaggle")
     assert re.search(r"pseudo +5 runs x +22\.0 h = +109\.8 h +43\.5 h", out)
     assert re.search(r"together +371\.1 h of GPU", out)
     assert re.search(r"disk: about 30 GB for all folds below _runs/; free there: \d+ GB", out)
@@ -218,7 +225,7 @@ def test_a_plan_says_that_the_disk_would_not_do() -> None:
 
 def test_the_first_classifier_needs_more_memory_than_the_others() -> None:
     """The reference trained it on P100 cards because it needed 16 GB; a card with 11 GB ends in the second stage."""
-    said = bash("run-all.sh", "kaggle", "--dry-run").stdout
+    said = planned("kaggle")
     assert "GPU memory: 16 GB for the first classifier (clf), 11 GB for the others" in said
     for path in ("docs/kaggle.rst", "profiles/kaggle.env"):
         text = " ".join((ROOT / path).read_text(encoding="utf-8").replace("#", "").split())
@@ -226,11 +233,11 @@ def test_the_first_classifier_needs_more_memory_than_the_others() -> None:
 
 
 def test_a_dry_run_has_minutes_and_disk_of_books_that_the_machine_writes() -> None:
-    out = bash("run-all.sh", "demo", "--dry-run").stdout
+    out = planned("demo")
     assert (
         "about 8 minutes on two cores (measured)" in out and "disk: about 2 GB for all folds below _runs/demo/" in out
     )
-    assert "about 84 minutes on two cores" in bash("run-all.sh", "fullsize", "--dry-run").stdout
+    assert "about 84 minutes on two cores" in planned("fullsize")
 
 
 def test_hours_that_a_plan_calls_measured_are_measured() -> None:
@@ -241,7 +248,7 @@ def test_hours_that_a_plan_calls_measured_are_measured() -> None:
 
 def test_the_hours_of_the_modern_profile_are_marked_as_estimated() -> None:
     """The reference's hours by what its own training multiplies, as benchmarks/multiplications.py counted."""
-    out = bash("run-all.sh", "modern", "--dry-run").stdout
+    out = planned("modern")
     assert out.startswith("The plan: 5 of 5 folds; hours ESTIMATED") and "none is measured" in out
     gigabytes = re.search(r"DISK_GB:-(\d+)", (ROOT / "profiles" / "modern.env").read_text(encoding="utf-8"))
     assert gigabytes and f"disk: about {gigabytes[1]} GB for all folds below _runs/modern/" in out
@@ -383,7 +390,10 @@ def test_another_competitions_table_is_told_by_its_columns(tmp_path: Path) -> No
         (["run-all.sh", "demo", "--nope"], "unrecognized arguments: --nope"),
         (["run-all.sh", "demo", "--forse"], "did you mean --force?"),
         (["run-all.sh", "demo", "--fold"], "argument --fold: expected one argument"),
-        (["run-all.sh", "demo", "--fold", "3"], "--fold: expected 0 to 2 with this profile, got 3"),
+        (
+            ["run-all.sh", "demo", "--fold", "3"],
+            "bash run-all.sh: error: --fold: expected 0 to 2 with this profile, got 3 (--help lists all)\n",
+        ),
         (["run-all.sh", "demo", "--fold", "x"], "argument --fold: expected a whole number of at least 0, got 'x'"),
         (["run-all.sh", "demo", "--stage", "nope"], "--stage: expected one of books check weights segment"),
         (["run-all.sh", "demo", "--stage", "merge", "--fold", "1"], "--fold: merge is of all folds together"),
@@ -394,7 +404,10 @@ def test_another_competitions_table_is_told_by_its_columns(tmp_path: Path) -> No
         ),
         (["run-all.sh", "demo", "--gpus-per-job", "2"], "--gpus-per-job: expected at most the 0 GPUs of this machine"),
         (["run-all.sh", "demo", "--gpus-per-job", "all", "--executor", "slurm"], "expected a number with --executor"),
-        (["level2.sh", "demo", "--fold", "1"], "--fold is an option of run-all.sh"),
+        (
+            ["level2.sh", "demo", "--fold", "1"],
+            "bash level2.sh: error: --fold is an option of run-all.sh (--help lists all)\n",
+        ),
         (["level2.sh", "demo", "--stage", "report"], "--stage: expected one of level2, got report"),
     ],
 )

@@ -77,16 +77,3 @@ def test_a_checkout_that_cannot_be_written(tmp_path: Path) -> None:
         pytest.skip("needs a mount namespace: none is to be had here")
     assert (tmp_path / "run" / "books" / "train.csv").exists() and done.stdout.endswith("code 1\n"), done.stderr
     assert len(done.stderr.splitlines()) == 1 and "Read-only file system" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["run-all.sh", "demo", "--fold", "3"], "--fold: expected 0 to 2 with this profile, got 3"),
-        (["level2.sh", "demo", "--fold", "1"], "--fold is an option of run-all.sh"),
-    ],
-)
-def test_bad_usage(arguments: list[str], message: str) -> None:
-    done = bash(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"bash {arguments[0]}: error: {message} (--help lists all)\n"
