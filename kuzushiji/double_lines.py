@@ -45,7 +45,7 @@ Boxes = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 
-def double_lines(boxes_xywh: NDArray[np.floating]) -> list[Positions]:
+def double_lines(boxes_xywh: NDArray[np.number]) -> list[Positions]:
     """Return the positions of the boxes of each pair of half lines, in reading order.
 
     A pair begins where two narrow characters stand side by side below a wide one of their column, or above it, within

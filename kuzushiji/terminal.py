@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
@@ -12,6 +13,11 @@ Item = TypeVar("Item")
 
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of what follows."""
+
+_EVERY = 10.0
+"""Seconds between two lines of progress."""
+
+logger = logging.getLogger(__name__)
 
 _STYLES = {"bold": "1", "red": "31", "green": "32", "dim": "2"}
 
@@ -22,7 +28,14 @@ def is_watched() -> bool:
 
 
 def progress(
-    items: Iterable[Item], *, title: str, unit: str, total: int | None = None, show: bool = True, leave: bool = True
+    items: Iterable[Item],
+    *,
+    title: str,
+    unit: str,
+    total: int | None = None,
+    show: bool = True,
+    leave: bool = True,
+    lines: bool = False,
 ) -> Iterable[Item]:
     """Yield the items and show a bar on standard error with rate and time left; without a terminal nothing is shown.
 
@@ -33,10 +46,25 @@ def progress(
         total: Number of items, where they have no length.
         show: False for no bar at all.
         leave: Whether the bar stays when it is full.
+        lines: Whether lines with the same are printed where there is no terminal, one every ten seconds.
     """
     from tqdm import tqdm
 
+    if lines and show and not is_watched():
+        return _with_lines(items, title, unit, total)
     return tqdm(items, total=total, desc=title, unit=unit, leave=leave, disable=not (show and is_watched()))
+
+
+def _with_lines(items: Iterable[Item], title: str, unit: str, total: int | None) -> Iterator[Item]:
+    started = last = time.monotonic()
+    for count, item in enumerate(items):
+        now = time.monotonic()
+        if now - last >= _EVERY:
+            last, rate = now, count / (now - started)
+            left = f", {max(total - count, 0) / rate / 60:.1f} minutes left" if total is not None and count else ""
+            of_all = f" of {total}" if total is not None else ""
+            logger.info("%s: %d%s, %.1f %ss a minute%s", title, count, of_all, 60 * rate, unit, left)
+        yield item
 
 
 def has_colours(stream: TextIO) -> bool:

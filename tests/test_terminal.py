@@ -56,6 +56,17 @@ def test_progress_has_rate_and_time_left_where_somebody_looks(stderr, level, sho
     assert shown or stderr.getvalue() == ""
 
 
+def test_progress_has_lines_every_ten_seconds_where_there_is_no_terminal(monkeypatch, caplog):
+    times = iter([0, 0, 6, 12, 18, 24, 30])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(times))
+    with caplog.at_level(logging.INFO, "kuzushiji"):
+        assert list(terminal.progress(range(6), title="pages", unit="page", total=6, lines=True)) == list(range(6))
+    assert [record.getMessage() for record in caplog.records] == [
+        "pages: 2 of 6, 10.0 pages a minute, 0.4 minutes left",
+        "pages: 4 of 6, 10.0 pages a minute, 0.2 minutes left",
+    ]
+
+
 def test_tables_have_numbers_to_the_right():
     rows = [("first", 1234, 0.5, None), ("b", 5, 1.0, "x")]
     assert terminal.format_table(["name", "boxes", "F1", "note"], rows).splitlines() == [

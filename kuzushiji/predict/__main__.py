@@ -42,6 +42,7 @@ class Predict(Command):
         from kuzushiji.bundle.files import find_models
         from kuzushiji.locks import hold
         from kuzushiji.named_models import models_folder
+        from kuzushiji.predict.records import shard_place
         from kuzushiji.predict.sources import find_pages
 
         config = self.config
@@ -57,7 +58,8 @@ class Predict(Command):
                 _print_text(Path(folder), pages)
             _print_failures(summary)
         else:
-            with hold(config.output):
+            place = config.output if config.shard is None else shard_place(config.output, *config.shard)
+            with hold(place):
                 try:
                     summary = _run(config, files, pages, failures, config.output)
                 except KeyboardInterrupt as stop:
@@ -75,11 +77,16 @@ def _run(
     from kuzushiji.predict.records import Output
 
     output = Output(folder)
-    output.prepare(resume=config.resume, force=config.force)
+    output.prepare(resume=config.resume, force=config.force, shared=config.shard is not None)
+    if config.shard is not None:
+        number, count = config.shard
+        pages, failures = pages[number - 1 :: count], failures if number == 1 else []
     todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
     summary = _read(config, files, todo, output)
     summary.failures[:0] = failures
     summary.skipped = len(done)
+    if config.shard is not None:
+        return summary
     if "csv" in config.formats:
         _write_csv(output, pages, summary)
     if "viewer" in config.formats:
@@ -130,7 +137,7 @@ def _divide(
                 fetch(page.url, page.picture.path)
             source = Source(digest(page.picture.path), page.picture.frame, models, settings)
             files = [f"{page.name}{PAGE_FORMATS[name].ending}" for name in config.formats if name in PAGE_FORMATS]
-            if config.resume and output.is_done(page.name, source, files):
+            if (config.resume or config.shard) and output.is_done(page.name, source, files):
                 done.append(page)
             else:
                 todo.append((page, source))

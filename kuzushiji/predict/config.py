@@ -1,5 +1,6 @@
 """What the command line can ask for."""
 
+import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,14 @@ FORMATS = ("text", "json", "csv", "page", "alto", "tei", "hocr", "koji", "overla
 STDIN = "-"
 KEEP = "keep"
 TASK, MODELS, MACHINE = "what to do", "models", "machine"
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Parse K/N, K from 1 to N."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, such as 1/4, got {text!r}")
+    return int(number), int(count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,11 @@ class PredictConfig:
         False, "go on in OUT: pages that are done with the same models and settings are skipped", group=TASK,
         changes_result=False,
     )  # fmt: skip
+    shard: tuple[int, int] | None = option(
+        None, "read every Nth page from the Kth on, alone; other processes and machines read the others into the same "
+        "OUT, and the same command without --shard, with --resume, joins them", type=_shard, metavar="K/N", group=TASK,
+        changes_result=False,
+    )  # fmt: skip
     force: bool = option(False, "write into OUT whatever is there", group=TASK, changes_result=False)
     json: bool = option(
         False, "print the summary as one JSON object in place of a table", group=TASK, changes_result=False
@@ -54,6 +68,11 @@ class PredictConfig:
         "〓", "what the text has for a doubtful character, of 〓, ?, keep (the most probable one)",
         choices=("〓", "?", KEEP), metavar="SIGN", group=MODELS,
     )  # fmt: skip
+    fast: bool = option(
+        False,
+        "the first detector and the first classifier alone, one size of a page, no second level, no language",
+        group=MODELS,
+    )
     level2: bool = option(True, "use the second level or the language, if they are there", group=MODELS)
     n_tta: int | None = option(
         None, "sizes of a page for the classifiers; without it as in each model's run", type=cli.positive_int,
@@ -72,6 +91,6 @@ class PredictConfig:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name in ("resume", "force", "json"):
+        for name in ("resume", "force", "json", "shard"):
             if self.output is None and getattr(self, name):
                 raise UsageError(f"--{name}: expected a folder for the results too, --output OUT, got none")

@@ -1,5 +1,6 @@
 """What is known of each page that is done: the reason to skip it, and its line of the table of all pages."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,12 @@ class Source:
         return {"image": self.image, "frame": self.frame, "models": self.models, "settings": dict(self.settings)}
 
 
+def shard_place(folder: Path, number: int, count: int) -> Path:
+    """Return what a process that reads a shard of the pages into a folder holds, so that no other reads it too."""
+    place = folder.resolve()
+    return place.with_name(f"{place.name}.shard-{number}-of-{count}")
+
+
 @dataclass(frozen=True)
 class Output:
     """The folder of results: `NAME.txt` and the like, a record of each page in `records/`.
@@ -46,8 +53,13 @@ class Output:
 
     folder: Path
 
-    def prepare(self, *, resume: bool, force: bool) -> None:
+    def prepare(self, *, resume: bool, force: bool, shared: bool = False) -> None:
         """Make the folder, and see that it may be written to.
+
+        Args:
+            resume: Whether it may hold results.
+            force: Whether it may hold anything.
+            shared: Whether others write into it at the same time: then it may hold results.
 
         Raises:
             InputError: it has something in it, and neither `resume` nor `force` is given; it is no folder; it cannot
@@ -57,6 +69,7 @@ class Output:
             raise InputError(f"{self.folder}: expected a folder for the results, got a file")
         # Files alone count: a call that could not read its models leaves the empty folder of records.
         filled = any(path.is_file() for path in self.folder.rglob("*"))
+        resume = resume or (shared and (self.folder / FOLDER).is_dir())
         if filled and not (resume or force):
             raise InputError(f"{self.folder}: exists and is not empty; --resume goes on in it, --force writes into it")
         if filled and not force and not (self.folder / FOLDER).is_dir():
@@ -73,9 +86,10 @@ class Output:
         return True
 
     def _probe(self) -> None:
-        with atomic_path(self.folder / FOLDER / "probe") as temporary:
+        name = f"probe-{os.getpid()}"  # others may probe at the same time
+        with atomic_path(self.folder / FOLDER / name) as temporary:
             temporary.touch()
-        (self.folder / FOLDER / "probe").unlink()
+        (self.folder / FOLDER / name).unlink()
 
     def path(self, name: str) -> Path:
         """Return the path of a file of results."""

@@ -76,9 +76,11 @@ def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> R
     from kuzushiji.engine.machine import use_threads
 
     use_threads(config.threads)
-    bundle = load_bundle(
-        files, resolve_device(config.device), level2=config.level2, opt_level=config.opt_level, n_tta=config.n_tta
-    )
+    level2, n_tta = config.level2, config.n_tta
+    if config.fast:
+        files = replace(files, detectors=files.detectors[:1], classifiers=files.classifiers[:1])
+        level2, n_tta = False, n_tta or 1
+    bundle = load_bundle(files, resolve_device(config.device), level2=level2, opt_level=config.opt_level, n_tta=n_tta)
     sign = "" if config.doubtful == KEEP else config.doubtful
     return Reader(bundle, watch, min_probability=config.min_probability, sign=sign)
 
@@ -124,7 +126,7 @@ def read_pages(
     from kuzushiji.engine.memory import enough_memory
 
     summary = Summary()
-    for page, source in progress(pages, total=len(pages), title="pages", unit="page", leave=False):
+    for page, source in progress(pages, total=len(pages), title="pages", unit="page", leave=False, lines=True):
         notes: list[str] = []
         with fence(page.place, summary.failures):
             with watch.of("read"):

@@ -185,7 +185,7 @@ def test_usage(words: list[str], message: str, capsys: pytest.CaptureFixture[str
     assert message in str(raised.value) + capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("form", "ending"), [("tei", ".tei.xml"), ("hocr", ".hocr"), ("koji", ".koji.txt")])
+@pytest.mark.parametrize(("form", "ending"), [("tei", ".tei.xml"), ("hocr", ".hocr"), ("koji", ".koji")])
 def test_forms_that_are_not_read_are_written_as_predict_writes_them(
     form: str, ending: str, tiny_root: Path, tmp_path: Path
 ) -> None:

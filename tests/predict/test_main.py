@@ -25,6 +25,7 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.files import sha256_of_file
 from kuzushiji.predict.__main__ import main
 from kuzushiji.predict.config import FORMATS
+from kuzushiji.predict.formats import PAGE_FORMATS
 from kuzushiji.predict.reader import Reader
 from kuzushiji.segment import fuse
 from kuzushiji.segment.main import main as segment
@@ -63,7 +64,7 @@ def read(models: Path, tiny_root: Path, tmp_path_factory: pytest.TempPathFactory
 def test_files(read: Path, tiny_root: Path) -> None:
     names = {path.name for path in read.iterdir()}
     pages = [path.stem for path in (tiny_root / "test_images").iterdir()]
-    endings = (".txt", ".json", ".page.xml", ".alto.xml", ".overlay.png", ".viewer.js")
+    endings = tuple(item.ending for item in PAGE_FORMATS.values())
     assert names == {
         "records",
         "submission.csv",

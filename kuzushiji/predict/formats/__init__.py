@@ -52,7 +52,7 @@ DOCUMENTS = {
     "alto": Document(".alto.xml", alto_xml),
     "tei": Document(".tei.xml", tei_xml),
     "hocr": Document(".hocr", hocr),
-    "koji": Document(".koji.txt", koji),
+    "koji": Document(".koji", koji),
 }
 
 
