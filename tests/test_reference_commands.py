@@ -6,7 +6,6 @@ test pages by `--resume … --submission`. Nothing here goes through `run-all.sh
 
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,25 +81,24 @@ def test_each_command_line_is_understood_with_all_its_flags(line: str, values: d
     assert [name for name in given if not hasattr(config, name)] == []
 
 
-# The chain, small: other networks and sizes by flags, packaged weights where a new model begins. So it learns to read
-# twelve characters in seconds.
+# The chain, small: other networks and sizes by flags, packaged weights and models where a new model begins. So it
+# learns to read twelve characters in seconds.
 N_FOLDS = 2
-SMALL_DETECTOR = (
-    "--model fasterrcnn_resnet18_fpn --norm batch --trainable-layers 5 --long-side 384 --crop-width 224 "
-    "--crop-height 160 --crop-min-height 150 --crop-max-height 170 --test-long-side 384 --anchor-sizes 6 10 14 20 32 "
-    "--fpn-channels 32 --box-head-size 64 --rois-per-image 96 --proposals-train 200 --proposals-test 400 "
-    "--max-detections 300 --score-threshold 0.15 --match-iou 0.25 --nms-threshold 0.25 --optimizer adamw "
-    "--lr 1.5e-3 --wd 0.01 --cosine 1 --warmup-steps 5 --epochs 6 --repeat-train-step 2 --evaluate-every 0 "
-    "--batch-size 2 --opt-level auto --workers 0 --device cpu"
-)
-SMALL_CLASSIFIER = (
-    "--test-height 320 --crop-width 224 --crop-height 320 --scale-aug 0.1 --color-hue-aug 7 --color-sat-aug 30 "
-    "--color-val-aug 30 --head-size 64 --head-dropout 0.1 --optimizer adamw --lr 1e-3 --wd 0.02 --cosine 1 "
-    "--warmup-steps 5 --n-tta 1 --epochs 4 --repeat-train 3 --evaluate-every 0 --batch-size 2 --opt-level auto "
+SMALL = (
+    "--optimizer adamw --cosine 1 --warmup-steps 5 --epochs 1 --evaluate-every 0 --batch-size 2 --opt-level auto "
     "--workers 0 --device cpu"
 )
-NEW = "--weights books"
-NEW_CLASSIFIER = f"{NEW} --head-start-epochs 10"
+SMALL_DETECTOR = (
+    f"{SMALL} --model fasterrcnn_resnet18_fpn --trainable-layers 5 --long-side 448 --test-long-side 448 "
+    "--crop-width 256 --crop-height 192 --crop-min-height 180 --crop-max-height 205 --rois-per-image 96 "
+    "--proposals-train 200 --proposals-test 400 --max-detections 300 --score-threshold 0.15 --match-iou 0.25 "
+    "--nms-threshold 0.25 --lr 1e-3 --wd 0.01 --repeat-train-step 1"
+)
+SMALL_CLASSIFIER = (
+    f"{SMALL} --test-height 352 --crop-width 224 --crop-height 320 --scale-aug 0.1 --color-hue-aug 7 "
+    "--color-sat-aug 30 --color-val-aug 30 --head-dropout 0.1 --lr 5e-4 --wd 0.02 --n-tta 1 --repeat-train 1"
+)
+NEW = "--start books"
 SMALL_BOOKS = "--seed 1 --books 4 --pages 14 --test-books 1 --test-pages 3 --page-height 400 --classes 12 --workers 1"
 
 
@@ -121,23 +119,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     boxes = f"{runs}/segment_clf_gt.csv --test-boxes {runs}/segment-fold0/test_predictions.csv"
 
-    def classify(kind: str, flags: str, start: Callable[[int], str] = lambda _: NEW_CLASSIFIER) -> None:
+    def classify(kind: str, flags: str, start: str) -> None:
         for k in folds:
             where = f"{boxes} --output-dir {runs}/clf-fold{k}{kind} --fold {k} {at} {SMALL_CLASSIFIER} {flags}"
-            three_steps("kuzushiji.classify.main", where, start(k), runs / f"clf-fold{k}{kind}")
+            three_steps("kuzushiji.classify.main", where, start.format(fold=k), runs / f"clf-fold{k}{kind}")
 
     second = "--base resnet10t --max-targets 256 --frozen-start 1 --benchmark 1"
-    classify("", "--base resnet18")
-    classify("-wsl", second)
+    classify("", "--base resnet18 --head-size 64", "--weights books --head-start-epochs 10")
+    new = f"{NEW} --head-start-epochs 3"
+    classify("-wsl", second, new)
     test_tables = " ".join(f"{runs}/clf-fold{k}{kind}/test_detailed.parquet" for kind in ("", "-wsl") for k in folds)
     pseudolabels = f"{runs}/pseudolabels.csv.gz"
     run("kuzushiji.classify.pseudolabel", f"{test_tables} {pseudolabels} --min-gap 0 --max-second-score 1000")
     classify(
         "-wsl-pseudo-ft",
-        f"{second} --pseudolabels {pseudolabels} --lr 1e-4 --epochs 1",
-        lambda k: f"--resume {runs}/clf-fold{k}-wsl/model_best.pth",
+        f"{second} --pseudolabels {pseudolabels} --lr 1e-4",
+        f"--resume {runs}/clf-fold{{fold}}-wsl/model_best.pth",
     )
-    classify("-wsl-pseudo", f"{second} --pseudolabels {pseudolabels} --pseudolabels-oversample 2")
+    classify("-wsl-pseudo", f"{second} --pseudolabels {pseudolabels} --pseudolabels-oversample 2", new)
     run("kuzushiji.classify.blend", f"{test_tables} --output {runs}/blend.csv --data-root {root}")
     held_out = " ".join(f"{runs}/clf-fold0{kind}/detailed.parquet" for kind in ("", "-wsl"))
     run("kuzushiji.classify.blend", f"{held_out} --score --json --data-root {root}")
