@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,10 @@ _LEFT_TO_MACHINE = {"opt_level": "auto"}
 """Values of options with which each machine chooses for itself: a run with any other value is the same run."""
 
 Config = TypeVar("Config")
+
+WEIGHTS, PREDICTIONS = "weights", "predictions"
+BOTH = (WEIGHTS, PREDICTIONS)
+"""What an option of a network decides: the weights that training finds, and the predictions of a model with weights."""
 
 _META = "option"
 _PLAIN_TYPES = (str, int, float, bool, Path)
@@ -32,6 +35,8 @@ class _Option:
     changes_result: bool
     positional: bool
     beside_file: Callable[[str], Any] | None
+    decides: tuple[str, ...]
+    from_checkpoint: tuple[str, ...]
 
 
 def option(
@@ -46,6 +51,8 @@ def option(
     changes_result: bool = True,
     positional: bool = False,
     beside_file: Callable[[str], Any] | None = None,
+    decides: tuple[str, ...] = (WEIGHTS,),
+    from_checkpoint: tuple[str, ...] = (),
 ) -> Any:
     """Return the dataclass field of one command-line option; the field `crop_height` becomes `--crop-height`.
 
@@ -60,11 +67,25 @@ def option(
         changes_result: Whether the outputs depend on it; False for workers, devices and the like.
         positional: Whether it is an argument without a flag.
         beside_file: Of words that name files and are no `Path`: what of a word counts beside the file's content.
+        decides: Of the options of a network: what depends on it.
+        from_checkpoint: Where a checkpoint decides about it unless the flag is given: in training that starts from one
+            (`WEIGHTS`), in applying one (`PREDICTIONS`).
     """
-    meta = {_META: _Option(help, type, choices, nargs, metavar, group, changes_result, positional, beside_file)}
+    spec = _Option(
+        help, type, choices, nargs, metavar, group, changes_result, positional, beside_file, decides, from_checkpoint
+    )
+    meta = {_META: spec}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
+
+
+def again(default: Any, **changes: Any) -> Any:
+    """Return the field of an option that a base class has, with another default and other arguments of `option`.
+
+    Where only the default changes, a plain value does the same.
+    """
+    return dataclasses.field(default=default, metadata=changes)
 
 
 def json_option(group: str = "options") -> Any:
@@ -88,7 +109,7 @@ def data_root_option(content: str, group: str = "options") -> Any:
 def split_option(group: str = "options") -> Any:
     """Return the option that says what folds divide."""
     how = "what folds divide: books, or pages where there are too few books, with scores that flatter"
-    return option("books", how, choices=("books", "pages"), group=group)
+    return option("books", how, choices=("books", "pages"), group=group, decides=BOTH)
 
 
 def pages_option(group: str = "options") -> Any:
@@ -101,11 +122,12 @@ def add_options(parser: argparse.ArgumentParser, config_class: Any) -> None:
     """Add an argument to `parser` for every field of `config_class` that was made by `option`."""
     groups: dict[str, argparse.ArgumentParser | argparse._ArgumentGroup] = {"options": parser}
     hints = typing.get_type_hints(config_class)
-    for item in _option_fields(config_class):
-        spec: _Option = item.metadata[_META]
+    for item, spec in _options(config_class):
         if spec.group not in groups:
             groups[spec.group] = parser.add_argument_group(spec.group)
-        groups[spec.group].add_argument(*_names(item.name, spec), **_arguments(item, spec, hints[item.name]))
+        groups[spec.group].add_argument(
+            item.name if spec.positional else as_flag(item.name), **_arguments(item, spec, hints[item.name])
+        )
 
 
 def config_from(namespace: argparse.Namespace, config_class: Callable[..., Config], **further: Any) -> Config:
@@ -119,7 +141,7 @@ def config_from(namespace: argparse.Namespace, config_class: Callable[..., Confi
     Raises:
         UsageError: the config refuses them.
     """
-    values = {item.name: getattr(namespace, item.name) for item in _option_fields(config_class)}
+    values = {item.name: getattr(namespace, item.name) for item, _ in _options(config_class)}
     tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
         return config_class(**tuples, **further)
@@ -138,18 +160,35 @@ def given_options(parser: argparse.ArgumentParser, argv: Sequence[str]) -> froze
     return frozenset(given - {argparse.SUPPRESS})  # --quiet and --verbose leave nothing in the namespace
 
 
-def parameters(config: Any) -> dict[str, Any]:
-    """Return the values on which the outputs of a stage depend, as JSON values: for records and for comparison."""
+def parameters(config: Any, decides: str | None = None) -> dict[str, Any]:
+    """Return the values on which the outputs of a stage depend, as JSON values: for records and for comparison.
+
+    Args:
+        config: The config.
+        decides: `WEIGHTS` or `PREDICTIONS`: only what these depend on.
+    """
     return {
         item.name: _as_json(getattr(config, item.name))
-        for item in _option_fields(type(config))
-        if item.metadata[_META].changes_result
+        for item, spec in _options(type(config))
+        if spec.changes_result and (decides is None or decides in spec.decides)
     }
+
+
+def from_checkpoint(config: Any, use: str, *, given: bool = False) -> list[str]:
+    """Return the names of the options about which a checkpoint decides; with `given` those of them that are given.
+
+    Args:
+        config: The config.
+        use: `WEIGHTS`: the checkpoint is trained on; `PREDICTIONS`: it is applied.
+        given: Which ones.
+    """
+    names = [item.name for item, spec in _options(type(config)) if use in spec.from_checkpoint]
+    return [name for name in names if (name in config.given) is given]
 
 
 def all_parameters(config: Any) -> dict[str, Any]:
     """Return every value of the config as JSON values: the content of params.json."""
-    return {item.name: _as_json(getattr(config, item.name)) for item in _option_fields(type(config))}
+    return {item.name: _as_json(getattr(config, item.name)) for item, _ in _options(type(config))}
 
 
 def different_parameters(then: Mapping[str, Any], now: Mapping[str, Any], config_class: Any = None) -> list[str]:
@@ -164,12 +203,12 @@ def different_parameters(then: Mapping[str, Any], now: Mapping[str, Any], config
         now: `parameters` of this one.
         config_class: The class of its config. Without it an option has no default: the flags given are compared.
     """
-    fields = [] if config_class is None else _option_fields(config_class)
-    defaults = {item.name: _as_json(item.default) for item in fields}
+    options = [] if config_class is None else _options(config_class)
+    defaults = {item.name: _as_json(item.default) for item, _ in options}
     hints = {} if config_class is None else typing.get_type_hints(config_class)
-    beside = {item.name: item.metadata[_META].beside_file or _nothing for item in fields}
+    beside = {item.name: spec.beside_file or _nothing for item, spec in options}
     files = {name for name in beside if beside[name] is not _nothing or _holds_paths(hints[name])}
-    idle = {item.name for item in fields if not item.metadata[_META].changes_result}
+    idle = {item.name for item, spec in options if not spec.changes_result}
 
     def same(name: str) -> bool:
         if name in _LEFT_TO_MACHINE and _LEFT_TO_MACHINE[name] in (then.get(name), now.get(name)):
@@ -204,15 +243,16 @@ def as_flag(name: str) -> str:
     return f"--{name.rstrip('_').replace('_', '-')}"
 
 
-def _option_fields(config_class: Any) -> list["dataclasses.Field[Any]"]:
-    """Return the options in the order in which `--help` lists them: the class's own, then those of its bases."""
-    fields = [item for item in dataclasses.fields(config_class) if _META in item.metadata]
-    own = {name: place for place, name in enumerate(inspect.get_annotations(config_class))}
-    return sorted(fields, key=lambda item: own.get(item.name, len(own)))
-
-
-def _names(name: str, spec: _Option) -> list[str]:
-    return [name] if spec.positional else [as_flag(name)]
+def _options(config_class: Any) -> "list[tuple[dataclasses.Field[Any], _Option]]":
+    """Return the options, those of base classes first, as the class itself has them; see `again`."""
+    specs: dict[str, _Option] = {}
+    for base in reversed(config_class.__mro__):
+        for name, item in vars(base).get("__dataclass_fields__", {}).items():
+            if _META in item.metadata:
+                specs[name] = item.metadata[_META]
+            elif name in specs:
+                specs[name] = dataclasses.replace(specs[name], **item.metadata)
+    return [(item, specs[item.name]) for item in dataclasses.fields(config_class) if item.name in specs]
 
 
 def _arguments(item: "dataclasses.Field[Any]", spec: _Option, hint: Any) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from kuzushiji.classify.models import ModelConfig, build_model
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.files import atomic_write_json
-from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.folder import STAGE
+from kuzushiji.segment.config import STAGE, SegmentConfig
 from kuzushiji.segment.model import build_model as build_detector
 from kuzushiji.segment.model import checkpoint_meta
 from tests.tables import N_FOLDS, write_runs

@@ -53,8 +53,8 @@ def test_classify_holds_out_the_same_pages(one_book: Path) -> None:
 def test_without_test_pages_there_is_no_part_for_them(with_test: str, one_book: Path, tiny_root: Path) -> None:
     words = ["--output-dir", str(one_book / "out"), "--with-test", with_test, "--n-folds", "3"]
     found, read = segment.Segment.parse_args(words), classify.Classify.parse_args([str(one_book / "train.csv"), *words])
-    assert list(segment.parts_of(found, DataRoot(one_book))) == ["train", "held_out"]
-    assert list(classify.parts_of(read, DataRoot(one_book))) == ["train", "held_out"]
+    assert list(segment.Segment(found).parts_asked_for(DataRoot(one_book))) == ["train", "held_out"]
+    assert list(classify.Classify(read).parts_asked_for(DataRoot(one_book))) == ["train", "held_out"]
     expected = ["train", "held_out", *(["test"] if with_test == "1" else [])]
-    assert list(segment.parts_of(found, DataRoot(tiny_root))) == expected
-    assert list(classify.parts_of(read, DataRoot(tiny_root))) == expected
+    assert list(segment.Segment(found).parts_asked_for(DataRoot(tiny_root))) == expected
+    assert list(classify.Classify(read).parts_asked_for(DataRoot(tiny_root))) == expected

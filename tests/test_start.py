@@ -17,6 +17,7 @@ from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.weights import read_state
 from kuzushiji.errors import InputError, UsageError
 from kuzushiji.export.__main__ import main as export
+from kuzushiji.options import WEIGHTS
 from kuzushiji.run_folder import BUNDLE_FILE, VOCABULARY
 from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import detector_config, read_model, read_start
@@ -94,9 +95,9 @@ def test_a_checkpoint_that_is_trained_on_gives_sizes_and_thresholds(
     assert (adopted.test_long_side, adopted.max_detections, adopted.nms_threshold) == (120, 12, 0.3)
     assert adopted.model == "fasterrcnn_resnet18_fpn" and adopted.score_threshold == 0.4
     assert "taken from it: --test-long-side 120" in caplog.text and "--score-threshold" not in caplog.text
-    parameters = config.training_parameters()
+    parameters = config.parameters_of(WEIGHTS)
     assert parameters["test_long_side"] is None and parameters["score_threshold"] == 0.4  # the checkpoint decides
-    assert config.training_parameters()["epochs"] == 45
+    assert config.parameters_of(WEIGHTS)["epochs"] == 45
 
 
 def test_named_models_of_the_package(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,9 @@
 # PYTHON_ARGCOMPLETE_OK
 """Stages 2 to 4, which characters they are: `python -m kuzushiji.classify.main CLF_GT --output-dir DIR --fold K`."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.classify.config import STAGE, ClassifyConfig
@@ -13,33 +12,23 @@ from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.content import Input
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
-from kuzushiji.engine.tensorboard import check_installed
-from kuzushiji.errors import InputError
-from kuzushiji.locks import hold
+from kuzushiji.options import PREDICTIONS
 from kuzushiji.run_folder import (
-    CHECKPOINT,
     DETAILED,
     FEATURES_RECORD,
     HEAD_FEATURES,
-    METRICS,
     METRICS_OOF,
-    MODEL_BEST,
     OOF_RECORD,
-    PARAMS,
     SUBMISSION,
     TEST_DETAILED,
     TEST_RECORD,
-    TRAIN_RECORD,
     VOCABULARY,
 )
-from kuzushiji.stage import Command, Facts, Stage, run_parts
-from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
+from kuzushiji.stage import Facts
+from kuzushiji.training_stage import Part, TrainingCommand, TrainPart
 
 
-class Classify(Command):
+class Classify(TrainingCommand):
     """Train a network that classifies given boxes, and apply it to the held-out pages and to the test pages.
 
     Training needs no flag; it ends with the held-out pages (`detailed.parquet`). `--test-only` and `--submission` apply
@@ -49,119 +38,77 @@ class Classify(Command):
     config: ClassifyConfig
 
     def execute(self) -> int:
-        """Run the parts that the command line asks for."""
-        config, root = self.config, DataRoot.find(self.config.data_root)
-        if config.print_model:
-            return print_model(config, root)
-        for path in (config.resume, config.weights_file):
-            if path is not None and not path.is_file():
-                raise InputError(f"{path}: expected a file with weights, got none")
-        if config.with_test and not root.has_test_pages:
-            logger.warning("%s: there are no test pages, --with-test reads none", root.root)
-        if not (config.test_only or config.submission):
-            share_of_batch(config.batch_size)
-            share_of_targets(config.max_targets)
-        with hold(config.output_dir), processes(config.device):
-            results = run_parts(parts_of(config, root), on_main)
-            if results and is_main():
-                print_result(results, as_json=config.json)
-        return 0
+        """Run the parts that the command line asks for, or print the model."""
+        return print_model(self.config) if self.config.print_model else super().execute()
+
+    def check_division(self) -> None:
+        """Check that a batch and its boxes can be divided among the processes."""
+        super().check_division()
+        share_of_targets(self.config.max_targets)
+
+    def parts(self, root: DataRoot, weights: Path) -> Mapping[str, Part | None]:
+        """Return training, held-out pages, test pages and head features."""
+        return {
+            "train": TrainClassifier(self.config, root, weights),
+            "held_out": ReadHeldOutPages(self.config, root, weights),
+            "test": ReadTestPages(self.config, root, weights),
+            "features": SaveHeadFeatures(self.config, root, weights) if self.config.save_features else None,
+        }
 
 
-class Part(Stage):
-    """A part of the command, with a record of its own in the model's folder.
-
-    Attributes:
-        record_name: Name of the record.
-        root: The data root.
-        weights: Of the classifier that is applied.
-    """
+class ClassifierPart(Part):
+    """A part of the command."""
 
     config: ClassifyConfig
-    record_name: ClassVar[str]
 
-    def __init__(self, config: ClassifyConfig, root: DataRoot, weights: Path) -> None:
-        super().__init__(config)
-        self.root = root
-        self.weights = weights
-
-    def record_path(self) -> Path:
-        """Return the path of the part's record."""
-        return self.config.output(self.record_name)
-
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Mapping[str, Any]:
         """Return the values that decide predictions, once the weights are there."""
-        return self.config.inference_parameters()
+        return self.config.parameters_of(PREDICTIONS)
 
     def split(self) -> Split:
         """Return the tables of the fold; read when first needed."""
         return read_split(self.config, self.root)
 
     @property
-    def with_test(self) -> bool:
-        """Whether the test pages are read too, if there are any."""
-        return self.config.submission or (self.config.with_test and self.root.has_test_pages)
-
-    @property
     def training_pages(self) -> list[Input]:
         """The boxes and images that the held-out pages come from."""
-        return [self.config.clf_gt, self.root.train_csv, self.root.train_pages]
+        return [self.config.clf_gt, *super().training_pages]
 
     @property
     def test_pages(self) -> list[Input]:
         """The boxes and images of the test pages."""
-        return [self.config.test_boxes_path, self.root.sample_submission_csv, self.root.test_pages]
+        return [self.config.test_boxes_path, *super().test_pages]
 
 
-class TrainClassifier(Part):
+class TrainClassifier(TrainPart, ClassifierPart):
     """Train, or go on with an interrupted training."""
 
     name = STAGE
-    record_name = TRAIN_RECORD
-
-    def record_path(self) -> Path:
-        """Return the path of the record: a training has no `--detailed-postfix`."""
-        return self.config.output_dir / self.record_name
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the values that decide the weights."""
-        return self.config.training_parameters()
 
     def inputs(self) -> list[Input]:
         """Return the training pages, the pseudolabels, and the weights that training starts from."""
         config = self.config
         images = [self.root.test_pages_of(config.pseudolabels)] if config.pseudolabels else []
-        start = [path for path in (config.resume, config.weights_file) if path is not None]
-        start += [
-            path for model in [config.start_model] if model is not None for path in (model.path, model.vocabulary)
-        ]
-        return [*self.training_pages, *images, *config.pseudolabels, *start]
+        start = [] if config.start_model is None else [config.start_model.vocabulary]
+        return [*super().inputs(), *images, *config.pseudolabels, *start]
 
     def outputs(self) -> list[Path]:
         """Return the model, its metrics, its parameters and its classes."""
-        return [self.config.output_dir / name for name in (MODEL_BEST, METRICS, PARAMS, VOCABULARY)]
+        return [*super().outputs(), self.file(VOCABULARY)]
 
-    def models(self) -> list[Path]:
-        """Return the model."""
-        return [self.config.output_dir / MODEL_BEST]
+    def check_pages(self) -> None:
+        """Check the boxes of the test pages."""
+        read_test_boxes(self.config, self.root)
 
-    def checkpoint(self) -> Path:
-        """Return the state of the training."""
-        return self.config.output_dir / CHECKPOINT
-
-    def run(self) -> Facts:
+    def train(self) -> Facts:
         """Train; return the metrics."""
-        if self.with_test:
-            read_test_boxes(self.config, self.root)  # what is missing there should not come out after the training
-        if self.config.tensorboard:
-            check_installed()
         split = self.split()
         from kuzushiji.classify.train import train
 
         return train(self.config, self.root, split, self.record)
 
 
-class ReadHeldOutPages(Part):
+class ReadHeldOutPages(ClassifierPart):
     """Classify the boxes of the held-out pages."""
 
     name = "classify.oof"
@@ -173,7 +120,7 @@ class ReadHeldOutPages(Part):
 
     def outputs(self) -> list[Path]:
         """Return the detailed table and its score."""
-        return [self.config.output(DETAILED), self.config.output(METRICS_OOF)]
+        return [self.config.output(name) for name in (DETAILED, METRICS_OOF)]
 
     def run(self) -> Facts:
         """Write the table; return its score."""
@@ -183,7 +130,7 @@ class ReadHeldOutPages(Part):
         return predict_held_out(self.config, self.root, self.weights, split)
 
 
-class ReadTestPages(Part):
+class ReadTestPages(ClassifierPart):
     """Classify the boxes of the test pages."""
 
     name = "classify.test"
@@ -205,7 +152,7 @@ class ReadTestPages(Part):
         return predict_test(self.config, self.root, self.weights, boxes, sample)
 
 
-class SaveHeadFeatures(Part):
+class SaveHeadFeatures(ClassifierPart):
     """Save what the head's last layer sees of the boxes."""
 
     name = "classify.features"
@@ -229,23 +176,7 @@ class SaveHeadFeatures(Part):
         return {**save_head_features(self.config, self.root, self.weights, split, boxes)}
 
 
-def parts_of(config: ClassifyConfig, root: DataRoot) -> Mapping[str, Part]:
-    """Return what the command line asks for, of training, held-out pages, test pages and head features."""
-    trains = not (config.test_only or config.submission)
-    weights = config.output_dir / MODEL_BEST if trains or config.resume is None else config.resume
-    parts: dict[str, Part] = {}
-    if trains:
-        parts["train"] = TrainClassifier(config, root, weights)
-    if not config.submission:
-        parts["held_out"] = ReadHeldOutPages(config, root, weights)
-    if config.submission or (config.with_test and root.has_test_pages):
-        parts["test"] = ReadTestPages(config, root, weights)
-    if config.save_features:
-        parts["features"] = SaveHeadFeatures(config, root, weights)
-    return parts
-
-
-def print_model(config: ClassifyConfig, root: DataRoot) -> int:
+def print_model(config: ClassifyConfig) -> int:
     """Print the model that the command line describes."""
     from kuzushiji.classify.classifier import build_classifier, load_classifier
     from kuzushiji.classify.models import describe
@@ -256,7 +187,8 @@ def print_model(config: ClassifyConfig, root: DataRoot) -> int:
     if config.resume is not None:
         classifier = load_classifier(config.resume, precision, config)
     else:
-        classifier = build_classifier(config, Vocabulary.from_train_csv(root.train_csv), precision)
+        vocabulary = Vocabulary.from_train_csv(DataRoot.find(config.data_root).train_csv)
+        classifier = build_classifier(config, vocabulary, precision)
     print(describe(classifier.model))
     return 0
 

@@ -20,22 +20,17 @@ from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
-from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.checkpoint import may_go_on
-from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import machine_facts, set_up
 from kuzushiji.engine.memory import enough_memory
-from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
-from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
-from kuzushiji.engine.sampler import EpochSampler
-from kuzushiji.engine.schedule import Factor, build_factor, updates_per_epoch
-from kuzushiji.engine.training import StepOutput, Training
+from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, world_size
+from kuzushiji.engine.training import StepOutput, Training, build_training
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
-from kuzushiji.options import all_parameters
+from kuzushiji.options import WEIGHTS, all_parameters
 from kuzushiji.record import StageRecord, package_versions
 from kuzushiji.run_folder import METRICS, PARAMS, VOCABULARY
 
@@ -62,9 +57,9 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, record: StageRec
     on_main(lambda: describe_run(config, split))
     if config.head_start_epochs and not goes_on:
         give_head_start(config, classifier, crops, precision)
-    training = build_training(config, classifier, crops, precision, record.input_digests())
+    training = training_of(config, classifier, crops, precision, record.input_digests())
     meter = Meter(training.step, evaluation)
-    fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None, fresh=config.force))
+    fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None))
     measured = {**meter.rates(), **machine_facts(precision)}
     return on_main(lambda: add_to_metrics(config.output_dir / METRICS, measured))
 
@@ -82,46 +77,23 @@ def add_to_metrics(path: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
     return metrics
 
 
-def build_training(
+def training_of(
     config: ClassifyConfig, classifier: Classifier, crops: CropDataset, precision: Precision, inputs: Mapping[str, str]
 ) -> Training:
-    """Return the run, without evaluation: batches, optimizer, schedule, loss."""
-    model = classifier.model
-    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train, rank=rank(), world=world_size())
-    collate = Collate(share_of_targets(config.max_targets), config.seed, alone=world_size() == 1)
-    loader = build_loader(
-        crops, share_of_batch(config.batch_size), sampler=sampler, collate=collate,
-        workers=config.workers, device=precision.device, drop_last=True,
-    )  # fmt: skip
-    optimizer = build_optimizer(
-        model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
-    )
-    network, optimizer = assemble(model, optimizer, precision, compiled=config.compile)
-    return Training(
+    """Return the run, without evaluation."""
+    absent = absent_classes(crops, len(classifier.vocabulary)) if config.hold_absent else None
+    return build_training(
+        config,
+        classifier.model,
+        precision,
+        crops,
+        collate=Collate(share_of_targets(config.max_targets), config.seed, alone=world_size() == 1),
+        repeat=config.repeat_train,
+        step=lambda network: Step(network, crops, config.label_smoothing, precision.device, absent=absent),
         stage=STAGE,
-        folder=config.output_dir,
-        tensorboard=config.tensorboard,
-        parameters=config.training_parameters(),
+        parameters=config.parameters_of(WEIGHTS),
         meta=meta_of(classifier),
         inputs=inputs,
-        model=network,
-        optimizer=optimizer,
-        factor=build_schedule(config, len(loader)),
-        loader=loader,
-        sampler=sampler,
-        step=Step(
-            network,
-            crops,
-            config.label_smoothing,
-            precision.device,
-            absent=absent_classes(crops, len(classifier.vocabulary)) if config.hold_absent else None,
-        ),
-        epochs=config.epochs,
-        evaluate_every=config.evaluate_every,
-        accumulation_steps=config.accumulation_steps,
-        max_grad_norm=config.clip_grad or None,
-        ema_decay=config.ema or None,
-        precision=precision,
     )
 
 
@@ -162,17 +134,6 @@ def build_crops(config: ClassifyConfig, root: DataRoot, split: Split, page_heigh
 def memory_of(config: ClassifyConfig) -> tuple[int, int]:
     """Return the memory for training pages and for held-out pages of this process, MiB."""
     return split_memory(config.cache_mib // local_world_size(), evaluates=config.evaluate_every > 0)
-
-
-def build_schedule(config: ClassifyConfig, batches: int) -> Factor:
-    """Return the learning rate's factor of each update, for epochs of so many batches."""
-    updates = updates_per_epoch(batches, config.accumulation_steps)
-    return build_factor(
-        config.epochs * updates,
-        use_cosine=config.uses_cosine,
-        milestones=(config.drop_lr_epoch * updates,) if config.drop_lr_epoch else (),
-        warmup_steps=config.warmup_steps,
-    )
 
 
 def absent_classes(crops: CropDataset, n: int) -> torch.Tensor:

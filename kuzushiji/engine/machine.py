@@ -7,15 +7,18 @@ import cv2
 import torch
 
 from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
-from kuzushiji.engine.precision import Precision, best_level
+from kuzushiji.engine.precision import AUTO, Precision, best_level
 from kuzushiji.engine.random_state import seed_everything
-from kuzushiji.machine_options import AUTO, MachineOptions
 
 logger = logging.getLogger(__name__)
 
 
-def set_up(options: MachineOptions, *, training: bool = False) -> Precision:
+def set_up(options: Any, *, training: bool = False) -> Precision:
     """Choose threads, device and number format, and seed all generators.
+
+    Args:
+        options: A config with the options of `kuzushiji.training_options`.
+        training: Whether a network is trained.
 
     Raises:
         InputError: this machine lacks the device, or the device the number format.

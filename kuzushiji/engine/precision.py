@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
 from kuzushiji.errors import InputError
-from kuzushiji.machine_options import AUTO
 
 logger = logging.getLogger(__name__)
+
+AUTO = "auto"
+"""Of `--opt-level`: each machine chooses. A run of any level counts as one of this."""
 
 LEVELS = ("O0", "O1", "O2", "O3")
 BACKENDS = ("torch", "apex")

@@ -5,6 +5,7 @@ A step is one update of the weights; step 0 is the first. Factors multiply the o
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -57,6 +58,18 @@ def build_factor(
         return warmup(step, length) * decay
 
     return factor
+
+
+def factor_of(options: Any, batches: int) -> Factor:
+    """Return the factor of a training with the options of `kuzushiji.training_options`, `batches` in an epoch."""
+    updates = updates_per_epoch(batches, options.accumulation_steps)
+    return build_factor(
+        updates * options.epochs,
+        use_cosine=options.uses_cosine,
+        milestones=[epoch * updates for epoch in options.lr_steps],
+        gamma=options.lr_gamma,
+        warmup_steps=options.warmup_steps,
+    )
 
 
 class LRSchedule:

@@ -7,12 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from kuzushiji.engine.assembly import assemble
+from kuzushiji.engine.loader import build_loader
+from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.processes import rank, share_of_batch, world_size
 from kuzushiji.engine.progress import Metrics, Progress
 from kuzushiji.engine.sampler import EpochSampler
-from kuzushiji.engine.schedule import Factor
+from kuzushiji.engine.schedule import Factor, factor_of
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,61 @@ class Training:
             "epoch": progress.last_epoch,
             "metrics": progress.last,
         }
+
+
+def build_training(
+    options: Any,
+    model: nn.Module,
+    precision: Precision,
+    samples: Dataset[Any],
+    *,
+    collate: Callable[[list[Any]], Any],
+    repeat: int,
+    step: Callable[[nn.Module], Callable[[Any], StepOutput]],
+    needs_whole_batch: bool = True,
+    **further: Any,
+) -> Training:
+    """Return the run that the options of `kuzushiji.training_options` describe: batches, optimizer, schedule.
+
+    Args:
+        options: The config.
+        model: On its device.
+        precision: Number format.
+        samples: To train on.
+        collate: List of samples -> batch.
+        repeat: Passes over the samples in an epoch.
+        step: Returns `Training.step` of the model as it trains.
+        needs_whole_batch: Whether fewer samples than a batch are refused.
+        further: The other attributes of `Training`.
+    """
+    sampler = EpochSampler(len(samples), options.seed, repeat=repeat, rank=rank(), world=world_size())  # type: ignore[arg-type]
+    batch_size = share_of_batch(options.batch_size)
+    loader = build_loader(
+        samples, batch_size, sampler=sampler, collate=collate, workers=options.workers, device=precision.device,
+        drop_last=needs_whole_batch or len(sampler) >= batch_size,
+    )  # fmt: skip
+    optimizer = build_optimizer(
+        model.parameters(), options.optimizer, options.lr, momentum=options.momentum, weight_decay=options.wd
+    )
+    network, optimizer = assemble(model, optimizer, precision, compiled=options.compile)
+    return Training(
+        folder=options.output_dir,
+        model=network,
+        optimizer=optimizer,
+        factor=factor_of(options, len(loader)),
+        loader=loader,
+        sampler=sampler,
+        step=step(network),
+        epochs=options.epochs,
+        evaluate_every=options.evaluate_every,
+        accumulation_steps=options.accumulation_steps,
+        max_grad_norm=options.clip_grad or None,
+        ema_decay=options.ema or None,
+        precision=precision,
+        tensorboard=options.tensorboard,
+        fresh=options.force,
+        **further,
+    )
 
 
 @dataclass(frozen=True)

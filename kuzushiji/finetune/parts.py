@@ -68,7 +68,7 @@ class FindHeldOut(segment.FindHeldOutBoxes):
         return self.division.for_detector()
 
 
-class _OwnSplit(classify.Part):
+class _OwnSplit(classify.ClassifierPart):
     """A part of the classifier's stage on the division.
 
     Attributes:

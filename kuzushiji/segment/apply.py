@@ -12,9 +12,9 @@ from kuzushiji.engine.precision import place
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.store import PageStore
+from kuzushiji.run_folder import CLF_GT, DETECTIONS, METRICS_OOF, TEST_DETECTIONS, TEST_PREDICTIONS
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.folder import RunFolder
 from kuzushiji.segment.model import StoredModel, read_model
 from kuzushiji.segment.pages import FoldPages, Images
 from kuzushiji.segment.predict import page_loader, predict_pages
@@ -32,19 +32,18 @@ def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> 
     config = stored.adopt_for_inference(config)
     detections, facts = _detect(config, stored, pages.held_out_images, "held-out pages")
     sizes = {image_id: page_size(path) for image_id, path in pages.held_out_images.items()}
-    folder = RunFolder(config.output_dir)
 
     def write() -> dict[str, Any]:
-        write_page_labels(folder.clf_gt, label_with_truth(detections, pages.held_out, sizes, config.match_iou))
-        write_detections(folder.detections, detections)
-        labels = read_page_labels(folder.clf_gt)  # in whole pixels: the score is that of the file
+        write_page_labels(config.output(CLF_GT), label_with_truth(detections, pages.held_out, sizes, config.match_iou))
+        write_detections(config.output(DETECTIONS), detections)
+        labels = read_page_labels(config.output(CLF_GT))  # in whole pixels: the score is that of the file
         metrics = {
             "epoch": stored.epoch,
             **score_boxes(pages.held_out, labels).as_dict(),
             "seg_fp": int((labels.boxes["code"] == SEG_FP).sum()),
             **facts,
         }
-        atomic_write_json(folder.metrics_oof, metrics)
+        atomic_write_json(config.output(METRICS_OOF), metrics)
         return metrics
 
     return on_main(write)
@@ -59,9 +58,8 @@ def predict_test(config: SegmentConfig, images: Images, weights: Path) -> dict[s
     stored = read_model(weights)
     config = stored.adopt_for_inference(config)
     detections, facts = _detect(config, stored, images, "test pages")
-    folder = RunFolder(config.output_dir)
-    on_main(lambda: write_page_labels(folder.test_predictions, detections.to_labels()))
-    on_main(lambda: write_detections(folder.test_detections, detections))
+    on_main(lambda: write_page_labels(config.output(TEST_PREDICTIONS), detections.to_labels()))
+    on_main(lambda: write_detections(config.output(TEST_DETECTIONS), detections))
     return facts
 
 

@@ -14,10 +14,9 @@ from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.weights import load_weights, pretrained_or_explain, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.named_models import StartModel
-from kuzushiji.options import all_parameters, as_flag
+from kuzushiji.options import PREDICTIONS, WEIGHTS, all_parameters, as_flag, from_checkpoint
 from kuzushiji.packaged import BOOKS, LACKING
-from kuzushiji.segment.config import INFERENCE, OF_CHECKPOINT, SegmentConfig
-from kuzushiji.segment.folder import STAGE
+from kuzushiji.segment.config import STAGE, SegmentConfig
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +110,7 @@ class StoredModel:
         Raises:
             InputError: as `adopt`.
         """
-        own = {name: self.config[name] for name in INFERENCE if name in self.config and name not in config.given}
+        own = {name: self.config[name] for name in from_checkpoint(config, PREDICTIONS) if name in self.config}
         return dataclasses.replace(self.adopt(config), **own)
 
     def adopt_for_training(self, config: SegmentConfig) -> SegmentConfig:
@@ -122,7 +121,7 @@ class StoredModel:
         Raises:
             InputError: as `adopt`.
         """
-        own = {name: self.config[name] for name in OF_CHECKPOINT if name in self.config and name not in config.given}
+        own = {name: self.config[name] for name in from_checkpoint(config, WEIGHTS) if name in self.config}
         own = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
         taken = [f"{as_flag(name)} {value}" for name, value in own.items() if value != getattr(config, name)]
         if taken:

@@ -5,29 +5,23 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
-from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.checkpoint import may_go_on
-from kuzushiji.engine.loader import build_loader
 from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
-from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
-from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, rank, share_of_batch, world_size
-from kuzushiji.engine.sampler import EpochSampler
-from kuzushiji.engine.schedule import Factor, build_factor, updates_per_epoch
-from kuzushiji.engine.training import FitResult, StepOutput, Training
+from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share
+from kuzushiji.engine.training import FitResult, StepOutput, build_training
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
-from kuzushiji.options import all_parameters
+from kuzushiji.options import WEIGHTS, all_parameters
 from kuzushiji.record import StageRecord
+from kuzushiji.run_folder import PARAMS
 from kuzushiji.scoring import score_boxes
-from kuzushiji.segment.config import SegmentConfig
+from kuzushiji.segment.config import STAGE, SegmentConfig
 from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
-from kuzushiji.segment.folder import STAGE, RunFolder
 from kuzushiji.segment.model import build_model, checkpoint_meta, read_model, read_start
 from kuzushiji.segment.pages import FoldPages
 from kuzushiji.segment.predict import page_loader, predict_pages
@@ -50,47 +44,30 @@ def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> FitRe
     """
     if not config.force:
         on_main(lambda: may_go_on(config.output_dir, record))
-    run_parameters = config.training_parameters()
+    run_parameters = config.parameters_of(WEIGHTS)
     precision = set_up(config, training=True)
     config, model = start_model(config, pages)
     model = place(model, precision.device)
     inputs = record.input_digests()
     on_main(record.forget)
-    on_main(
-        lambda: atomic_write_json(RunFolder(config.output_dir).params, {**all_parameters(config), "inputs": inputs})
-    )
+    on_main(lambda: atomic_write_json(config.output(PARAMS), {**all_parameters(config), "inputs": inputs}))
     cache_mib, held_out_mib = split_memory(config.cache_mib // local_world_size(), evaluates=config.evaluate_every > 0)
-    crops = build_crops(config, pages, cache_mib)
-    sampler = EpochSampler(len(crops), config.seed, repeat=config.repeat_train_step, rank=rank(), world=world_size())
-    loader = build_batches(config, crops, sampler, precision.device)
-    optimizer = build_optimizer(
-        model.parameters(), config.optimizer, config.lr, momentum=config.momentum, weight_decay=config.wd
+    training = build_training(
+        config,
+        model,
+        precision,
+        build_crops(config, pages, cache_mib),
+        collate=collate_crops,
+        repeat=config.repeat_train_step,
+        step=lambda network: build_step(network, precision.device),
+        needs_whole_batch=False,
+        stage=STAGE,
+        parameters=run_parameters,
+        meta=checkpoint_meta(config, pages.train.image_ids),
+        inputs=inputs,
+        evaluate=build_evaluation(config, pages, held_out_mib, precision) if config.evaluate_every else None,
     )
-    model, optimizer = assemble(model, optimizer, precision, compiled=config.compile)
-    return fit(
-        Training(
-            stage=STAGE,
-            folder=config.output_dir,
-            tensorboard=config.tensorboard,
-            parameters=run_parameters,
-            meta=checkpoint_meta(config, pages.train.image_ids),
-            model=model,
-            optimizer=optimizer,
-            factor=build_schedule(config, len(loader)),
-            loader=loader,
-            sampler=sampler,
-            step=build_step(model, precision.device),
-            epochs=config.epochs,
-            evaluate=build_evaluation(config, pages, held_out_mib, precision) if config.evaluate_every else None,
-            evaluate_every=config.evaluate_every,
-            accumulation_steps=config.accumulation_steps,
-            max_grad_norm=config.clip_grad or None,
-            ema_decay=config.ema or None,
-            precision=precision,
-            fresh=config.force,
-            inputs=inputs,
-        )
-    )
+    return fit(training)
 
 
 def start_model(config: SegmentConfig, pages: FoldPages) -> tuple[SegmentConfig, nn.Module]:
@@ -122,22 +99,6 @@ def build_crops(config: SegmentConfig, pages: FoldPages, cache_mib: int) -> Trai
     return TrainCrops(pages.train, images, store, crop_spec(config), augment, config.seed)
 
 
-def build_batches(
-    config: SegmentConfig, crops: TrainCrops, sampler: EpochSampler, device: torch.device
-) -> DataLoader[CropBatch]:
-    """Return the loader of this process's batches; only where there is no whole batch is a smaller one kept."""
-    batch_size = share_of_batch(config.batch_size)
-    return build_loader(
-        crops,
-        batch_size,
-        sampler=sampler,
-        collate=collate_crops,
-        workers=config.workers,
-        device=device,
-        drop_last=len(sampler) >= batch_size,
-    )
-
-
 def crop_spec(config: SegmentConfig) -> CropSpec:
     """Return what a training crop is."""
     return CropSpec(
@@ -147,18 +108,6 @@ def crop_spec(config: SegmentConfig) -> CropSpec:
         out_width=config.crop_width,
         out_height=config.crop_height,
         min_visible=config.min_visible,
-    )
-
-
-def build_schedule(config: SegmentConfig, batches: int) -> Factor:
-    """Return the learning rate's factor; `batches` is their number in an epoch."""
-    updates = updates_per_epoch(batches, config.accumulation_steps)
-    return build_factor(
-        updates * config.epochs,
-        use_cosine=config.cosine,
-        milestones=[epoch * updates for epoch in config.lr_steps],
-        gamma=config.lr_gamma,
-        warmup_steps=config.warmup_steps,
     )
 
 

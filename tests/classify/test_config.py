@@ -9,6 +9,7 @@ from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.main import Classify, TrainClassifier
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
+from kuzushiji.options import PREDICTIONS, WEIGHTS
 
 MINIMUM = ["clf_gt.csv", "--output-dir", "out"]
 SPEC_SECTION_8 = shlex.split(
@@ -89,7 +90,7 @@ def test_what_decides_the_weights_and_what_the_predictions() -> None:
 
     def parameters(**options: object) -> tuple[object, object]:
         config = ClassifyConfig(clf_gt=Path("a"), output_dir=Path("b"), **options)
-        return config.training_parameters(), config.inference_parameters()
+        return config.parameters_of(WEIGHTS), config.parameters_of(PREDICTIONS)
 
     training, inference = parameters()
     assert parameters(workers=7, device="cpu", data_root=Path("x")) == (training, inference)
@@ -98,9 +99,9 @@ def test_what_decides_the_weights_and_what_the_predictions() -> None:
 
 
 def test_a_checkpoint_decides_what_flags_do_not() -> None:
-    resumed = Classify.parse_args([*MINIMUM, "--resume", "m.pth"]).training_parameters()
+    resumed = Classify.parse_args([*MINIMUM, "--resume", "m.pth"]).parameters_of(WEIGHTS)
     assert {name for name, value in resumed.items() if value is None} >= {"base", "head_size", "test_height"}
-    resumed = Classify.parse_args([*MINIMUM, "--resume", "m.pth", "--base", "resnet18"]).training_parameters()
+    resumed = Classify.parse_args([*MINIMUM, "--resume", "m.pth", "--base", "resnet18"]).parameters_of(WEIGHTS)
     assert resumed["base"] == "resnet18"
 
 

@@ -8,7 +8,7 @@ import pytest
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import read_split
 from kuzushiji.classify.main import Classify
-from kuzushiji.classify.train import build_crops, build_training
+from kuzushiji.classify.train import build_crops, training_of
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.machine import set_up
 
@@ -25,7 +25,7 @@ def test_boxes_of_a_batch_come_in_few_numbers(
     config, root = Classify.parse_args(words), DataRoot(tiny_root)
     split, precision = read_split(config, root), set_up(config)
     classifier = build_classifier(config, split.vocabulary, precision)
-    training = build_training(config, classifier, build_crops(config, root, split, 240), precision, {})
+    training = training_of(config, classifier, build_crops(config, root, split, 240), precision, {})
     shapes = [(tuple(batch.images.shape), tuple(batch.rois.shape), len(batch.classes)) for batch in training.loader]
     assert len(shapes) >= 10
     assert {images for images, _, _ in shapes} == {(7, 240, 160, 3)}

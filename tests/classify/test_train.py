@@ -13,12 +13,13 @@ from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import pages_of, read_split
 from kuzushiji.classify.main import Classify
 from kuzushiji.classify.predict import Predictor, evaluate
-from kuzushiji.classify.train import build_crops, build_schedule, build_training
+from kuzushiji.classify.train import build_crops, training_of
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
+from kuzushiji.engine.schedule import factor_of
 
 SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 32 --head-dropout 0 --test-height 240 "
@@ -41,9 +42,7 @@ def test_learning_rate_zero_makes_training_and_validation_agree(tiny_root: Path,
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 1.0  # the running statistics are those of the last batch, which holds all pages
     losses: list[dict[str, float]] = []
-    training = build_training(
-        config, classifier, build_crops(config, root, split, classifier.test_height), precision, {}
-    )
+    training = training_of(config, classifier, build_crops(config, root, split, classifier.test_height), precision, {})
 
     def remember(batch: object) -> object:
         output = training.step(batch)
@@ -72,13 +71,13 @@ def test_learning_rate_zero_makes_training_and_validation_agree(tiny_root: Path,
 )
 def test_learning_rate(words: str, factors: tuple[float, ...]) -> None:
     config = Classify.parse_args(["clf_gt.csv", "--output-dir", "out", "--epochs", "4", *words.split()])
-    factor = build_schedule(config, batches=10)
+    factor = factor_of(config, batches=10)
     assert [factor(step) for step in (0, 20, 30, 40)] == [pytest.approx(value, abs=1e-4) for value in factors]
 
 
 def test_accumulated_batches_count_as_one_update() -> None:
     config = Classify.parse_args(shlex.split("clf_gt.csv --output-dir out --epochs 4 --accumulation-steps 5"))
-    assert build_schedule(config, batches=10)(4) == pytest.approx(0.5)  # half of the 8 updates
+    assert factor_of(config, batches=10)(4) == pytest.approx(0.5)  # half of the 8 updates
 
 
 def test_new_classifiers_depend_on_the_seed(tiny_root: Path) -> None:

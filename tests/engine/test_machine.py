@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,9 +11,9 @@ import torch
 
 from kuzushiji.engine.machine import set_up, use_threads
 from kuzushiji.errors import InputError
-from kuzushiji.machine_options import MachineOptions
+from kuzushiji.training_options import TrainingOptions
 
-OPTIONS = MachineOptions(device="cpu", seed=3)
+OPTIONS = TrainingOptions(output_dir=Path("run"), device="cpu", seed=3)
 
 
 @pytest.fixture(autouse=True)

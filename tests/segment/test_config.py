@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kuzushiji.options import parameters
-from kuzushiji.segment.config import INFERENCE, MODELS
+from kuzushiji.options import PREDICTIONS, from_checkpoint, parameters
+from kuzushiji.segment.config import MODELS
 from kuzushiji.segment.main import Segment, main
 
 RUN = ["--output-dir", "run"]
@@ -126,4 +126,6 @@ def test_help_needs_nothing_heavy(module: str) -> None:
 
 def test_what_steers_inference_is_of_the_checkpoint_unless_it_is_given() -> None:
     """What the held-out boxes are called included: `--test-only` must not go back to the default."""
-    assert {"score_threshold", "nms_threshold", "match_iou"} <= set(INFERENCE)
+    decided = from_checkpoint(Segment.parse_args([*RUN, "--score-threshold", "0.1"]), PREDICTIONS)
+    assert {"crop_height", "nms_threshold", "match_iou", "opt_level"} <= set(decided)
+    assert not {"score_threshold", "lr", "epochs", "test_limit"} & set(decided)

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from kuzushiji.engine.schedule import factor_of
 from kuzushiji.segment.dataset import Crop, collate_crops
 from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import build_model, detector_config
-from kuzushiji.segment.train import build_schedule, build_step, crop_spec
+from kuzushiji.segment.train import build_step, crop_spec
 from tests.published import assert_filled, without_random_start, write_published
 
 RUN = ["--output-dir", "run"]
@@ -18,7 +19,7 @@ RUN = ["--output-dir", "run"]
 
 def test_schedule_of_the_reference() -> None:
     """3,129 training pages, two passes, batch 16: 391 updates an epoch; warm-up is over in epoch 2 and comes once."""
-    factor = build_schedule(Segment.parse_args(RUN), 391)
+    factor = factor_of(Segment.parse_args(RUN), 391)
     assert factor(0) < 0.01
     assert factor(500) == pytest.approx(0.5, abs=0.01)
     assert factor(1000) == 1
@@ -37,7 +38,7 @@ def test_schedule_of_the_reference() -> None:
     ],
 )
 def test_other_schedules(words: list[str], step: int, expected: float) -> None:
-    assert build_schedule(Segment.parse_args([*RUN, *words]), 391)(step) == pytest.approx(expected, abs=1e-3)
+    assert factor_of(Segment.parse_args([*RUN, *words]), 391)(step) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(
