@@ -50,6 +50,5 @@ setup(
     install_requires=requirements(),
     extras_require={
         "tensorboard": ["tensorboard>=2.16,<3"],
-        "onnx": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2"],  # python -m kuzushiji.export --onnx
     },
 )

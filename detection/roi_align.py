@@ -49,9 +49,6 @@ class PyramidRoIAlign(MultiScaleRoIAlign):  # type: ignore[misc]
             boxes: (n, 4) xyxy of each image, pixels of the batch.
             image_shapes: Not looked at.
         """
-        if torch.onnx.is_in_onnx_export():
-            pooled: Tensor = super().forward(features, boxes, image_shapes)
-            return pooled
         cells, places = self.unordered(features, boxes)
         return cells.index_select(0, places)
 
@@ -88,8 +85,8 @@ def _level_by_level(
 
 
 def _by_rows(maps: Tensor) -> bool:
-    """Return whether maps are read by rows: on the CPU, but not for a graph in ONNX, which has an operator."""
-    return maps.device.type == "cpu" and not torch.onnx.is_in_onnx_export()
+    """Return whether maps are read by rows: on the CPU."""
+    return maps.device.type == "cpu"
 
 
 def _weighted_rows(

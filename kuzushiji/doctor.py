@@ -18,11 +18,7 @@ from kuzushiji.stage import Command
 from kuzushiji.terminal import format_table, print_result
 
 OK, LACKING, BROKEN = "ok", "lacking", "broken"
-_OPTIONAL = {
-    "onnx": "export --onnx is not possible: pip install onnx onnxruntime",
-    "onnxruntime": "export --onnx is not possible: pip install onnx onnxruntime",
-    "tensorboard": "--tensorboard is not possible: pip install tensorboard",
-}
+_OPTIONAL = {"tensorboard": "--tensorboard is not possible: pip install tensorboard"}
 _LITTLE_DISK = 5.0
 """Gigabytes: less than this is too little for a run of any profile but the smallest."""
 _JAPANESE = ("cjk", "gothic", "mincho", "hiragino", "ipa", "takao", "noto serif jp", "noto sans jp")

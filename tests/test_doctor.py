@@ -30,7 +30,7 @@ def test_what_is_missing_says_what_it_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     find = doctor.find_spec
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("timm", "onnx") else find(name))
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("timm", "tensorboard") else find(name))
     monkeypatch.setattr(named_models, "FOLDER", tmp_path)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10e9, 9e9, 1e9))
@@ -46,7 +46,7 @@ def test_what_is_missing_says_what_it_costs(
     assert found["packages"].found == "without timm"
     assert found["device"].state == BROKEN and "libtorch.so" in found["device"].found
     assert found["models"].state == LACKING and "--models" in found["models"].cost
-    assert found["disk"].state == LACKING and found["onnx"].state == LACKING
+    assert found["disk"].state == LACKING and found["tensorboard"].state == LACKING
     assert found["published weights"].state == LACKING
     assert main([]) == 1
     assert "pip install -r requirements.txt" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 """Puts the models of a run into one folder: `python -m kuzushiji.export RUNS OUT`."""
 
 import dataclasses
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,6 @@ from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
     from kuzushiji.bundle.files import ModelFiles
-
-logger = logging.getLogger(__name__)
-
-ONNX = "onnx"
 
 
 @dataclass(frozen=True)
@@ -34,9 +29,6 @@ class ExportConfig:
     float16: bool = option(False, "store matrices and kernels in 16 bits: half the size")
     int8: bool = option(False, "store them in 8 bits, with a scale a row, in place of that: a quarter of the size")
     level2: bool = option(True, "take the second level and the language along, if they are there")
-    onnx: bool = option(
-        False, "also write the first detector and the first classifier as ONNX, and compare them in onnxruntime"
-    )
     force: bool = option(False, "write into OUT whatever is there")
     json: bool = option(False, "print what was written as one JSON object in place of a table")
 
@@ -61,10 +53,6 @@ class Export(Command):
         if not config.level2:
             files = dataclasses.replace(files, level2=None, language=None)
         check_output(config)
-        if config.onnx:
-            from kuzushiji.export.onnx import require_onnx
-
-            require_onnx()
         # With an old description beside new weights the folder would be read as something that it is not.
         with hold(config.output), atomic_folder(config.output, last=BUNDLE_FILE) as folder:
             description = export(config, files, folder)
@@ -102,34 +90,8 @@ def export(config: ExportConfig, files: "ModelFiles", folder: Path) -> dict[str,
         "machine_written": trained_by_machine(files),
         "licence": CODE,
         "licences": licences_of(files),
-        "onnx": write_onnx(files, folder / ONNX) if config.onnx else [],
     }
     return write_bundle(files, folder, half=config.float16, eight=config.int8, facts=facts)
-
-
-def write_onnx(files: "ModelFiles", folder: Path) -> list[dict[str, Any]]:
-    """Write the first detector and the first classifier as ONNX; one that ONNX cannot express is left out, and said."""
-    import torch
-
-    from kuzushiji.bundle.loading import ready_classifier, ready_detector
-    from kuzushiji.bundle.stored import read_classifier, read_detector
-    from kuzushiji.export.onnx import Comparison, InexpressibleError, export_classifier, export_detector
-
-    def detector() -> Comparison:
-        model = ready_detector(read_detector(files, files.detectors[0]), torch.device("cpu"), "O0")
-        return export_detector(model, folder / f"{model.spec.name}.onnx")
-
-    def classifier() -> Comparison:
-        model = ready_classifier(read_classifier(files, files.classifiers[0]), torch.device("cpu"), "O0")
-        return export_classifier(model, folder / f"{model.spec.name}.onnx")
-
-    written = []
-    for write in (detector, classifier):
-        try:
-            written.append(write().as_dict())
-        except InexpressibleError as error:
-            logger.warning("%s", error)
-    return written
 
 
 def print_summary(description: dict[str, Any], config: ExportConfig) -> None:
@@ -145,9 +107,6 @@ def print_summary(description: dict[str, Any], config: ExportConfig) -> None:
         for item in (*description["detectors"], *description["classifiers"])
     ]
     print(format_table(["model", "size", "F1", "SHA-256"], rows))
-    for item in description["onnx"]:
-        difference = ", ".join(f"{name} {value:.2g}" for name, value in item["max_difference"].items())
-        print(f"{item['file']}: largest difference to PyTorch on {item['compared']}: {difference or 'not comparable'}")
     level2 = "with" if description["level2"] else "without"
     print(f"{config.output}: {total / 1e6:.1f} MB, {description['classes']:,} classes, {level2} the second level")
 

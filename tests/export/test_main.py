@@ -1,6 +1,5 @@
 """Exported models: they read as the run does, alone; what goes wrong."""
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from kuzushiji.classify.pairs import count_pairs, write_pairs
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main
-from kuzushiji.export.sample import sample_page
 from kuzushiji.predict.__main__ import main as predict
 from kuzushiji.run_folder import LANGUAGE
 from tests.models import some_of, write_classifier
@@ -153,30 +151,6 @@ def test_summary(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["bytes"] > 1e6
 
 
-def test_onnx_computes_what_pytorch_does(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("onnxruntime")
-    out = tmp_path / "out"
-    assert main([str(light), str(out), "--onnx"]) == 0
-    detector, classifier = json.loads((out / "bundle.json").read_text())["onnx"]
-    assert detector["file"] == "segment-fold0.onnx" and set(detector["max_difference"]) == {"boxes", "scores"}
-    assert classifier["file"] == "clf-fold0.onnx" and set(classifier["max_difference"]) == {"logits"}
-    assert detector["compared"] != "0 boxes"
-    assert max(*detector["max_difference"].values(), *classifier["max_difference"].values()) < 1e-3
-    printed = capsys.readouterr().out
-    assert "segment-fold0.onnx: largest difference to PyTorch on " in printed
-    assert "clf-fold0.onnx: largest difference to PyTorch on 40 boxes: logits " in printed
-
-
-def test_onnx_without_its_packages(
-    light: Path, tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find_spec(name))
-    code, error = failed(light, tmp_path / "out", "--onnx")
-    expected = "error: --onnx 1: expected the package onnxruntime, it is not installed: pip install onnx onnxruntime"
-    assert (code, error) == (1, expected)
-
-
 def test_output_exists(light: Path, tmp_path: Path, failed: Failed) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -288,11 +262,3 @@ def test_damaged_description(light: Path, tmp_path: Path, part: str, key: str, v
     (out / "bundle.json").write_text(json.dumps(description))
     with pytest.raises(InputError, match=r"expected a description of .*safetensors in bundle.json, got a"):
         load_bundle(find_models(out), torch.device("cpu"))
-
-
-@pytest.mark.parametrize("height", [1, 120, 640])
-def test_sample_page(height: int) -> None:
-    page = sample_page(height)
-    assert page.shape == (height, max(round(0.7 * height), 1), 3) and page.dtype == np.uint8
-    assert np.array_equal(page, sample_page(height))
-    assert height < 100 or (page.min(axis=2) < 100).mean() > 0.005
