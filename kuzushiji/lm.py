@@ -7,16 +7,15 @@ columns by itself, with the neighbours as a linear model reads them; here they c
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuzushiji import cli
+from kuzushiji.classify.extra_columns import ExtraColumns, ExtraColumnsConfig
 from kuzushiji.errors import InputError
-from kuzushiji.options import data_root_option, force_option, json_option, option
-from kuzushiji.stage import Facts, Stage
+from kuzushiji.options import data_root_option, option
+from kuzushiji.stage import Facts
 from kuzushiji.terminal import format_table
 
 if TYPE_CHECKING:
@@ -24,18 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kuzushiji.artifacts.features import Features
+    from kuzushiji.classify.extra_columns import Columns
     from kuzushiji.data.paths import DataRoot
 
 
-@dataclass(frozen=True)
-class LanguageModelConfig:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LanguageModelConfig(ExtraColumnsConfig):
     """What the command line asks for."""
 
-    features: Path = option(
-        dataclasses.MISSING, "features of level2_features; their candidates get the new columns", positional=True,
-        metavar="FEATURES", type=Path,
-    )  # fmt: skip
-    output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
     read_as: Path | None = option(
         None, "table whose best classes are the neighbours, such as oof.parquet of a trained level 2 and, of the test "
         "pages, what goes with its submission (submission_detailed.parquet); else the blend of the features",
@@ -45,9 +40,7 @@ class LanguageModelConfig:
         None, "folds, by book; the truth of a page's own fold is not used. Without it those of the classifiers whose "
         "tables the features are of", type=cli.positive_int,
     )  # fmt: skip
-    name: str = option("lm", "what the columns' names begin with")
-    force: bool = force_option()
-    json: bool = json_option()
+    name: str = "lm"
     data_root: Path | None = data_root_option("train.csv")
 
     def __post_init__(self) -> None:
@@ -60,7 +53,7 @@ class LanguageModelConfig:
             raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")
 
 
-class LanguageModel(Stage):
+class LanguageModel(ExtraColumns):
     """Count which characters follow each other in the training truth, and say how probable each candidate is.
 
     Prints the perplexity of each fold's text given the other folds', and writes extra columns for level2: how probable
@@ -97,33 +90,23 @@ class LanguageModel(Stage):
         """Return the features, the training truth and the table of neighbours."""
         return [self.config.features, self.root.train_csv, *filter(None, [self.config.read_as])]
 
-    def check(self) -> None:
-        """Check the name of the output."""
-        from kuzushiji.artifacts.extra import check_name
-
-        check_name(self.config.output)
-
-    def run(self) -> Facts:
-        """Write the columns; return the perplexities by fold and number of characters counted together."""
-        from kuzushiji.artifacts.extra import Extra, write_extra
-        from kuzushiji.artifacts.features import read_features
+    def columns(self, features: "Features") -> "tuple[Columns, Facts]":
+        """Return the columns, and the perplexities by fold and number of characters counted together."""
         from kuzushiji.classify.language import columns_of
         from kuzushiji.classify.ngrams import count_all, perplexities, texts_of_folds
         from kuzushiji.data.folds import fold_of_pages
         from kuzushiji.data.labels import read_page_labels
 
-        config, train_csv = self.config, self.root.train_csv
-        features = read_features(config.features)
+        train_csv = self.root.train_csv
         truth = read_page_labels(train_csv)
         folds = fold_of_pages(truth.image_ids, self.n_folds, self.split)
         texts = texts_of_folds(truth, folds, self.n_folds, features.vocabulary, str(train_csv))
         language = count_all(texts, len(features.vocabulary))
-        found = [_known(perplexities(language, text, {fold})) for fold, text in enumerate(texts)]
+        found = [perplexities(language, text, {fold}) for fold, text in enumerate(texts)]
         fold_of_page = dict(zip(truth.image_ids, folds.tolist(), strict=True))
-        columns = columns_of(features, classes_read(config, features, self.root), language, fold_of_page)
-        with self.output_path(config.output) as temporary:
-            write_extra(temporary, Extra.of(config.features, config.name, columns))
-        return {"perplexity": found}
+        columns = columns_of(features, classes_read(self.config, features, self.root), language, fold_of_page)
+        known = [[None if math.isnan(value) else value for value in values] for values in found]
+        return columns, {"perplexity": known}
 
     def show(self, facts: Facts) -> None:
         """Print the perplexities."""
@@ -137,11 +120,6 @@ class LanguageModel(Stage):
             for fold, values in enumerate(found)
         )
         print(format_table(["fold", *map(str, range(1, len(found[0]) + 1))], rows, to_left=["fold"]))
-
-
-def _known(values: Sequence[float]) -> list[float | None]:
-    """Return the numbers, None for one that is none: JSON has no NaN."""
-    return [None if math.isnan(value) else value for value in values]
 
 
 def n_folds_of_run(config: LanguageModelConfig) -> int:

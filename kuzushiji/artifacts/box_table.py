@@ -1,6 +1,7 @@
 """Boxes with their true codes: the columns that detailed tables, features and head features have in common."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,12 +9,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.data.labels import PageLabels
+from kuzushiji.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BOX_COLUMNS = ("image_id", "box", "x", "y", "w", "h", "true")
 TEXT_COLUMNS = ("image_id", "true")
+
+
+def check_name(path: Path, what: str) -> None:
+    """Check that a table that is Parquet in any case can be written under this name; `what` is what it holds.
+
+    Raises:
+        InputError: it does not end in `.parquet`.
+    """
+    if path.suffix != ".parquet":
+        raise InputError(f"{path}: expected a name that ends in .parquet for the {what}, got another")
 
 
 def empty_boxes() -> pd.DataFrame:

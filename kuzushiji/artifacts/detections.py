@@ -62,14 +62,14 @@ def write_detections(path: Path, detections: Detections) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from kuzushiji.artifacts.parquet import with_facts
+    from kuzushiji.artifacts.parquet import METADATA
 
     table = detections.to_labels().boxes.drop(columns="code").assign(score=detections.scores)
     sizes = {name: table[name].astype(np.float32) for name in ("x", "y", "w", "h", "score")}
     arrow = pa.Table.from_pandas(table.assign(**sizes)[list(_COLUMNS)], preserve_index=False)
-    facts = json.dumps({"format": _FORMAT, "image_ids": list(detections.image_ids)}).encode()
+    facts = json.dumps({"format": _FORMAT, "image_ids": list(detections.image_ids)})
     with atomic_path(path) as temporary:
-        pq.write_table(with_facts(arrow, facts), temporary, write_page_checksum=True)
+        pq.write_table(arrow.replace_schema_metadata({METADATA: facts}), temporary, write_page_checksum=True)
 
 
 def read_detections(path: Path) -> Detections:
@@ -78,20 +78,12 @@ def read_detections(path: Path) -> Detections:
     Raises:
         InputError: the file is missing, damaged, or something else.
     """
-    from kuzushiji.artifacts.parquet import UNREADABLE, metadata_of, opened, sum_holds
+    from kuzushiji.artifacts.parquet import UNREADABLE, read_any
 
-    try:
-        with opened(path) as file:
-            table = file.read()
-        names = set(table.column_names)
-    except UNREADABLE as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: expected a table of detections: {reason}") from error
-    meta = metadata_of(table.schema)
-    if meta.get("format") != _FORMAT or not set(_COLUMNS) <= names or not sum_holds(table.schema):
-        raise InputError(
-            f"{path}: expected a table of detections ({_FORMAT}), got another Parquet table or a damaged one"
-        )
+    table, meta = read_any(path)
+    if meta.get("format") != _FORMAT or not set(_COLUMNS) <= set(table.column_names):
+        got = "another Parquet table or a damaged one"
+        raise InputError(f"{path}: expected a table of detections ({_FORMAT}), got {got}")
     try:
         image_ids = tuple(map(str, meta["image_ids"]))
         boxes = {name: table[name].to_numpy() for name in _COLUMNS}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kuzushiji.artifacts.box_table import check_name
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, sha256_of_file
 
@@ -44,7 +45,7 @@ def write_extra(path: Path, extra: Extra) -> None:
 
     from kuzushiji.artifacts.parquet import write_table
 
-    check_name(path)
+    check_name(path, "extra columns")
     table = pa.table({name: values.astype(np.float32, copy=False) for name, values in extra.columns.items()})
     with atomic_path(path) as temporary:
         write_table(temporary, table, KIND, {"features": extra.features}, use_dictionary=[], split=[*extra.columns])
@@ -72,13 +73,3 @@ def read_extra(path: Path) -> Extra:
     if not columns or not isinstance(meta.get("features"), str):
         raise InputError(f"{path}: expected columns and the digest of their features, got a damaged table")
     return Extra(columns, meta["features"])
-
-
-def check_name(path: Path) -> None:
-    """Check that extra columns can be written under this name.
-
-    Raises:
-        InputError: it does not end in `.parquet`.
-    """
-    if path.suffix != ".parquet":
-        raise InputError(f"{path}: expected a name that ends in .parquet for the extra columns, got another")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts.box_table import TEXT_COLUMNS, boxes_of, labels_of, to_arrow
+from kuzushiji.artifacts.box_table import TEXT_COLUMNS, boxes_of, check_name, labels_of, to_arrow
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
@@ -157,7 +157,7 @@ def write_features(path: Path, features: Features) -> None:
 
     from kuzushiji.artifacts.parquet import lists, write_table
 
-    check_name(path)
+    check_name(path, "features")
     n, g, k = features.top_classes.shape
     columns = to_arrow(features.boxes)
     small = np.int16 if len(features.vocabulary) <= np.iinfo(np.int16).max else np.int32
@@ -232,16 +232,6 @@ def read_groups(path: Path) -> tuple[tuple[str, ...], ...]:
     if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
         raise InputError(f"{path}: expected a table of {KIND}, got a damaged one: no groups of tables")
     return tuple(tuple(map(str, group)) for group in groups)
-
-
-def check_name(path: Path) -> None:
-    """Check that features can be written under this name.
-
-    Raises:
-        InputError: it does not end in `.parquet`.
-    """
-    if path.suffix != ".parquet":
-        raise InputError(f"{path}: expected a name that ends in .parquet for the features, got another")
 
 
 def _short(value: Any) -> Any:

@@ -1,6 +1,5 @@
-"""Parquet files of ours: a kind, a format number and facts as JSON in the metadata; sums over all of it."""
+"""Parquet files of ours: a kind, a format number and facts as JSON in the metadata; checksums of all pages of data."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +19,8 @@ FORMAT = FORMATS[".parquet"]
 UNREADABLE = (OSError, ValueError, RuntimeError, pa.ArrowException)
 """Exceptions that reading a damaged Parquet file may raise; the library wraps most of them, not all."""
 
-_METADATA = b"kuzushiji"
-_SUM = b"kuzushiji-sha256"
+METADATA = b"kuzushiji"
+"""Key of the facts."""
 
 _BATCH_ROWS = 8192
 """Rows of wide lists that are decoded at a time, into a few megabytes that are used again: getting as much new memory
@@ -35,25 +34,13 @@ def write_table(
     text = json.dumps({"format": FORMAT, "kind": kind, **meta}, ensure_ascii=False, separators=(",", ":")).encode()
     encoding = dict.fromkeys(split, "BYTE_STREAM_SPLIT")
     pq.write_table(
-        with_facts(table, text),
+        table.replace_schema_metadata({METADATA: text}),
         path,
         compression="zstd",
         use_dictionary=use_dictionary,
         column_encoding=encoding or None,
         write_page_checksum=True,
     )
-
-
-def with_facts(table: pa.Table, text: bytes) -> pa.Table:
-    """Return the table with this text, and the sum over it, as its only metadata."""
-    return table.replace_schema_metadata({_METADATA: text, _SUM: hashlib.sha256(text).hexdigest()})
-
-
-def sum_holds(schema: pa.Schema) -> bool:
-    """Return whether the sum over the facts is right; files of before have none."""
-    facts = schema.metadata or {}
-    digest = facts.get(_SUM)
-    return digest is None or digest == hashlib.sha256(facts.get(_METADATA, b"")).hexdigest().encode()
 
 
 def opened(path: Path) -> pq.ParquetFile:
@@ -71,12 +58,23 @@ def read_table(path: Path, kind: str) -> tuple[pa.Table, dict[str, Any]]:
     Raises:
         InputError: not Parquet, no table of this kind and format, or damaged.
     """
+    table, meta = read_any(path)
+    return table, _checked(path, meta, kind)
+
+
+def read_any(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the Arrow table in `path`, whatever its kind, and its metadata.
+
+    Raises:
+        InputError: not Parquet, or damaged.
+    """
     try:
         with opened(path) as file:
             table = file.read()
+        _ = table.column_names  # those that are no UTF-8 are an error here
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
-    return table, _summed(path, table.schema, kind)
+    return table, metadata_of(table.schema)
 
 
 def read_wide_table(
@@ -102,7 +100,7 @@ def read_wide_table(
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
     with file:
-        meta = _summed(path, file.schema_arrow, kind)
+        meta = _checked(path, metadata_of(file.schema_arrow), kind)
         names = file.schema_arrow.names
         missing = [name for name in columns if name not in names]
         if missing:
@@ -135,7 +133,7 @@ def kind_of(path: Path) -> str:
 def metadata_of(schema: pa.Schema) -> dict[str, Any]:
     """Return our metadata of a Parquet file; empty where it has none."""
     try:
-        meta = json.loads((schema.metadata or {}).get(_METADATA, b"{}"))
+        meta = json.loads((schema.metadata or {}).get(METADATA, b"{}"))
     except ValueError:
         return {}
     return meta if isinstance(meta, dict) else {}
@@ -194,14 +192,6 @@ def _of_rows(n: int, k: int, lists: Mapping[str, type[np.generic]]) -> dict[str,
         return {name: np.empty((n, k), of) for name, of in lists.items()}
     except MemoryError as error:
         raise ValueError(f"{n} rows of {k} values do not fit into memory") from error
-
-
-def _summed(path: Path, schema: pa.Schema, kind: str) -> dict[str, Any]:
-    """Return the metadata of a table whose sum is right."""
-    meta = _checked(path, metadata_of(schema), kind)
-    if not sum_holds(schema):
-        raise InputError(f"{path}: expected a table of kind {kind}, got a damaged one: the sum of its facts is another")
-    return meta
 
 
 def _facts(path: Path) -> dict[str, Any]:

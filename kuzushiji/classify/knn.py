@@ -6,14 +6,14 @@ Similarity is the cosine between what the head's last layer sees of two boxes (`
 """
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuzushiji import cli
+from kuzushiji.classify.extra_columns import ExtraColumns, ExtraColumnsConfig
 from kuzushiji.errors import InputError
-from kuzushiji.options import force_option, json_option, option
-from kuzushiji.stage import Facts, Stage
+from kuzushiji.options import again, option
+from kuzushiji.stage import Facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,17 +21,13 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts.features import Features
     from kuzushiji.artifacts.head_features import HeadFeatures
+    from kuzushiji.classify.extra_columns import Columns
 
 
-@dataclass(frozen=True)
-class KnnConfig:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KnnConfig(ExtraColumnsConfig):
     """What the command line asks for."""
 
-    features: Path = option(
-        dataclasses.MISSING, "features of level2_features; their candidates get the new columns", positional=True,
-        metavar="FEATURES", type=Path,
-    )  # fmt: skip
-    output: Path = option(dataclasses.MISSING, "Parquet file to write", positional=True, metavar="OUT", type=Path)
     queries: Path = option(
         dataclasses.MISSING, "head features of the same boxes (head_features.parquet, test_head_features.parquet)",
         metavar="HEAD_FEATURES", type=Path,
@@ -41,13 +37,11 @@ class KnnConfig:
         "(train_head_features.parquet)", metavar="HEAD_FEATURES", type=Path,
     )  # fmt: skip
     neighbours: int = option(20, "nearest neighbours that vote", type=cli.positive_int)
-    name: str = option("knn", "what the columns' names begin with; another for each model")
+    name: str = again("knn", help="what the columns' names begin with; another for each model")
     block: int = option(1024, "boxes at a time", type=cli.positive_int, changes_result=False)
-    force: bool = force_option()
-    json: bool = json_option()
 
 
-class Knn(Stage):
+class Knn(ExtraColumns):
     """Compare each box with all training characters of other folds.
 
     Writes extra columns for level2: for each candidate of a box how similar the most similar character is, how far it
@@ -61,33 +55,22 @@ class Knn(Stage):
         """Return the features of level 2 and the head features of boxes and training characters."""
         return [self.config.features, self.config.queries, self.config.gallery]
 
-    def check(self) -> None:
-        """Check the name of the output."""
-        from kuzushiji.artifacts.extra import check_name
-
-        check_name(self.config.output)
-
-    def run(self) -> Facts:
-        """Write the columns; return how often the nearest neighbour is right, where that is known."""
-        from kuzushiji.artifacts.extra import Extra, write_extra
-        from kuzushiji.artifacts.features import read_features
+    def columns(self, features: "Features") -> "tuple[Columns, Facts]":
+        """Return the columns, and how often the nearest neighbour is right, where that is known."""
         from kuzushiji.artifacts.head_features import read_head_features
         from kuzushiji.classify.neighbours import Gallery, columns_of
 
         config = self.config
-        features = read_features(config.features)
         queries, gallery = read_head_features(config.queries), read_head_features(config.gallery)
         values = queries.vectors[check_fit(features, queries, gallery, config)]
         known = Gallery.of(gallery.vectors, gallery.vocabulary.encode(gallery.boxes["true"], str(config.gallery)))
         columns, nearest = columns_of(values, known, features, config.neighbours, config.block)
-        with self.output_path(config.output) as temporary:
-            write_extra(temporary, Extra.of(config.features, config.name, columns))
         truth = features.vocabulary.encode(features.boxes["true"], str(config.features))
         of_characters = truth != features.vocabulary.seg_fp
         facts: Facts = {"boxes": len(features), "gallery": len(gallery)}
         if of_characters.any():
             facts["nearest_right"] = float((nearest == truth)[of_characters].mean())
-        return facts
+        return columns, facts
 
 
 def check_fit(

@@ -75,9 +75,9 @@ class Level2Features(Stage):
 
     def check(self) -> None:
         """Check the name of the output."""
-        from kuzushiji.artifacts.features import check_name
+        from kuzushiji.artifacts.box_table import check_name
 
-        check_name(self.config.output)
+        check_name(self.config.output, "features")
 
     def run(self) -> Facts:
         """Write the features; return their numbers of pages, boxes and candidates."""

@@ -44,11 +44,6 @@ class NGrams:
         """Folds whose characters are counted."""
         return int(self.counts[0].shape[1])
 
-    @property
-    def counts_ends(self) -> bool:
-        """Whether ends of pages count as characters: so it was once, and models from then see what they were taught."""
-        return self.edge in self.keys[0]
-
     def log_probabilities(
         self,
         candidates: NDArray[np.int32],
@@ -71,21 +66,21 @@ class NGrams:
         """
         totals = self.totals(leave_out)
         base, of = self.edge + 1, candidates.astype(np.int64)
-        signs = base if self.counts_ends else self.edge
         before, after = before.astype(np.int64), after.astype(np.int64)
-        single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * signs)
+        single = (self._count(totals, 1, of) + 0.5) / (totals[0].sum() + 0.5 * self.edge)
         columns = np.empty((len(of), len(FEATURES)), np.float32, order="F")
         columns[:, 0] = np.log(single)
         left, right = np.zeros((2, len(before)), np.int64)
         after_them, before_them = single, single
         for n in range(1, ORDER):
-            # How often a context occurs is looked up for each box, and not for each of its candidates.
+            # How often a context stands beside a character is looked up for each box, not for each of its candidates.
             left = before[:, n - 1] * base ** (n - 1) + left
             right = right * base + after[:, n - 1]
-            keys = left[box] * base + of
-            after_them = self._given(totals, n + 1, keys, self._before_characters(totals, n, left)[box], after_them)
-            keys = of * base**n + right[box]
-            before_them = self._given(totals, n + 1, keys, self._after_characters(totals, n, right)[box], before_them)
+            stands_before = _sums(self.keys[n], totals[n], left * base, self.edge)
+            after_them = self._given(totals, n + 1, left[box] * base + of, stands_before[box], after_them)
+            turned, order = self._first_sign_last[n]
+            stands_after = _sums(turned, totals[n][order], right * base, self.edge)
+            before_them = self._given(totals, n + 1, of * base**n + right[box], stands_after[box], before_them)
             columns[:, n] = np.log(after_them / single)
             columns[:, N_NEIGHBOURS + n] = np.log(before_them / single)
         return columns
@@ -101,19 +96,6 @@ class NGrams:
         """Return the probability of a candidate after so many contexts, drawn towards that in the shorter context."""
         probability: NDArray[np.float64] = (self._count(totals, n, whole) + _PRIOR * shorter) / (context + _PRIOR)
         return probability
-
-    def _before_characters(self, totals: list[Keys], n: int, context: Keys) -> NDArray[np.float64]:
-        """Return how often each context of n signs stands before a character: that is where it could have told it."""
-        if self.counts_ends:
-            return self._count(totals, n, context)
-        return _sums(self.keys[n], totals[n], context * (self.edge + 1), self.edge)
-
-    def _after_characters(self, totals: list[Keys], n: int, context: Keys) -> NDArray[np.float64]:
-        """Return how often each context of n signs stands after a character."""
-        if self.counts_ends:
-            return self._count(totals, n, context)
-        keys, order = self._first_sign_last[n]
-        return _sums(keys, totals[n][order], context * (self.edge + 1), self.edge)
 
     @cached_property
     def _first_sign_last(self) -> tuple[tuple[Keys, NDArray[np.int64]], ...]:

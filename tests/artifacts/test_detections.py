@@ -55,7 +55,7 @@ def test_a_damaged_name_of_a_column(tmp_path: Path) -> None:
     path = tmp_path / "detections.parquet"
     write_detections(path, Detections.from_pages(PAGES))
     path.write_bytes(path.read_bytes().replace(b"score", b"\xf8core"))
-    with pytest.raises(InputError, match=r"detections\.parquet: expected a table of detections"):
+    with pytest.raises(InputError, match=r"detections\.parquet: expected a Parquet table"):
         read_detections(path)
 
 
@@ -64,8 +64,8 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("image_id,labels\n")
     for name, message in (
         ("other.parquet", "got another Parquet table"),
-        ("text.parquet", "expected a table of detections"),
-        ("none.parquet", "expected a table of detections"),
+        ("text.parquet", "expected a Parquet table"),
+        ("none.parquet", "expected a Parquet table"),
     ):
         with pytest.raises(InputError, match=message):
             read_detections(tmp_path / name)

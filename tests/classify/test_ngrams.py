@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.classify.ngrams import FEATURES, NGrams, count_ngrams
+from kuzushiji.classify.ngrams import FEATURES, count_ngrams
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
@@ -105,19 +105,6 @@ def test_probabilities_of_the_characters_sum_to_one(seed):
     values = ngrams.log_probabilities(every, np.repeat(np.arange(20), EDGE), around, around[::-1], ())
     for k in range(1, values.shape[1]):
         np.testing.assert_allclose(np.exp(values[:, 0] + values[:, k]).reshape(20, EDGE).sum(axis=1), 1, rtol=1e-5)
-
-
-def test_counts_of_models_from_before_say_what_they_said():
-    """They hold ends of pages as 1-grams; these counted as characters then, three of them at each end."""
-    A_B, ends = [A * 5 + B, A * 5 + EDGE, EDGE * 5 + A, EDGE * 5 + EDGE], [[1], [1], [2], [6]]
-    one = np.array([A, B, EDGE]), np.array([[2], [1], [9]], np.int32)
-    two = np.array(A_B), np.array(ends, np.int32)
-    none = np.zeros(0, np.int64), np.zeros((0, 1), np.int32)
-    keys, counts = zip(one, two, none, none, strict=True)
-    told = say(NGrams(EDGE, keys, counts), before=(EDGE, EDGE, EDGE))
-    a = (2 + 0.5) / (12 + 0.5 * 5)
-    assert told["log_frequency"][A] == pytest.approx(np.log(a), rel=1e-5)
-    assert told["log_after_one"][A] == pytest.approx(np.log((2 + 4 * a) / (9 + 4) / a), rel=1e-5)
 
 
 def test_left_out_folds_say_nothing(ngrams):

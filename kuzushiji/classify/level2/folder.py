@@ -233,6 +233,8 @@ def _read_language(path: Path) -> NGrams:
         n, keys = table["n"].to_numpy(), table["key"].to_numpy()
         counts = np.stack([table[f"fold{fold}"].to_numpy() for fold in range(meta["n_folds"])], axis=1)
         parts = [n == size for size in range(1, ORDER + 1)]
+        if meta["edge"] in keys[parts[0]]:
+            raise ValueError("it counts ends of pages as characters, as before 0.1.0")
         return NGrams(int(meta["edge"]), tuple(keys[part] for part in parts), tuple(counts[part] for part in parts))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected counts of n-grams, got a damaged table ({error!r})") from error
