@@ -7,6 +7,7 @@ which each image adds by itself (`detection.training`).
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,15 @@ class DetectorConfig:
             raise ValueError(f"expected {len(_LEVELS) + 1} anchor sizes, one a level, got {len(self.anchor_sizes)}")
         if not 0 <= self.trainable_layers <= len(_LEVELS) + 1:
             raise ValueError(f"expected 0 to {len(_LEVELS) + 1} trainable layers, got {self.trainable_layers}")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "DetectorConfig":
+        """Return the config out of JSON values, such as those of `dataclasses.asdict`.
+
+        Raises:
+            AttributeError, TypeError, ValueError: they are others.
+        """
+        return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
 
 
 def build_detector(config: DetectorConfig) -> GeneralizedRCNN:

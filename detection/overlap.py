@@ -34,12 +34,6 @@ def paired_iou(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
     return _divide(intersection, area_xyxy(a) + area_xyxy(b) - intersection)
 
 
-def share_of_other(a_xyxy: ArrayLike, b_xyxy: ArrayLike) -> Floats:
-    """Return which share of each box of `b` (m, 4) lies inside each box of `a` (n, 4): shape (n, m), 0 to 1."""
-    intersection = pairwise_intersection(a_xyxy, b_xyxy)
-    return _divide(intersection, np.broadcast_to(area_xyxy(b_xyxy)[None], intersection.shape))
-
-
 def largest_share(boxes_xyxy: ArrayLike) -> Floats:
     """Return for each box (n,) its largest intersection with another one, as a share of that other one: 0 to 1.
 

@@ -56,19 +56,6 @@ class StageRecord:
     checkpoint: Path | None = None
     _started: float = field(default_factory=time.monotonic, init=False)
 
-    @classmethod
-    def of_file(
-        cls,
-        output: Path,
-        stage: str,
-        parameters: Mapping[str, Any],
-        inputs: Iterable[Input],
-        outputs: Iterable[Path] = (),
-        options: type[Any] | None = None,
-    ) -> "StageRecord":
-        """Return the record, kept beside `output`, of a stage that writes this file and the others of `outputs`."""
-        return cls(path_of(output), stage, parameters, inputs, [output, *outputs], options)
-
     def needs_run(self, *, force: bool = False) -> bool:
         """Return whether the stage has to run; say that it is skipped, or why it runs where it ran before.
 
@@ -245,7 +232,7 @@ class StageRecord:
 
 
 def path_of(output: Path) -> Path:
-    """Return the path of the record beside an output, as `StageRecord.of_file` names it."""
+    """Return the path of the record beside an output, of a stage that has no folder of its own."""
     return output.with_name(output.name + ENDING)
 
 

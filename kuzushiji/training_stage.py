@@ -156,6 +156,16 @@ class TrainingCommand(Command):
         }
         return {name: part for name, part in parts.items() if part is not None and not left_out.get(name)}
 
+    def device_type(self) -> str:
+        """Return the kind of device that `--device` means.
+
+        Raises:
+            InputError: it is not there, or this machine has fewer GPUs than processes.
+        """
+        from kuzushiji.engine.device import resolve_device
+
+        return resolve_device(self.config.device).type
+
     def execute(self) -> int:
         """Run the parts that the command line asks for."""
         config, root = self.config, DataRoot.find(self.config.data_root)
@@ -166,7 +176,7 @@ class TrainingCommand(Command):
             logger.warning("%s: there are no test pages, --with-test reads none", root.root)
         if not config.predicts_only:
             self.check_division()
-        with hold(config.output_dir), processes(config.device):
+        with hold(config.output_dir), processes(self.device_type):
             results = run_parts(self.parts_asked_for(root), on_main)
             if results and is_main():
                 print_result(results, as_json=config.json)

@@ -201,7 +201,7 @@ from kuzushiji.engine.progress import Progress
 from kuzushiji.engine.training import StepOutput
 
 def main(argv):
-    with processes("cpu"):
+    with processes(lambda: "cpu"):
         losses = Losses("toy", Progress())
         for step in range(4):
             bad = step > 1 or (step == 1 and rank() == 1)

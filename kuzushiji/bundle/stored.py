@@ -45,12 +45,9 @@ def read_detector(files: ModelFiles, path: Path) -> StoredDetector:
     if files.description is not None:
         facts = _facts_of(files, path, "detectors")
         with _described(path):
-            config: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in facts["config"].items()
-            }
             spec = DetectorSpec(
                 name=facts["name"],
-                config=DetectorConfig(**config),
+                config=DetectorConfig.from_json(facts["config"]),
                 long_sides=tuple(facts["long_sides"]),
                 opt_level=facts["opt_level"],
                 f1=facts["f1"],

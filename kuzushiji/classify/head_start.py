@@ -14,7 +14,6 @@ from pathlib import Path
 import ignite.distributed as idist
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
 from kuzushiji.classify.inputs import Page
@@ -131,33 +130,21 @@ def train_head(head: nn.Module, features: Tensor, classes: Tensor, precision: Pr
     optimizer = build_optimizer(head.parameters(), "adamw", recipe.lr, weight_decay=recipe.weight_decay)
     schedule = LRSchedule(optimizer, build_factor(recipe.epochs * n_updates, use_cosine=True))
     loss_of = nn.CrossEntropyLoss()
-
-    def update(engine: Engine, rows: Rows) -> tuple[int, int]:
-        schedule.set_step(engine.state.iteration - 1)
-        features, classes = rows
+    right = seen = 0
+    head.train()
+    for number, (of_boxes, true) in enumerate(shuffled(features, classes, recipe)):
+        if number % n_updates == 0:
+            right = seen = 0
+        schedule.set_step(number)
         with precision.autocast():
-            logits = head(features.float()).float()
-        loss = loss_of(logits, classes)
+            logits = head(of_boxes.float()).float()
+        loss = loss_of(logits, true)
         if not torch.isfinite(loss):
             raise InputError(f"head start: expected a finite loss, got {loss.item()}; a lower --head-start-lr may help")
         optimizer.zero_grad()
         precision.backward(loss)
         precision.step(optimizer)
-        return int((logits.detach().argmax(dim=1) == classes).sum()), len(classes)
-
-    right = seen = 0
-
-    def count(engine: Engine) -> None:
-        nonlocal right, seen
-        if (engine.state.iteration - 1) % n_updates == 0:
-            right = seen = 0
-        right, seen = right + engine.state.output[0], seen + engine.state.output[1]
-
-    head.train()
-    engine = Engine(update)
-    engine.logger.setLevel(logging.WARNING)  # else a line an epoch
-    engine.add_event_handler(Events.ITERATION_COMPLETED, count)
-    engine.run(shuffled(features, classes, recipe), max_epochs=recipe.epochs, epoch_length=n_updates)
+        right, seen = right + int((logits.detach().argmax(dim=1) == true).sum()), seen + len(true)
     return right / seen
 
 

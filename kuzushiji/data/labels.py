@@ -38,6 +38,17 @@ class _Pages:
         """Return the positions of each page's rows, in the order of `image_ids`; empty where it has none."""
         return rows_by_page(self.page, len(self.image_ids))
 
+    def _of_pages(self, image_ids: Iterable[str]) -> tuple[tuple[str, ...], pd.DataFrame]:
+        """Return these pages and their rows, in the order given; errors as of `PageLabels.of_pages`."""
+        chosen, known = tuple(image_ids), set(self.image_ids)
+        _check_once(chosen)
+        unknown = next((image_id for image_id in chosen if image_id not in known), None)
+        if unknown is not None:
+            raise InputError(f"expected pages of the table, which has {len(known)}, got {unknown}")
+        position = page_numbers(self.rows["image_id"], chosen)
+        order = np.argsort(position, kind="stable")
+        return chosen, self.rows.iloc[order[position[order] >= 0]].reset_index(drop=True)
+
     def _check(self, columns: tuple[str, ...]) -> None:
         missing = [name for name in columns if name not in self.rows.columns]
         if missing:
@@ -102,14 +113,11 @@ class PageLabels(_Pages):
         Raises:
             InputError: a page is not in the table, or is named twice.
         """
-        chosen = tuple(image_ids)
-        _check_once(chosen)
-        _check_known(chosen, self.image_ids)
-        return PageLabels(chosen, _rows_of_pages(self.boxes, chosen))
+        return PageLabels(*self._of_pages(image_ids))
 
     def by_page(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield each page with its boxes, in the table's order; a page without text has an empty table."""
-        return zip(self.image_ids, _split(self.boxes, self.page, len(self.image_ids)), strict=True)
+        return zip(self.image_ids, (self.boxes.iloc[rows] for rows in self.rows_by_page()), strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +154,7 @@ class PagePoints(_Pages):
 
     def of_pages(self, image_ids: Iterable[str]) -> "PagePoints":
         """Return the table of these pages; as `PageLabels.of_pages`."""
-        chosen = tuple(image_ids)
-        _check_once(chosen)
-        _check_known(chosen, self.image_ids)
-        return PagePoints(chosen, _rows_of_pages(self.points, chosen))
+        return PagePoints(*self._of_pages(image_ids))
 
 
 def read_page_labels(path: Path) -> PageLabels:
@@ -253,28 +258,7 @@ def _rows(
     return rows
 
 
-def _rows_of_pages(rows: pd.DataFrame, image_ids: Sequence[str]) -> pd.DataFrame:
-    position = page_numbers(rows["image_id"], image_ids)
-    order = np.argsort(position, kind="stable")
-    chosen: pd.DataFrame = rows.iloc[order[position[order] >= 0]].reset_index(drop=True)
-    return chosen
-
-
-def _split(rows: pd.DataFrame, page: NDArray[np.int64], n_pages: int) -> list[pd.DataFrame]:
-    order = np.argsort(page, kind="stable")
-    ends = np.searchsorted(page[order], np.arange(n_pages), side="right").tolist()
-    ordered = rows.iloc[order]
-    return [ordered.iloc[start:end] for start, end in zip([0, *ends[:-1]][: len(ends)], ends, strict=True)]
-
-
 def _check_once(image_ids: Sequence[str]) -> None:
     if len(set(image_ids)) != len(image_ids):
         doubled = pd.Index(image_ids)[pd.Index(image_ids).duplicated()][0]
         raise InputError(f"expected each page once, page {doubled} comes twice")
-
-
-def _check_known(image_ids: Iterable[str], known: Iterable[str]) -> None:
-    all_known = set(known)
-    unknown = next((image_id for image_id in image_ids if image_id not in all_known), None)
-    if unknown is not None:
-        raise InputError(f"expected pages of the table, which has {len(all_known)}, got {unknown}")

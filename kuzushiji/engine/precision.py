@@ -1,7 +1,9 @@
 """Mixed precision: which numbers the network computes with, and the gradient scaling that goes with them."""
 
+import importlib
+import importlib.util
 import logging
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ AUTO = "auto"
 
 LEVELS = ("O0", "O1", "O2", "O3")
 BACKENDS = ("torch", "apex")
+_APEX_CALLS = ("initialize", "scale_loss", "state_dict", "load_state_dict")
 _MATRIX_UNITS_SINCE = (7, 0)
 """Compute capability from which on CUDA devices have tensor cores, without which half precision hardly pays."""
 
@@ -75,8 +78,6 @@ class Precision:
         if backend == "apex":
             if device.type != "cuda":
                 raise InputError(f"--amp-backend apex: expected a CUDA device, got {device}; use --amp-backend torch")
-            from kuzushiji.engine.apex import ApexPrecision
-
             return ApexPrecision(level, device)
         if level != "O1":
             raise InputError(
@@ -113,6 +114,57 @@ class Precision:
         self.scaler.update()
 
 
+class ApexPrecision(Precision):
+    """NVIDIA apex in the place of PyTorch's own mixed precision: `--amp-backend apex`.
+
+    Its levels: O1 patches functions to compute in float16, O2 keeps the model in float16 with float32 norms and master
+    weights in the optimizer, O3 is float16 throughout. The calls are those of its documentation
+    (nvidia.github.io/apex). Its scale is the part of a checkpoint that PyTorch's scaler is otherwise.
+
+    Raises:
+        InputError: NVIDIA apex is not installed.
+    """
+
+    def __init__(self, level: str, device: torch.device) -> None:
+        super().__init__(device)
+        self.level = level
+        self.scaler = self._amp = _nvidia_amp()
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    @property
+    def name(self) -> str:
+        """The level, which apex makes number formats of."""
+        return f"apex {self.level}"
+
+    def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Hand both to apex; to be called before anything wraps the model.
+
+        From O2 on apex puts a method of its own in front of the model's `forward`, which casts all numbers that come
+        in to float16, positions of boxes among them: above 512 pixels it counts in halves. The networks here cast
+        their pictures and activations themselves, so it is taken away again.
+        """
+        model, self._optimizer = self._amp.initialize(model, optimizer, opt_level=self.level, verbosity=0)
+        assert self._optimizer is not None
+        model.__dict__.pop("forward", None)
+        return model, self._optimizer
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return an empty context: apex has patched what it casts."""
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of `loss`, at their true size."""
+        with self._amp.scale_loss(loss, self._optimizer) as scaled:
+            scaled.backward()
+
+    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+        """Do nothing: gradients have their true size already."""
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Update the weights; apex skips an update whose gradients overflowed."""
+        optimizer.step()
+
+
 class _Scaler(torch.amp.GradScaler):
     """Starts with a scale of its own where a checkpoint has none: it is of a device whose format needs no scale."""
 
@@ -122,6 +174,21 @@ class _Scaler(torch.amp.GradScaler):
             logger.info("the checkpoint is of a device with another number format: the gradients' scale starts anew")
             return
         super().load_state_dict(state_dict)
+
+
+def _nvidia_amp() -> Any:
+    """Return `apex.amp`, of NVIDIA's package and no other: PyPI has an unrelated one of that name."""
+    expected = "--amp-backend apex: expected NVIDIA apex with its amp (github.com/NVIDIA/apex), got"
+    try:
+        amp = importlib.import_module("apex.amp")
+    except ImportError as error:
+        there = importlib.util.find_spec("apex") is not None
+        got = "an unrelated package of that name, or one without amp" if there else "none"
+        raise InputError(f"{expected} {got}; use --amp-backend torch") from error
+    missing = [name for name in _APEX_CALLS if not hasattr(amp, name)]
+    if missing:
+        raise InputError(f"{expected} a module without {', '.join(missing)}; use --amp-backend torch")
+    return amp
 
 
 def best_level(device: torch.device) -> str:

@@ -59,23 +59,19 @@ def share_of_batch(batch_size: int) -> int:
 
 
 @contextmanager
-def processes(device: str) -> Iterator[None]:
+def processes(device_type: Callable[[], str]) -> Iterator[None]:
     """Join the other processes for the length of the block; only the main one logs more than warnings there.
 
     Args:
-        device: What `--device` says: NCCL connects GPUs, gloo everything else.
-
-    Raises:
-        InputError: this machine has fewer GPUs than processes, or the device is not there.
+        device_type: Returns the kind of device, asked for where there are others: NCCL connects GPUs (`cuda`), gloo
+            everything else.
     """
     if world_size() == 1:
         yield
         return
     import ignite.distributed as idist
 
-    from kuzushiji.engine.device import resolve_device
-
-    backend = "nccl" if resolve_device(device).type == "cuda" else "gloo"
+    backend = "nccl" if device_type() == "cuda" else "gloo"
     root = logging.getLogger()
     level = root.level
     if not is_main():

@@ -177,12 +177,9 @@ def read_model(path: Path) -> StoredModel:
     if meta.get("stage") != STAGE:
         raise InputError(f"{path}: expected a checkpoint of {STAGE}, got one of {meta.get('stage')}")
     try:
-        detector: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in meta["detector"].items()
-        }
         return StoredModel(
             path=path,
-            detector=DetectorConfig(**detector),
+            detector=DetectorConfig.from_json(meta["detector"]),
             config=meta["config"],
             train_pages=frozenset(meta["train_pages"]),
             state=content["ema"]["model"] if "ema" in content else content["model"],
@@ -200,10 +197,7 @@ def read_start(start: StartModel) -> StoredModel:
         InputError: its description or its file is damaged.
     """
     try:
-        detector: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in start.facts["config"].items()
-        }
-        made_of = DetectorConfig(**detector)
+        made_of = DetectorConfig.from_json(start.facts["config"])
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{start.path}: expected a description of it, got a damaged one ({error})") from error
     return StoredModel(start.path, made_of, {}, frozenset(), read_state(start.path), epoch=0, metrics={})

@@ -11,11 +11,10 @@ from torch import nn
 from detection.faster_rcnn import DetectorConfig, build_detector
 from kuzushiji.classify import models
 from kuzushiji.classify.models import ModelConfig, build_model
-from kuzushiji.engine.apex import ApexPrecision
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.checkpoint import load_checkpoint, save_checkpoint
 from kuzushiji.engine.optim import build_optimizer
-from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.precision import ApexPrecision, Precision
 from kuzushiji.engine.update import WeightUpdate
 from kuzushiji.errors import InputError
 
