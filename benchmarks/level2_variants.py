@@ -20,7 +20,7 @@ from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, RANKING, REFERENCE, SOFTMAX, XGBOOST
 from kuzushiji.classify.level2.shortlist import N_READINGS
 from kuzushiji.classify.level2.tables import true_classes
-from kuzushiji.classify.level2.training import FoldResult, Training, target_rows, train_across_folds
+from kuzushiji.classify.level2.training import FoldResult, Level2Training, target_rows, train_across_folds
 from kuzushiji.classify.ngrams import FEATURES as LANGUAGE
 from kuzushiji.classify.ngrams import NGrams, count_ngrams
 from kuzushiji.data.folds import book_id, fold_of_pages
@@ -214,7 +214,7 @@ def narrowed(run: Run, top_k: int) -> Run:
     )  # fmt: skip
 
 
-def training_of(variant: Variant, machine: Machine, names: tuple[str, ...]) -> Training:
+def training_of(variant: Variant, machine: Machine, names: tuple[str, ...]) -> Level2Training:
     """Return how to train a variant on columns of these names."""
     categorical = tuple(filter(is_class, names)) if variant.categorical else ()
     rates = {LIGHTGBM: LR, XGBOOST: ETA}
@@ -225,7 +225,7 @@ def training_of(variant: Variant, machine: Machine, names: tuple[str, ...]) -> T
         )
         for kind in machine.libraries
     }  # fmt: skip
-    return Training(recipes, variant.readings, MAX_ROWS, 0, machine.threads)
+    return Level2Training(recipes, variant.readings, MAX_ROWS, 0, machine.threads)
 
 
 def train(run: Run, variant: Variant, machine: Machine) -> tuple[list[FoldResult], Level2Model]:

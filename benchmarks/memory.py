@@ -175,7 +175,7 @@ def run_classify_training(folder: Path, epochs: int, watch: Watch) -> None:
     from kuzushiji.classify import train as stage
     from kuzushiji.classify.main import main as classify
 
-    evaluated(stage, "Evaluation", watch)
+    evaluated(stage, "HeldOutEvaluation", watch)
     words = ["--output-dir", str(folder / "classify"), "--data-root", str(folder / "data"), "--epochs", str(epochs)]
     classify([str(folder / "data" / "train.csv"), *words, *CLASSIFY.split(), *COMMON.split()])
 

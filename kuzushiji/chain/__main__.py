@@ -44,7 +44,7 @@ FLAGS = ("--force", "--dry-run")
 
 
 @dataclass(frozen=True)
-class Config:
+class ChainConfig:
     """What the command line asks for."""
 
     profile: str = option(
@@ -83,13 +83,13 @@ class Chain(Command):
     profiles/*.env.
     """
 
-    config: Config
+    config: ChainConfig
 
     @classmethod
-    def parse_args(cls, argv: Sequence[str] | None = None, prog: str | None = None) -> Config:
+    def parse_args(cls, argv: Sequence[str] | None = None, prog: str | None = None) -> ChainConfig:
         """Return the config of a command line; here a word after --force or --dry-run is the profile."""
         words = sys.argv[1:] if argv is None else argv
-        config: Config = super().parse_args([f"{word}=1" if word in FLAGS else word for word in words], prog)
+        config: ChainConfig = super().parse_args([f"{word}=1" if word in FLAGS else word for word in words], prog)
         return config
 
     def execute(self) -> int:

@@ -13,7 +13,7 @@ from kuzushiji.engine.sampler import SampleKey
 
 
 @dataclass(frozen=True)
-class Crop:
+class LabelledCrop:
     """One picture with its boxes.
 
     Attributes:
@@ -74,7 +74,7 @@ class Collate:
     seed: int = 0
     alone: bool = True
 
-    def __call__(self, crops: Sequence[Crop]) -> Batch:
+    def __call__(self, crops: Sequence[LabelledCrop]) -> Batch:
         """Return the batch of at least one crop."""
         picture = np.repeat(np.arange(len(crops), dtype=np.float32), [len(crop.classes) for crop in crops])
         rois = np.concatenate([picture[:, None], np.concatenate([crop.boxes_xyxy for crop in crops])], axis=1)
@@ -87,7 +87,7 @@ class Collate:
             keys=tuple(crop.key for crop in crops),
         )
 
-    def _choose(self, count: int, crops: Sequence[Crop]) -> NDArray[np.int64]:
+    def _choose(self, count: int, crops: Sequence[LabelledCrop]) -> NDArray[np.int64]:
         if count == 1 and self.alone:
             return np.zeros(2, np.int64)
         kept = targets_kept(count, self.max_targets)

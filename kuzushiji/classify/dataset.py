@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kuzushiji.classify.collate import Crop
+from kuzushiji.classify.collate import LabelledCrop
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import rois_of
 from kuzushiji.classify.transforms import Boxes, CropRecipe, boxes_in, clip_to, draw_crop, jitter_boxes
@@ -41,7 +41,7 @@ class PageView:
         return PageView(self.index, images, rois)
 
 
-class CropDataset(Dataset[Crop]):
+class CropDataset(Dataset[LabelledCrop]):
     """Random crops of pages with at least one box each; the key of a sample decides everything about it."""
 
     def __init__(
@@ -81,7 +81,7 @@ class CropDataset(Dataset[Crop]):
     def __len__(self) -> int:
         return len(self.pages)
 
-    def __getitem__(self, key: SampleKey) -> Crop:
+    def __getitem__(self, key: SampleKey) -> LabelledCrop:
         """Return the crop of this key.
 
         Raises:
@@ -93,7 +93,7 @@ class CropDataset(Dataset[Crop]):
         window, kept = draw_crop(rng, page.boxes_xyxy, width, height, self.recipe)
         image = resize(self.store.read_window(page.path, window), self.recipe.width, self.recipe.height)
         boxes = jitter_boxes(rng, clip_to(page.boxes_xyxy[kept], window), self.recipe.box_jitter)
-        return Crop(
+        return LabelledCrop(
             image=image if self._change_colours is None else self._change_colours(image, rng),
             boxes_xyxy=boxes_in(boxes, window, self.recipe.width, self.recipe.height),
             classes=page.classes[kept],

@@ -49,7 +49,7 @@ class HeadStart:
     seed: int = 0
 
 
-class Features(nn.Module):
+class WithoutHead(nn.Module):
     """A classifier without its head, in the place of the classifier."""
 
     def __init__(self, model: RoIClassifier) -> None:
@@ -99,7 +99,7 @@ def box_features(
     model.eval()
     distinct = list({page.path: page for page in pages}.values())  # a page that comes more than once is read once
     own = [distinct[number] for number in own_share(len(distinct))]
-    rows = predictor.page_logits(Features(model), own, (page_height,), title="head start")
+    rows = predictor.page_logits(WithoutHead(model), own, (page_height,), title="head start")
     features = _of_all_processes({own[number].path: of_page.half() for number, of_page in rows})
     model.train(was_training)
     with_boxes = [page for page in pages if len(page.classes)]

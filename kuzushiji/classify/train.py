@@ -52,7 +52,9 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, record: StageRec
     precision = set_up(config, training=True)
     classifier = build_classifier(config, split.vocabulary, precision)
     crops = build_crops(config, root, split, classifier.test_height)
-    evaluation = Evaluation(config, root, split, classifier.test_height, precision) if config.evaluate_every else None
+    evaluation = (
+        HeldOutEvaluation(config, root, split, classifier.test_height, precision) if config.evaluate_every else None
+    )
     on_main(record.forget)
     on_main(lambda: describe_run(config, split))
     if config.head_start_epochs and not goes_on:
@@ -174,7 +176,7 @@ class Step:
         )
 
 
-class Evaluation:
+class HeldOutEvaluation:
     """The metrics of a model on the held-out pages, in one size; several processes divide the pages."""
 
     def __init__(

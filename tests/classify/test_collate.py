@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from kuzushiji.classify.collate import Batch, Collate, Crop
+from kuzushiji.classify.collate import Batch, Collate, LabelledCrop
 from kuzushiji.engine.sampler import SampleKey
 
 
-def crop(n: int, sample: int = 0, epoch: int = 0) -> Crop:
+def crop(n: int, sample: int = 0, epoch: int = 0) -> LabelledCrop:
     boxes = np.tile(np.arange(n, dtype=np.float32)[:, None], (1, 4)) + np.array([0, 0, 5, 5], np.float32)
-    return Crop(np.full((8, 6, 3), sample, np.uint8), boxes, np.arange(n) + 100 * sample, SampleKey(epoch, 0, sample))
+    return LabelledCrop(
+        np.full((8, 6, 3), sample, np.uint8), boxes, np.arange(n) + 100 * sample, SampleKey(epoch, 0, sample)
+    )
 
 
 @pytest.mark.parametrize(("max_targets", "kept"), [(0, 1501), (256, 256)])

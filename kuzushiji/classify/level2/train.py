@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kuzushiji.classify.level2.choice import Decision
     from kuzushiji.classify.level2.columns import Source
     from kuzushiji.classify.level2.report import FoldChoices, Report
-    from kuzushiji.classify.level2.training import FoldResult, Training
+    from kuzushiji.classify.level2.training import FoldResult, Level2Training
     from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
@@ -110,11 +110,11 @@ class TrainLevel2(Stage):
             print("\n".join(self.report.lines()))
 
 
-def training_of(config: Level2Config) -> "Training":
+def training_of(config: Level2Config) -> "Level2Training":
     """Return how to train."""
     from kuzushiji.classify.level2.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
     from kuzushiji.classify.level2.shortlist import N_READINGS
-    from kuzushiji.classify.level2.training import Training
+    from kuzushiji.classify.level2.training import Level2Training
     from kuzushiji.classify.parallel import n_cores
 
     rates = {LIGHTGBM: config.lr, XGBOOST: config.eta}
@@ -126,7 +126,7 @@ def training_of(config: Level2Config) -> "Training":
         for kind in config.libraries
     }
     readings = N_READINGS if config.features == EXTENDED and config.objective != BINARY else 0
-    return Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
+    return Level2Training(recipes, readings, config.max_rows, config.seed, config.threads or n_cores())
 
 
 @dataclass(frozen=True)

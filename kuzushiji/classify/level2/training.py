@@ -68,7 +68,7 @@ class FoldResult:
 
 
 @dataclass(frozen=True)
-class Training:
+class Level2Training:
     """How to train.
 
     Attributes:
@@ -106,7 +106,7 @@ def target_rows(features: Features, true_classes: NDArray[np.int32]) -> NDArray[
 
 
 def train_across_folds(
-    sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
+    sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Level2Training
 ) -> list[FoldResult]:
     """Train, for each fold, on the others.
 
@@ -173,7 +173,7 @@ class _Trained:
 
 
 def _train_fold(
-    fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Training
+    fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Level2Training
 ) -> _Trained:
     """Train on all folds but one, each library until it stops."""
     others = {number: source for number, source in sources.items() if number != fold}
@@ -196,7 +196,7 @@ def _train_longer(
     rounds: Mapping[str, int],
     sources: Mapping[int, Source],
     targets: Mapping[int, NDArray[np.bool_]],
-    training: Training,
+    training: Level2Training,
 ) -> dict[str, Boosted]:
     """Train the libraries that stopped before `rounds` again, without early stopping.
 
@@ -230,7 +230,7 @@ def _sampled_rows(
     shortlists: Mapping[int, Shortlist],
     targets: Mapping[int, NDArray[np.bool_]],
     leave_out: Mapping[int, Collection[int]],
-    training: Training,
+    training: Level2Training,
 ) -> tuple[Table, NDArray[np.bool_], NDArray[np.float32]]:
     """Return about `max_rows` rows of some folds, which of them are right, and for how many boxes each box stands."""
     share = training.max_rows / max(sum(len(part.source.features.candidates) for part in shortlists.values()), 1)
@@ -244,7 +244,7 @@ def _sampled_rows(
     return *joined(tables, rights), np.concatenate(weights)
 
 
-def _boost(fold: int, rows: Rows, watched: Rows, training: Training) -> dict[str, Boosted]:
+def _boost(fold: int, rows: Rows, watched: Rows, training: Level2Training) -> dict[str, Boosted]:
     """Train both libraries side by side, with a share of the cores each.
 
     So the single-core parts of one library overlap with the work of the other.

@@ -17,7 +17,7 @@ from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.names import EXTENDED, SOFTMAX
 from kuzushiji.classify.level2.tables import true_classes
-from kuzushiji.classify.level2.training import Training, rounds_without, target_rows, train_across_folds
+from kuzushiji.classify.level2.training import Level2Training, rounds_without, target_rows, train_across_folds
 from kuzushiji.classify.ngrams import count_ngrams
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.files import read_json
@@ -111,7 +111,7 @@ def rows_of_text(page, text):
 def test_language_of_a_fold_says_nothing_of_it(monkeypatch):
     """Everywhere E follows D, D follows C and so on, but on most pages of fold 0 it may be the other way round."""
     monkeypatch.setattr(training, "rounds_without", lambda best, left_out: 2)
-    how = Training({"xgboost": Recipe(SOFTMAX, 2, 0, 0.3)}, readings=2, max_rows=10**6, seed=0, threads=1)
+    how = Level2Training({"xgboost": Recipe(SOFTMAX, 2, 0, 0.3)}, readings=2, max_rows=10**6, seed=0, threads=1)
     tables = [make_detailed(rows_of_text(f"{fold}", "ABCDE" * 10)) for fold in range(3)]
     features = [build_features([table], [["a"]], {}, 5) for table in tables]
     targets = {fold: target_rows(part, true_classes(part)) for fold, part in enumerate(features)}
