@@ -105,7 +105,8 @@ class DetectorConfig:
         Raises:
             AttributeError, TypeError, ValueError: they are others.
         """
-        return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
+        fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in values.items()}
+        return cls(**fields)
 
 
 def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
