@@ -94,7 +94,8 @@ def test_a_checkpoint_that_is_trained_on_gives_sizes_and_thresholds(
         adopted = read_model(path).adopt_for_training(config)
     assert (adopted.test_long_side, adopted.max_detections, adopted.nms_threshold) == (120, 12, 0.3)
     assert adopted.model == "fasterrcnn_resnet18_fpn" and adopted.score_threshold == 0.4
-    assert "taken from it: --test-long-side 120" in caplog.text and "--score-threshold" not in caplog.text
+    assert "taken from it: --model fasterrcnn_resnet18_fpn" in caplog.text and "--test-long-side 120" in caplog.text
+    assert "--score-threshold" not in caplog.text
     parameters = config.parameters_of(WEIGHTS)
     assert parameters["test_long_side"] is None and parameters["score_threshold"] == 0.4  # the checkpoint decides
     assert config.parameters_of(WEIGHTS)["epochs"] == 45
