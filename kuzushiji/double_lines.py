@@ -43,10 +43,11 @@ _LENGTH = 2
 
 Boxes = NDArray[np.float64]
 Positions = NDArray[np.int64]
+Pair = tuple[Positions, Positions]
 
 
-def double_lines(boxes_xywh: NDArray[np.number]) -> list[Positions]:
-    """Return the positions of the boxes of each pair of half lines, in reading order.
+def double_lines(boxes_xywh: NDArray[np.number]) -> list[Pair]:
+    """Return the positions of the boxes of each pair of half lines: of the right line and of the left, from the top.
 
     A pair begins where two narrow characters stand side by side below a wide one of their column, or above it, within
     its width. Each line goes on as long as a character follows without a blank that does not reach over both lines.
@@ -55,10 +56,10 @@ def double_lines(boxes_xywh: NDArray[np.number]) -> list[Positions]:
         boxes_xywh: (n, 4) corner and size, pixels.
 
     Returns:
-        An array for each pair; no position is in two.
+        Two arrays for each pair; no position is in two.
     """
     boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
-    found: list[Positions] = []
+    found: list[Pair] = []
     used = np.zeros(len(boxes), np.bool_)
     if len(boxes) < 2 * _LENGTH + 1:
         return found
@@ -68,8 +69,9 @@ def double_lines(boxes_xywh: NDArray[np.number]) -> list[Positions]:
         for head in np.argsort(-boxes[:, 2], kind="stable").tolist():
             lines = page.lines_below(head)
             if min(map(len, lines)) >= _LENGTH:
-                found.append(np.array(sum((line if upright else line[::-1] for line in lines), []), np.int64))
-                used[found[-1]] = True
+                right, left = (np.array(line if upright else line[::-1], np.int64) for line in lines)
+                found.append((right, left))
+                used[np.concatenate([right, left])] = True
     return found
 
 

@@ -1,11 +1,12 @@
 """What the characters of a page are to its reader: lines of text, furigana beside them, strips at the page's edge."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.double_lines import double_lines
+from kuzushiji.double_lines import Pair, double_lines
 from kuzushiji.reading_order import reading_order
 from kuzushiji.regions import regions
 
@@ -48,11 +49,14 @@ class PageLayout:
             beside; `NO_COLUMN` for what stands at the edge.
         order: (n,) positions of all characters: the text in reading order, then furigana by column from the top, then
             what stands at the edge.
+        half_lines: Positions of the characters of each pair of half lines (warigaki) within a column: those of the
+            right line and of the left one.
     """
 
     role: NDArray[np.object_]
     column: NDArray[np.int64]
     order: NDArray[np.int64]
+    half_lines: tuple[Pair, ...] = ()
 
     @property
     def n_columns(self) -> int:
@@ -90,23 +94,24 @@ def layout_of_page(boxes_xywh: NDArray[np.number], page_width: int) -> PageLayou
     text = np.flatnonzero(role == TEXT)
     column = np.full(len(boxes), NO_COLUMN, np.int64)
     rank = np.full(len(boxes), len(text), np.int64)
-    for number, members in enumerate(columns_of(boxes[text])):
+    pairs = double_lines(boxes[text])
+    for number, members in enumerate(_columns(boxes[text], pairs)):
         column[text[members]] = number
         rank[text[members]] = np.arange(len(members))
     column[furigana] = _column_beside(boxes, np.flatnonzero(furigana), text, column)
     by_role = np.searchsorted([1, 2], [ROLES.index(name) for name in role], side="right")
     order = np.lexsort((boxes[:, 1], rank, column, by_role))
-    return PageLayout(role, column, order)
+    return PageLayout(role, column, order, tuple((text[right], text[left]) for right, left in pairs))
 
 
-def columns_of(boxes: Boxes) -> list[NDArray[np.int64]]:
+def _columns(boxes: Boxes, pairs: Sequence[Pair]) -> list[NDArray[np.int64]]:
     """Return the positions of the characters of each column, all in reading order; no column is empty.
 
     A pair of half lines counts as one character of its column.
     """
-    pairs = double_lines(boxes)
-    alone = np.setdiff1d(np.arange(len(boxes)), np.concatenate([*pairs, np.zeros(0, np.int64)]))
-    units = [*alone[:, None], *pairs]
+    together = [np.concatenate(pair) for pair in pairs]
+    alone = np.setdiff1d(np.arange(len(boxes)), np.concatenate([*together, np.zeros(0, np.int64)]))
+    units = [*alone[:, None], *together]
     starts = np.array([boxes[unit, :2].min(axis=0) for unit in units]).reshape(-1, 2)
     ends = np.array([(boxes[unit, :2] + boxes[unit, 2:]).max(axis=0) for unit in units]).reshape(-1, 2)
     of_units = np.concatenate([starts, ends - starts], axis=1)

@@ -37,7 +37,7 @@ def test_pairs_of_half_lines(page: str, seed: int) -> None:
     boxes, pairs = PAGES[page]
     shuffled = np.random.default_rng(seed).permutation(len(boxes))
     found = double_lines(np.array(boxes, float).reshape(-1, 4)[shuffled])
-    assert sorted(shuffled[pair].tolist() for pair in found) == pairs
+    assert sorted(shuffled[np.concatenate(pair)].tolist() for pair in found) == pairs
 
 
 @pytest.mark.parametrize("page", ["between large characters", "at its beginning", "the left one longer"])
@@ -53,6 +53,6 @@ def test_any_boxes_are_in_one_pair_at_most() -> None:
     for n in (1, 2, 5, 60, 300):
         boxes = np.concatenate([random.uniform(0, 500, (n, 2)), random.uniform(0, 60, (n, 2))], axis=1)
         found = double_lines(boxes)
-        used = [i for pair in found for i in pair.tolist()]
+        used = [i for pair in found for half in pair for i in half.tolist()]
         assert len(used) == len(set(used))
         assert not double_lines(np.tile(boxes[:1], (n, 1)))  # the same box many times

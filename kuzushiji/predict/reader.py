@@ -22,7 +22,7 @@ from kuzushiji.classify.pairs import LEAST_PROBABILITY, read_page
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.confidence import page_confidence, page_doubt
-from kuzushiji.predict.tiling import Tile, owned_by, tiles_of
+from kuzushiji.predict.tiling import Tile, are_small, owned_by, tiles_of
 from kuzushiji.predict.transcription import (
     N_CANDIDATES,
     NOTHING_DROPPED,
@@ -112,7 +112,7 @@ class Reader:
     ) -> Transcription:
         """Return what is read on a page (h, w, 3) RGB; empty where there is nothing.
 
-        A page that is long and narrow is read in tiles.
+        A page that is long and narrow is read in tiles, and in smaller ones where its characters are small.
 
         Args:
             image: The page.
@@ -126,6 +126,9 @@ class Reader:
         if boxes_xywh is None:
             with self._watch.of("detect"):
                 boxes, score = self._detect(image, tiles)
+                if finer == 1 and len(tiles) > 1 and are_small(boxes, tiles):
+                    tiles = tiles_of(*size, 2)
+                    boxes, score = self._detect(image, tiles)
         else:
             boxes, score = whole_pixels(boxes_xywh), np.ones(len(boxes_xywh), np.float32)
         if not len(boxes):

@@ -22,6 +22,9 @@ _TILE = 1.5
 _LEAST_SIDE = 640
 """Pixels that the shorter side of a tile counts at least: a single line of characters is not as high as a page."""
 
+_SMALL = 0.025
+"""Longer side of a character by that of its tile, below which it is small."""
+
 _OVERLAP = 0.15
 """Share of a tile's longer side that it sees beyond itself: more than the size of a character."""
 
@@ -86,6 +89,13 @@ def tiles_of(width: int, height: int, finer: int = 1) -> list[Tile]:
             size = max(w, math.ceil(h / _LONGEST)), max(h, math.ceil(w / _LONGEST))
             tiles.append(Tile((left, top, right, bottom), window, size))
     return tiles
+
+
+def are_small(boxes_xywh: NDArray[np.int64], tiles: Sequence[Tile]) -> bool:
+    """Return whether the boxes (n, 4) that were found are small for these tiles; False where there are none."""
+    if not len(boxes_xywh):
+        return False
+    return float(np.median(boxes_xywh[:, 2:].max(axis=1))) < _SMALL * max(max(tile.size) for tile in tiles)
 
 
 def owned_by(tiles: Sequence[Tile], boxes_xywh: NDArray[np.int64]) -> list[NDArray[np.int64]]:

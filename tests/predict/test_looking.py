@@ -1,11 +1,18 @@
 """Pages that are turned, inverted, long or empty."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kuzushiji.bundle.files import find_models
+from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.looking import LOOKS, read_somehow
-from kuzushiji.predict.tiling import tiles_of
+from kuzushiji.predict.reader import Reader, Stopwatch
+from kuzushiji.predict.run import load_reader
+from kuzushiji.predict.tiling import Tile, tiles_of
 from kuzushiji.predict.transcription import Transcription, make_transcription
 
 Image = NDArray[np.uint8]
@@ -146,3 +153,20 @@ def test_a_strip_is_put_on_paper_and_a_scroll_is_cut() -> None:
     tiles = tiles_of(5410, 800)
     assert [tile.size[1] for tile in tiles] == [800] * 5
     assert max(tile.size[0] for tile in tiles) < 1500
+
+
+@pytest.mark.parametrize(("side", "tiles"), [(20, [5, 20]), (60, [5])])
+def test_a_scroll_of_small_characters_is_read_in_smaller_tiles(
+    side: int, tiles: list[int], light: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = load_reader(PredictConfig(pages=(), models=str(light), device="cpu"), find_models(light), Stopwatch())
+    seen: list[int] = []
+
+    def detect(_self: object, _image: object, tiles: Sequence[Tile]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        seen.append(len(tiles))
+        n = 1 if len(seen) == 1 else 0
+        return np.full((n, 4), side), np.ones(n, np.float32)
+
+    monkeypatch.setattr(Reader, "_detect", detect)
+    reader.read(np.full((800, 5410, 3), 200, np.uint8))
+    assert seen == tiles

@@ -1,10 +1,8 @@
 """A page in Koji notation, as transcriptions on honkoku.org are written: a line a column, readings and half lines."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kuzushiji.double_lines import double_lines
-from kuzushiji.layout import FURIGANA, TEXT
+from kuzushiji.layout import FURIGANA
 from kuzushiji.predict.transcription import Transcription
 
 _READING, _HALF_LINES = "《振り仮名：{}｜{}》", "《割書：{}｜{}》"
@@ -17,20 +15,19 @@ def koji(transcription: Transcription) -> bytes:
 
     Furigana stand as a reading of the characters beside them; where there are none, they are left out.
     """
-    text = np.flatnonzero(transcription.layout.role == TEXT)
-    pairs = [text[pair] for pair in double_lines(transcription.boxes_xywh[text])]
-    pair_of = {int(i): number for number, pair in enumerate(pairs) for i in pair}
+    pair_of = {int(i): pair for pair in transcription.layout.half_lines for half in pair for i in half}
     lines = []
     for column in range(transcription.layout.n_columns):
         members = transcription.layout.members(column).tolist()
         readings = _readings(transcription, column, [i for i in members if i not in pair_of])
-        line, done = "", set()
+        line, done = "", set[int]()
         for i in members:
             if i in done:
                 continue
             if i in pair_of:
-                done |= set(pairs[pair_of[i]].tolist())
-                line += _HALF_LINES.format(*_halves(transcription, pairs[pair_of[i]]))
+                halves = [half.tolist() for half in pair_of[i]]
+                done |= set(sum(halves, []))
+                line += _HALF_LINES.format(*(_text(transcription, half) for half in halves))
             elif i in readings:
                 base, reading = readings[i]
                 done |= set(base)
@@ -44,12 +41,6 @@ def koji(transcription: Transcription) -> bytes:
 def _text(transcription: Transcription, members: list[int]) -> str:
     written = transcription.written
     return "".join(written[i].translate(_MARKS) for i in members)
-
-
-def _halves(transcription: Transcription, pair: NDArray[np.int64]) -> tuple[str, str]:
-    """Return the text of the right and of the left half line, which begins where the order goes up."""
-    cut = int(np.argmin(np.diff(transcription.boxes_xywh[pair, 1]))) + 1
-    return _text(transcription, pair[:cut].tolist()), _text(transcription, pair[cut:].tolist())
 
 
 def _readings(transcription: Transcription, column: int, members: list[int]) -> dict[int, tuple[list[int], str]]:
