@@ -371,6 +371,7 @@ ROWS = [
     Row("report.draw data nobody page.svg", "a folder without a result"),
     Row("predict data/test_images --models none --output out", "no such run"),
     Row("predict data/test_images --resume", "no folder to go on in"),
+    Row("predict data/test_images --output out --shard 3/2", "a shard that is none"),
     Row("edit data", "a folder without pages to edit"),
     Row(
         "convert corrections.json out",

@@ -254,3 +254,11 @@ def test_koji_has_readings_and_half_lines() -> None:
 def test_koji_keeps_its_marks_apart() -> None:
     transcription = replace(reading_of(column(400, 2)), codes=np.array(["U+300A", "U+FF5C"], object))
     assert koji(transcription).decode() == "〈|\n"
+
+
+def test_lines_of_alto_have_their_outlines() -> None:
+    """Other programs take the polygon of a line from its shape."""
+    for line in etree.fromstring(alto_xml(FULL)).findall(".//{*}TextLine"):
+        x, y, w, h = (int(line.get(key)) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
+        points = points_of(line.find("{*}Shape/{*}Polygon").get("POINTS"))
+        assert points == [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]

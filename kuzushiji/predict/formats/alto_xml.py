@@ -66,6 +66,8 @@ def _line(parent: ET.Element, transcription: Transcription, members: NDArray[np.
     place = _place(transcription, members)
     baseline = " ".join(f"{x},{y}" for x, y in baseline_of(transcription, members))
     line = child(parent, "TextLine", {"ID": name, "BASELINE": baseline, **place})
+    x, y, w, h = place.values()
+    child(child(line, "Shape"), "Polygon", {"POINTS": f"{x},{y} {x + w},{y} {x + w},{y + h} {x},{y + h}"})
     text = "".join(code_to_char(code) for code in transcription.codes[members])
     confidence = _confidence("WC", mean_probability(transcription, members))
     string = child(line, "String", {"ID": f"{name}_string", **place, "CONTENT": text, **confidence})
