@@ -52,7 +52,7 @@ def test_whatever_happens_to_a_page_is_its_line(
 def test_a_page_that_vanishes_after_listing(
     pages: Path, tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def prepare(output: Output, *, resume: bool, force: bool) -> None:
+    def prepare(output: Output, **_: bool) -> None:
         (output.folder / "records").mkdir(parents=True)
         (pages / "page1.jpg").unlink()
 
@@ -66,7 +66,7 @@ def test_a_page_whose_files_cannot_be_written(
 ) -> None:
     """A folder stands where its text should: the next page is read. Without the folder of results none is."""
 
-    def prepare(output: Output, *, resume: bool, force: bool) -> None:
+    def prepare(output: Output, **_: bool) -> None:
         (output.folder / "records").mkdir(parents=True)
         (output.folder / "page1.txt").mkdir()
 
