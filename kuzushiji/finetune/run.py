@@ -54,10 +54,11 @@ def finetune(config: FinetuneConfig) -> Facts:
     before = _measured(output / BEFORE, reader, pages)
     learned = boxes_to_learn(pages.train, data.train_image, partial(_boxes, reader))
     write_page_labels(output / BOXES, learned)
+    evaluates = bool(pages.held_out.image_ids)
     detector, classifier = (output / ModelName(stage, 0).folder for stage in (SEGMENT, CLASSIFY))
-    facts = dict(run_parts(detector_parts(_detector_words(config, source, detector), pages), _here))
-    words = _classifier_words(config, source, classifier, output / BOXES)
-    facts |= run_parts(classifier_parts(words, pages, vocabulary, detector), _here)
+    run_parts(detector_parts(_detector_words(config, source, detector, evaluates), pages), _here)
+    words = _classifier_words(config, source, classifier, output / BOXES, evaluates)
+    run_parts(classifier_parts(words, pages, vocabulary, detector), _here)
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
     atomic_write_json(output / SUMMARY, found)
@@ -86,14 +87,18 @@ def _vocabulary(config: FinetuneConfig, labels: PageLabels, source: Source) -> V
     return Vocabulary.from_codes(codes if config.only_these else codes.union(source.vocabulary.codes))
 
 
-def _detector_words(config: FinetuneConfig, source: Source, folder: Path) -> list[str]:
-    own = {"match_iou": MATCH_IOU, "model": f"fasterrcnn_{source.detector.config.backbone}_fpn"}
+def _detector_words(config: FinetuneConfig, source: Source, folder: Path, evaluates: bool) -> list[str]:
+    own = {
+        "evaluate_every": int(evaluates),
+        "match_iou": MATCH_IOU,
+        "model": f"fasterrcnn_{source.detector.config.backbone}_fpn",
+    }
     return _words(config, source, folder, config.detector_epochs, {**source.detector_sizes, **own, **_DETECTOR})
 
 
-def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path) -> list[str]:
+def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path, evaluates: bool) -> list[str]:
     own = {"base": source.classifier.config.base, "hold_absent": int(config.hold_absent)}
-    options = {**source.classifier_sizes, **own, **_CLASSIFIER}
+    options = {**source.classifier_sizes, **own, **_CLASSIFIER, "evaluate_every": int(evaluates)}
     return [str(boxes), *_words(config, source, folder, config.classifier_epochs, options)]
 
 
@@ -101,7 +106,7 @@ def _words(config: FinetuneConfig, source: Source, folder: Path, epochs: int, op
     """Return the options that both stages have, and further ones."""
     common = {
         "output_dir": folder, "data_root": config.data, "start": source.folder, "epochs": epochs, "lr": config.lr,
-        "evaluate_every": int(config.test_share > 0), "seed": config.seed, "device": config.device,
+        "seed": config.seed, "device": config.device,
         "workers": config.workers, "threads": config.threads, "cache_mib": 600, "force": int(config.force),
     }  # fmt: skip
     words: list[str] = []

@@ -12,8 +12,9 @@ import pytest
 
 from kuzushiji.edit.folder import EditedFolder
 from kuzushiji.edit.server import EditServer
+from kuzushiji.forms.corrections import content_of
 from tests.browser import open_chromium
-from tests.edit.books import BOXES, WIDTH, write_book
+from tests.edit.books import BOXES, WIDTH, page_of, write_book
 from tests.forms.test_corrections import SCHEMA
 
 
@@ -283,6 +284,20 @@ def server(folder: Path) -> Iterator[EditServer]:
         yield started
         started.shutdown()
         thread.join()
+
+
+def test_a_file_that_is_opened_reaches_the_folder(
+    browser: Any, server: EditServer, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps(content_of([page_of(folder), page_of(folder, "b1_002")])))
+    tab = browser.new_page()
+    tab.goto(server.address)
+    tab.locator('input[type="file"]').set_input_files(tmp_path / "mine.json")
+    tab.locator(".viewer-alert").filter(has_text="2 pages taken").wait_for()
+    pages = json.loads((folder / "corrections.json").read_text(encoding="utf-8"))["pages"]
+    assert [(page["page"], page["revision"]) for page in pages] == [("b1_001", 1), ("b1_002", 1)]
+    assert text(tab) == ["あ"]
+    tab.close()
 
 
 def test_the_server_gets_what_is_edited_and_the_second_is_told(browser: Any, server: EditServer, folder: Path) -> None:

@@ -111,6 +111,8 @@ def test_one_page_with_one_class_and_only_these(data: Path, source: Path, tmp_pa
     facts = json.loads((tmp_path / "run" / "finetune.json").read_text())
     assert facts["before"] is None and facts["after"] is None and facts["held out"] == 0
     assert vocabulary(tmp_path / "run") == ["U+4E00", "seg_fp"]
+    for name in ("segment-fold0", "clf-fold0"):  # the last epoch counts: there is nothing to choose by
+        assert json.loads((tmp_path / "run" / name / "params.json").read_text())["evaluate_every"] == 0
 
 
 def test_what_cannot_be(data: Path, tuned: Path, tmp_path: Path) -> None:

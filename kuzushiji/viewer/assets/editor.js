@@ -85,8 +85,10 @@ class Editor extends SavingViewer {
       this.warn("These corrections are of an older reading; the candidates are those of the new one.");
     this.draw(this.edits.page);
     if (mine) this.offer(mine);
+    else if (page?.dirty && this.store.served) this.pending = page; // the folder could not be written to before
     history.replaceState(null, "", `#viewer-${number}`);
     this.showState();
+    this.flush();
     const next = this.data.pages[number + 1];
     if (next) this.load(next).catch(() => null);
   }

@@ -89,6 +89,8 @@ class Store {
     for (const page of own) {
       const revision = this.folder.get(this.key(page))?.revision ?? page.revision;
       await this.keep({ ...page, revision, dirty: true });
+      const saved = this.served && (await this.save({ ...page, revision })).page;
+      if (saved) await this.keep({ ...saved, dirty: false });
     }
     return [own.length, value.pages.length - own.length];
   }
