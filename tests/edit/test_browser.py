@@ -203,6 +203,26 @@ def test_the_list_of_pages_shows_the_state(page: Any) -> None:
     assert "done" in cards.nth(1).inner_text() and "done" not in cards.nth(0).inner_text()
 
 
+def test_of_two_hundred_pages_those_that_are_shown_are_loaded(browser: Any, tmp_path: Path) -> None:
+    write_book(tmp_path, tuple(f"b1_{number:03d}" for number in range(200)))
+    tab = browser.new_page()
+    loaded: list[str] = []
+    tab.on("request", lambda sent: loaded.append(sent.url) if sent.url.endswith(".viewer.js") else None)
+    tab.goto((tmp_path / "viewer.html").as_uri())
+    tab.locator(".viewer-index a").nth(199).wait_for()
+    assert loaded == []
+    open_page(tab, 100)
+    press(tab, "PageDown")
+    tab.locator(".viewer-sheet img[alt='Page b1_101']").wait_for()
+    select(tab, 0)
+    press(tab, "3")
+    assert text(tab) == ["うい", "うえ"]
+    # Each page that is shown, and the one behind it, once.
+    assert {int(url[-len("100.viewer.js") :][:3]) for url in loaded} <= {100, 101, 102}
+    assert len(loaded) == len(set(loaded))
+    tab.close()
+
+
 def test_zoom_keeps_what_is_under_the_pointer(page: Any) -> None:
     open_page(page)
     before = box(page, 0).bounding_box()

@@ -66,6 +66,8 @@ class Editor extends SavingViewer {
   }
 
   async show(number) {
+    const active = document.activeElement; // the keys go on working on the new page
+    const follows = active === document.body || this.sheet.contains(active) || this.index.node.contains(active);
     await this.flush();
     this.current = number;
     this.select.value = String(number);
@@ -88,6 +90,7 @@ class Editor extends SavingViewer {
     else if (page?.dirty && this.store.served) this.pending = page; // the folder could not be written to before
     history.replaceState(null, "", `#viewer-${number}`);
     this.showState();
+    if (follows && this.order.length) this.focus(this.order[0]);
     this.flush();
     const next = this.data.pages[number + 1];
     if (next) this.load(next).catch(() => null);
