@@ -29,10 +29,16 @@ class FinetuneConfig:
     json: bool = json_option(group=TASK)
 
     detector_epochs: int = option(
-        6, "epochs of the detector, each with 8 crops a page", type=cli.positive_int, group=TRAINING
+        6,
+        "epochs of the detector, each with at least 8 crops of a page and 60 of all",
+        type=cli.positive_int,
+        group=TRAINING,
     )
     classifier_epochs: int = option(
-        8, "epochs of the classifier, each with 6 crops a page", type=cli.positive_int, group=TRAINING
+        8,
+        "epochs of the classifier, each with at least 6 crops of a page and 40 of all",
+        type=cli.positive_int,
+        group=TRAINING,
     )
     lr: float = option(5e-4, "learning rate of both, at its highest", type=cli.positive_float, group=TRAINING)
     hold_absent: bool = option(

@@ -34,9 +34,13 @@ EXPORTED, BEFORE, AFTER = "start", "before", "after"
 DIVISION, TRUTH, BOXES, SUMMARY = "pages.json", "held-out.csv", "boxes.csv", "finetune.json"
 
 _BOTH: dict[str, Any] = {"batch_size": 4, "optimizer": "adamw", "cosine": 1, "warmup_steps": 10, "color_hue_aug": 10}
-_DETECTOR = {**_BOTH, "repeat_train_step": 8, "wd": 0.01, "color_sat_aug": 30, "color_val_aug": 30}
-_CLASSIFIER = {**_BOTH, "repeat_train": 6, "wd": 0.02}
-"""What the chain's profile `real` has too: measured on pages of this size."""
+_DETECTOR = {**_BOTH, "wd": 0.01, "color_sat_aug": 30, "color_val_aug": 30}
+_CLASSIFIER = {**_BOTH, "wd": 0.02}
+"""What the chain's profile `real` has too."""
+
+_DETECTOR_CROPS, _CLASSIFIER_CROPS = (8, 60), (6, 40)
+"""Least crops of a page in an epoch, and of all pages together: with the default epochs a few pages get 80 to 90
+updates, as many as the pages of the profile `real`. Over the first ten the rate rises."""
 
 
 def finetune(config: FinetuneConfig) -> Facts:
@@ -54,10 +58,9 @@ def finetune(config: FinetuneConfig) -> Facts:
     before = _measured(output / BEFORE, reader, pages)
     learned = boxes_to_learn(pages.train, data.train_image, partial(_boxes, reader))
     write_page_labels(output / BOXES, learned)
-    evaluates = bool(pages.held_out.image_ids)
     detector, classifier = (output / ModelName(stage, 0).folder for stage in (SEGMENT, CLASSIFY))
-    run_parts(detector_parts(_detector_words(config, source, detector, evaluates), pages), _here)
-    words = _classifier_words(config, source, classifier, output / BOXES, evaluates)
+    run_parts(detector_parts(_detector_words(config, source, detector, pages), pages), _here)
+    words = _classifier_words(config, source, classifier, output / BOXES, pages)
     run_parts(classifier_parts(words, pages, vocabulary, detector), _here)
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
@@ -87,26 +90,30 @@ def _vocabulary(config: FinetuneConfig, labels: PageLabels, source: Source) -> V
     return Vocabulary.from_codes(codes if config.only_these else codes.union(source.vocabulary.codes))
 
 
-def _detector_words(config: FinetuneConfig, source: Source, folder: Path, evaluates: bool) -> list[str]:
-    own = {
-        "evaluate_every": int(evaluates),
-        "match_iou": MATCH_IOU,
-        "model": f"fasterrcnn_{source.detector.config.backbone}_fpn",
-    }
-    return _words(config, source, folder, config.detector_epochs, {**source.detector_sizes, **own, **_DETECTOR})
+def _detector_words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages) -> list[str]:
+    model = f"fasterrcnn_{source.detector.config.backbone}_fpn"
+    own = {"match_iou": MATCH_IOU, "model": model, "repeat_train_step": _repeats(pages, *_DETECTOR_CROPS)}
+    options = {**source.detector_sizes, **own, **_DETECTOR}
+    return _words(config, source, folder, pages, {**options, "epochs": config.detector_epochs})
 
 
-def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path, evaluates: bool) -> list[str]:
-    own = {"base": source.classifier.config.base, "hold_absent": int(config.hold_absent)}
-    options = {**source.classifier_sizes, **own, **_CLASSIFIER, "evaluate_every": int(evaluates)}
-    return [str(boxes), *_words(config, source, folder, config.classifier_epochs, options)]
+def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path, pages: Pages) -> list[str]:
+    base, hold = source.classifier.config.base, int(config.hold_absent)
+    own = {"base": base, "hold_absent": hold, "repeat_train": _repeats(pages, *_CLASSIFIER_CROPS)}
+    options = {**source.classifier_sizes, **own, **_CLASSIFIER}
+    return [str(boxes), *_words(config, source, folder, pages, {**options, "epochs": config.classifier_epochs})]
 
 
-def _words(config: FinetuneConfig, source: Source, folder: Path, epochs: int, options: Mapping[str, Any]) -> list[str]:
+def _repeats(pages: Pages, of_page: int, of_all: int) -> int:
+    """Return how often each page comes in an epoch."""
+    return max(of_page, -(-of_all // len(pages.train.image_ids)))
+
+
+def _words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages, options: Mapping[str, Any]) -> list[str]:
     """Return the options that both stages have, and further ones."""
     common = {
-        "output_dir": folder, "data_root": config.data, "start": source.folder, "epochs": epochs, "lr": config.lr,
-        "seed": config.seed, "device": config.device,
+        "output_dir": folder, "data_root": config.data, "start": source.folder, "lr": config.lr,
+        "evaluate_every": int(bool(pages.held_out.image_ids)), "seed": config.seed, "device": config.device,
         "workers": config.workers, "threads": config.threads, "cache_mib": 600, "force": int(config.force),
     }  # fmt: skip
     words: list[str] = []
