@@ -38,7 +38,7 @@ _DETECTOR = {**_BOTH, "wd": 0.01, "color_sat_aug": 30, "color_val_aug": 30}
 _CLASSIFIER = {**_BOTH, "wd": 0.02}
 """What the chain's profile `real` has too."""
 
-_DETECTOR_CROPS, _CLASSIFIER_CROPS = (8, 60), (6, 40)
+DETECTOR_CROPS, CLASSIFIER_CROPS = (8, 60), (6, 40)
 """Least crops of a page in an epoch, and of all pages together: with the default epochs a few pages get 80 to 90
 updates, as many as the pages of the profile `real`. Over the first ten the rate rises."""
 
@@ -92,21 +92,25 @@ def _vocabulary(config: FinetuneConfig, labels: PageLabels, source: Source) -> V
 
 def _detector_words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages) -> list[str]:
     model = f"fasterrcnn_{source.detector.config.backbone}_fpn"
-    own = {"match_iou": MATCH_IOU, "model": model, "repeat_train_step": _repeats(pages, *_DETECTOR_CROPS)}
+    own = {
+        "match_iou": MATCH_IOU,
+        "model": model,
+        "repeat_train_step": repeats(len(pages.train.image_ids), *DETECTOR_CROPS),
+    }
     options = {**source.detector_sizes, **own, **_DETECTOR}
     return _words(config, source, folder, pages, {**options, "epochs": config.detector_epochs})
 
 
 def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path, pages: Pages) -> list[str]:
     base, hold = source.classifier.config.base, int(config.hold_absent)
-    own = {"base": base, "hold_absent": hold, "repeat_train": _repeats(pages, *_CLASSIFIER_CROPS)}
+    own = {"base": base, "hold_absent": hold, "repeat_train": repeats(len(pages.train.image_ids), *CLASSIFIER_CROPS)}
     options = {**source.classifier_sizes, **own, **_CLASSIFIER}
     return [str(boxes), *_words(config, source, folder, pages, {**options, "epochs": config.classifier_epochs})]
 
 
-def _repeats(pages: Pages, of_page: int, of_all: int) -> int:
-    """Return how often each page comes in an epoch."""
-    return max(of_page, -(-of_all // len(pages.train.image_ids)))
+def repeats(n_pages: int, of_page: int, of_all: int) -> int:
+    """Return how often each page comes in an epoch that has at least so many crops of a page, and so many of all."""
+    return max(of_page, -(-of_all // n_pages))
 
 
 def _words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages, options: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,22 @@ import torch
 
 from kuzushiji.bundle.files import find_models
 from kuzushiji.errors import InputError
+from kuzushiji.finetune import run
 from kuzushiji.finetune.__main__ import main
 from kuzushiji.finetune.source import read_source
 from kuzushiji.predict.__main__ import main as predict
 from tests.models import some_of
 
 QUICK = ["--detector-epochs", "1", "--classifier-epochs", "1", "--threads", "1", "--device", "cpu", "--lr", "1e-5"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_update() -> Iterator[None]:
+    """An epoch is a batch: what is learned is not looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "DETECTOR_CROPS", (1, 4))
+        patch.setattr(run, "CLASSIFIER_CROPS", (1, 4))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +53,19 @@ def source(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tuned(data: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What came of it: read-only."""
-    run = tmp_path_factory.mktemp("tuned") / "run"
-    assert main([str(data), "--from", str(source), "--output", str(run), *QUICK]) == 0
-    return run
+    folder = tmp_path_factory.mktemp("tuned") / "run"
+    assert main([str(data), "--from", str(source), "--output", str(folder), *QUICK]) == 0
+    return folder
 
 
-def weights(run: Path, name: str) -> dict[str, torch.Tensor]:
-    content = torch.load(run / name / "model_best.pth", weights_only=True)
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    content = torch.load(folder / name / "model_best.pth", weights_only=True)
     state: dict[str, torch.Tensor] = content["model"]
     return state
 
 
-def vocabulary(run: Path) -> list[str]:
-    codes: list[str] = json.loads((run / "clf-fold0" / "vocabulary.json").read_text())
+def vocabulary(folder: Path) -> list[str]:
+    codes: list[str] = json.loads((folder / "clf-fold0" / "vocabulary.json").read_text())
     return codes
 
 
@@ -64,6 +75,13 @@ def test_summary(tuned: Path) -> None:
     for scores in (facts["before"], facts["after"]):
         assert set(scores) == {"boxes", "characters", "cer"}
     assert json.loads((tuned / "pages.json").read_text())["held_out"] == ["100000003_00002_1"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "of_page", "of_all", "repeats"), [(1, 6, 40, 40), (2, 6, 40, 20), (3, 6, 40, 14), (10, 6, 40, 6)]
+)
+def test_few_pages_come_more_often(pages: int, of_page: int, of_all: int, repeats: int) -> None:
+    assert run.repeats(pages, of_page, of_all) == repeats
 
 
 def test_settings_come_from_the_models(tuned: Path, source: Path) -> None:
