@@ -13,7 +13,7 @@ from detection.boxes import xywh_to_xyxy
 from detection.matching import match_boxes
 from kuzushiji.artifacts import Detailed, characters_path, concat_detailed, read_characters, read_detailed
 from kuzushiji.classify.calibration import best_probability
-from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
+from kuzushiji.data.labels import SEG_FP, PageLabels, PagePoints, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.metric import match, score_pages
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
@@ -40,6 +40,7 @@ class Outcome:
         truth: Truth of the pages; None where it is unknown.
         image: Where the photograph of a page is.
         match_iou: IoU from which a box stands for a character.
+        is_submission: Whether it is scored as a submission, which has whole pixels.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Outcome:
     truth: PageLabels | None
     image: Callable[[str], Path]
     match_iou: float = _DEFAULT_MATCH_IOU
+    is_submission: bool = False
 
     @cached_property
     def truth_row(self) -> NDArray[np.int64]:
@@ -62,7 +64,7 @@ class Outcome:
         right = np.zeros(len(self.boxes), np.bool_)
         if self.truth is None:
             return right, np.zeros(0, np.bool_)
-        found, right[self.is_read] = match(self.truth, points_of(self.labels()))
+        found, right[self.is_read] = match(self.truth, self.points)
         return right, found
 
     @cached_property
@@ -79,7 +81,15 @@ class Outcome:
     @cached_property
     def scores(self) -> pd.DataFrame | None:
         """Columns image_id tp fp fn by the competition's rule, a row a page; None where the truth is unknown."""
-        return None if self.truth is None else score_pages(self.truth, points_of(self.labels()))
+        return None if self.truth is None else score_pages(self.truth, self.points)
+
+    @cached_property
+    def points(self) -> PagePoints:
+        """The centres of the boxes that were read, rounded down where a submission has them so."""
+        points = points_of(self.labels())
+        if self.is_submission:
+            points.points[["x", "y"]] = np.floor(points.points[["x", "y"]])
+        return points
 
     def labels(self) -> PageLabels:
         """Return the boxes with the codes that were read."""
@@ -153,7 +163,8 @@ def final_outcome(collected: Collected, root: DataRoot, truth: PageLabels | None
         true: Sequence[str] | NDArray[np.object_] = [""] * len(rows)
     else:
         true = np.where(matched >= 0, np.append(known.boxes["code"].to_numpy(object), SEG_FP)[matched], SEG_FP)
-    return Outcome(TEST_PAGES, characters.pages, rows.assign(true=true), known, root.test_image, iou)
+    boxes = rows.assign(true=true)
+    return Outcome(TEST_PAGES, characters.pages, boxes, known, root.test_image, iou, is_submission=True)
 
 
 def match_iou(collected: Collected) -> float:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.metric import Counts
 from kuzushiji.report.collect import Collected, collect
 from kuzushiji.report.outcome import final_outcome, held_out_outcomes, match_iou, rows_of_truth
-from tests.report.outcomes import labels, outcome
+from tests.report.outcomes import A, labels, outcome
 
 
 @pytest.fixture
@@ -98,3 +99,13 @@ def test_the_iou_is_that_of_the_detector(tmp_path: Path, text: str, expected: fl
     (tmp_path / "segment-fold0" / "params.json").write_text(text)
     collected: Collected = collect(tmp_path)
     assert match_iou(collected) == expected
+
+
+def test_a_submission_is_scored_with_its_whole_pixels() -> None:
+    """The centre of a box is half a pixel inside a character; its submitted point is at the edge, which is outside."""
+    read = outcome(("p", -9.5, A, 1.0))
+    assert read.scores is not None and read.scores["tp"].sum() == 1
+    submitted = replace(read, is_submission=True)
+    assert submitted.points.points["x"].tolist() == [0.0]
+    assert submitted.scores is not None and submitted.scores["tp"].sum() == 0
+    assert not submitted.matched[0].any()
