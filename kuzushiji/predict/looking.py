@@ -13,6 +13,12 @@ Image = NDArray[np.uint8]
 _ENOUGH = 2.0
 """Sum of a detector's scores from which another way of looking counts: a stray mark does not make a text."""
 
+_POOR = 0.35
+"""Confidence of a page below which it is looked at in other ways too."""
+
+_BETTER = 2.0
+"""How many times as many characters must be right, by their probabilities, for another way to count."""
+
 _BLANK = 6.0
 """Standard deviation of grey values below which a page has nothing on it."""
 
@@ -94,21 +100,29 @@ def read_somehow(
 ) -> tuple[Transcription, str]:
     """Return what is read on a page (h, w, 3) RGB, and a note where it had to be looked at in another way, or is empty.
 
-    A page that was turned is read turned: its columns follow that, and its boxes stand where they are on the page. With
-    boxes (n, 4) from elsewhere it is looked at once.
+    Other ways are tried where nothing is found, and turns and inversion also where the reading has little confidence;
+    what was read first is kept unless another way is much better. A page that was turned is read turned: its columns
+    follow that, and its boxes stand where they are on the page. With boxes (n, 4) from elsewhere it is looked at once.
     """
     first = reader.read(page, name=name, file=file, boxes_xywh=boxes_xywh)
-    if len(first) or boxes_xywh is not None:
+    confidence = first.doubts.confidence
+    if boxes_xywh is not None or (len(first) and (confidence is None or confidence >= _POOR)):
         return first, ""
-    if _grey(page).std() < _BLANK:
+    if not len(first) and _grey(page).std() < _BLANK:
         return first, "empty: the page looks blank"
-    scores = [reader.found(look.picture(page), look.finer) for look in LOOKS]
-    look = LOOKS[int(np.argmax(scores))]
+    looks = [look for look in LOOKS if not len(first) or look.finer == 1]
+    scores = [reader.found(look.picture(page), look.finer) for look in looks]
+    look = looks[int(np.argmax(scores))]
     if max(scores) >= _ENOUGH:
         read = reader.read(look.picture(page), name=name, file=file, finer=look.finer)
-        if len(read):
+        if (len(read) and not len(first)) or _certain(read) > _BETTER * _certain(first):
             return _on_page(read, look, page), f"read after a second look: {look.says}"
-    return first, f"empty: no characters were found{_likely(page)}"
+    return first, "" if len(first) else f"empty: no characters were found{_likely(page)}"
+
+
+def _certain(read: Transcription) -> float:
+    """Return how many characters are right by their own probabilities."""
+    return float(np.nansum(read.probability))
 
 
 def _on_page(read: Transcription, look: Look, page: Image) -> Transcription:

@@ -1,6 +1,7 @@
 """Pages that are turned, inverted, long or empty."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from kuzushiji.predict.looking import LOOKS, read_somehow
 from kuzushiji.predict.reader import Reader, Stopwatch
 from kuzushiji.predict.run import load_reader
 from kuzushiji.predict.tiling import Tile, tiles_of
-from kuzushiji.predict.transcription import Transcription, make_transcription
+from kuzushiji.predict.transcription import Doubts, Transcription, make_transcription
 
 Image = NDArray[np.uint8]
 WIDTH, HEIGHT = 60, 90
@@ -170,3 +171,36 @@ def test_a_scroll_of_small_characters_is_read_in_smaller_tiles(
     monkeypatch.setattr(Reader, "_detect", detect)
     reader.read(np.full((800, 5410, 3), 200, np.uint8))
     assert seen == tiles
+
+
+@pytest.mark.parametrize(
+    ("confidence", "second", "looked", "kept"),
+    [(0.2, 0.9, True, False), (0.2, 0.3, True, True), (0.5, 0.9, False, True), (None, 0.9, False, True)],
+    ids=["much better", "little better", "confident", "nothing known"],
+)
+def test_a_page_that_is_read_with_little_confidence_is_turned(
+    confidence: float | None, second: float, looked: bool, kept: bool
+) -> None:
+    class Sideways:
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def read(self, image: Image, **_: object) -> Transcription:
+            upright = image.shape[0] > image.shape[1]
+            sure = second if upright else (confidence or 0.0)
+            doubts = replace(Doubts.none_of(2), confidence=sure if upright else confidence)
+            boxes, codes = np.array([(5, 5, 4, 6), (5, 15, 4, 6)]), np.array(["U+3042"] * 2, object)
+            values = np.full(2, sure, np.float32)
+            return make_transcription(
+                "", "", (image.shape[1], image.shape[0]), boxes, codes, values, values, {}, doubts
+            )
+
+        def found(self, image: Image, finer: int = 1) -> float:
+            assert finer == 1  # smaller characters are no reason to give up a reading
+            self.looks += 1
+            return 5.0 if image.shape[0] > image.shape[1] else 1.0
+
+    reader = Sideways()
+    read, note = read_somehow(reader, np.full((60, 90, 3), 200, np.uint8))
+    assert (reader.looks > 0, note == "") == (looked, kept)
+    assert (read.width, read.height) == (90, 60)

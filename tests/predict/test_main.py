@@ -159,10 +159,10 @@ def test_goes_on_after_a_page_that_does_not_fit_into_memory(
 ) -> None:
     read = Reader.read
 
-    def full(reader: Reader, image: Any, *, name: str = "", file: str = "", boxes_xywh: Any = None) -> Any:
+    def full(reader: Reader, image: Any, *, name: str = "", **options: Any) -> Any:
         if name == "page1":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return read(reader, image, name=name, file=file)
+        return read(reader, image, name=name, **options)
 
     monkeypatch.setattr(Reader, "read", full)
     code, error = failed(light, tmp_path / "out", pages)
