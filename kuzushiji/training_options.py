@@ -108,7 +108,7 @@ class TrainingOptions:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
     opt_level: str = option(
         "O0", "O0: float32, on GPUs from Ampere on with products in TF32; O1: mixed precision; auto: O1 where the "
-        "processor or GPU has matrix units for it, else O0; O2, O3: weights in float16, of --amp-backend apex alone",
+        "processor or GPU is faster with it, else O0; O2, O3: weights in float16, of --amp-backend apex alone",
         choices=("auto", "O0", "O1", "O2", "O3"), group=MACHINE, decides=BOTH,
     )  # fmt: skip
     amp_backend: str = option(

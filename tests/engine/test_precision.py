@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from kuzushiji.engine import precision as of_precision
 from kuzushiji.engine.precision import Precision, best_level, place
 from kuzushiji.errors import InputError
 
@@ -79,20 +80,33 @@ def test_place_lays_convolutions_out_with_the_channels_last():
 
 
 @pytest.mark.parametrize(
-    ("has_amx", "capability", "device", "level"),
+    ("has_amx", "gain", "capability", "device", "level"),
     [
-        (True, None, "cpu", "O1"),
-        (False, None, "cpu", "O0"),  # AVX-512-BF16 alone is slower in mixed precision
-        (False, (9, 0), "cuda:0", "O1"),
-        (False, (6, 1), "cuda:0", "O0"),
-        (True, None, "mps", "O0"),
+        (True, None, None, "cpu", "O1"),
+        (False, 1.9, None, "cpu", "O1"),
+        (False, 0.6, None, "cpu", "O0"),  # some processors with AVX-512-BF16 are slower in mixed precision
+        (False, None, None, "cpu", "O0"),  # without it all are
+        (False, None, (9, 0), "cuda:0", "O1"),
+        (False, None, (6, 1), "cuda:0", "O0"),
+        (True, None, None, "mps", "O0"),
     ],
 )
-def test_the_machine_chooses(monkeypatch, has_amx, capability, device, level):
+def test_the_machine_chooses(monkeypatch, has_amx, gain, capability, device, level):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: gain is not None)
+    monkeypatch.setattr(of_precision, "_trial_gain", lambda: gain)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert best_level(torch.device(device)) == level
     if device == "cpu":
         name = {"O0": "float32", "O1": "bfloat16"}[level]
         assert Precision.from_level("auto", torch.device(device)).name == name
         assert Precision.for_inference("auto", torch.device(device)).name == name
+
+
+def test_the_trial_of_a_processor_leaves_random_numbers_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        assert of_precision._trial_gain.__wrapped__() > 0
+    assert torch.equal(torch.rand(4), expected)
