@@ -6,8 +6,8 @@ RUNS are folders of runs of the chain, such as those of three seeds, each with i
 --data-root says. Reads the tables RUNS/clf-fold{k}{kind}/detailed.parquet and test_detailed.parquet of all kinds that
 every fold has, and writes nothing there; the variants are in `level2_variants.py`. Prints, for each variant, the F1 of
 each run, the mean gain over the blend, log loss per box and seconds. --output keeps all of it, by libraries, variant
-and name of the run's folder (kept in benchmarks/results/level2_ablation.json), and results that are there already are
-not computed again. Nothing is selected by the F1 of test pages. Columns of optional stages: `extra_columns.py`.
+and name of the run's folder, and does not compute again what it holds already. Nothing
+is selected by the F1 of test pages. Columns of optional stages: `extra_columns.py`.
 """
 
 import argparse

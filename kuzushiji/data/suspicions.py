@@ -38,9 +38,9 @@ def warnings_of(texts: Mapping[str, str], image_ids: Sequence[str], characters: 
         )
     books = {book_id(image_id) for image_id in image_ids}
     if len(image_ids) > 2 and len(books) in (1, len(image_ids)):
-        what = "one book" if len(books) == 1 else "as many books as pages"
+        what = "is one book" if len(books) == 1 else "are as many books as pages"
         found.append(
-            f"the names of the pages say that there is {what}: a name begins with its book, up to the first _ or - "
+            f"by the names of the pages there {what}: a name begins with its book, up to the first _ or - "
             "(of lower-case letters these alone); folds divide books, --split pages divides pages"
         )
     return found
