@@ -22,7 +22,7 @@ _NOT_RECIPE = frozenset(
     {
         # Where the inputs are, and what a repetition may have of its own. `weights` are a file in
         # place of a download, as on a machine without a network; that it holds the published ones is not looked into.
-        "clf_gt", "pseudolabels", "resume", "weights", "fold", "detailed_postfix", "seed", "compile", "amp_backend",
+        "clf_gt", "pseudolabels", "resume", "weights", "fold", "seed", "compile", "amp_backend",
     }
 )  # fmt: skip
 

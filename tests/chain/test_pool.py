@@ -21,7 +21,7 @@ signal.signal(signal.SIGTERM, leave)
 signal.signal(signal.SIGINT, leave)
 print(name, os.environ["OMP_NUM_THREADS"], os.environ.get("CUDA_VISIBLE_DEVICES", "-"), time.time(), flush=True)
 time.sleep(seconds)
-print(name, "over", time.time())
+print(name, "over", time.time(), flush=True)
 print(*sys.argv[4:], end="", file=sys.stderr)
 sys.exit(code)
 """

@@ -115,7 +115,7 @@ def test_weights_from_a_file_in_place_of_a_download_are_the_same_recipe() -> Non
 @pytest.mark.parametrize(
     ("changes", "kind", "expected"),
     [
-        ({"lr": 0.5, "base": "resnet18"}, "clf", ("base", "lr")),
+        ({"lr": 0.5, "base": "resnet18"}, "clf", ("lr", "base")),
         ({}, "clf-resnet10t", None),  # no such kind
     ],
 )
