@@ -38,7 +38,7 @@ from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.transforms import CropRecipe, draw_crop
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.pages import page_size, read_page
-from kuzushiji.engine.sampler import SampleKey, generator_of
+from kuzushiji.engine.loader import SampleKey, generator_of
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.imaging.window import Window, cut, resize

@@ -34,12 +34,11 @@ from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.targets import targets_kept
 from kuzushiji.classify.train import Step
 from kuzushiji.engine.assembly import assemble
-from kuzushiji.engine.ema import Ema
+from kuzushiji.engine.loader import SampleKey
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
-from kuzushiji.engine.sampler import SampleKey
-from kuzushiji.engine.training import StepOutput
-from kuzushiji.engine.update import WeightUpdate
+from kuzushiji.engine.progress import StepOutput
+from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.segment.config import MODELS, SegmentConfig
 from kuzushiji.segment.dataset import Crop, collate_crops
 from kuzushiji.segment.model import build_model as build_detector

@@ -35,11 +35,9 @@ from kuzushiji.classify.backbones import backbone_info
 from kuzushiji.classify.models import ROI_SIZE, SAMPLING_RATIO, ModelConfig, RoIClassifier, build_model
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
-from kuzushiji.engine.losses import Losses
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
-from kuzushiji.engine.progress import Progress
-from kuzushiji.engine.training import StepOutput
+from kuzushiji.engine.progress import Losses, Progress, StepOutput
 from kuzushiji.engine.update import WeightUpdate
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4

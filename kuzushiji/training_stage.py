@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from kuzushiji.content import Input
 from kuzushiji.data.paths import DataRoot
+from kuzushiji.engine.events import check_installed
 from kuzushiji.engine.processes import is_main, on_main, processes, share_of_batch
-from kuzushiji.engine.tensorboard import check_installed
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.options import WEIGHTS

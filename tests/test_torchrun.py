@@ -195,7 +195,7 @@ LOSSES = """
 import math, sys
 import torch
 from kuzushiji import cli
-from kuzushiji.engine.losses import Losses
+from kuzushiji.engine.progress import Losses
 from kuzushiji.engine.processes import processes, rank
 from kuzushiji.engine.progress import Progress
 from kuzushiji.engine.training import StepOutput

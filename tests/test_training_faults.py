@@ -15,7 +15,7 @@ from kuzushiji import cli
 from kuzushiji.classify import apply as classify_apply
 from kuzushiji.classify import train as classify_train
 from kuzushiji.classify.main import main as classify
-from kuzushiji.engine.training import StepOutput
+from kuzushiji.engine.progress import StepOutput
 from kuzushiji.segment import apply as segment_apply
 from kuzushiji.segment import train as segment_train
 from kuzushiji.segment.main import main as segment

@@ -11,11 +11,10 @@ from kuzushiji.classify.collate import Batch
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.train import Step
-from kuzushiji.engine.ema import Ema
+from kuzushiji.engine.loader import SampleKey
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
-from kuzushiji.engine.sampler import SampleKey
-from kuzushiji.engine.update import WeightUpdate
+from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import Crop, collate_crops
 from kuzushiji.segment.model import build_model as build_detector

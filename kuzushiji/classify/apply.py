@@ -19,8 +19,8 @@ from kuzushiji.classify.predictions import calibration_of_table
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
+from kuzushiji.engine.device import enough_memory
 from kuzushiji.engine.machine import machine_facts, set_up
-from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json
 from kuzushiji.run_folder import DETAILED, METRICS_OOF, SUBMISSION, TEST_DETAILED, VOCABULARY

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kuzushiji.classify.targets import targets_kept
-from kuzushiji.engine.sampler import SampleKey
+from kuzushiji.engine.loader import SampleKey
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import rois_of
 from kuzushiji.classify.transforms import Boxes, CropRecipe, boxes_in, clip_to, draw_crop, jitter_boxes
 from kuzushiji.data.pages import page_size
-from kuzushiji.engine.sampler import SampleKey, generator_of
+from kuzushiji.engine.loader import SampleKey, generator_of
 from kuzushiji.errors import InputError
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore

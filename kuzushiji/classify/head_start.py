@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor
-from kuzushiji.engine.optim import build_optimizer
+from kuzushiji.engine.optim import LRSchedule, build_factor, build_optimizer
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import gathered, own_share, world_size
-from kuzushiji.engine.schedule import LRSchedule, build_factor
 from kuzushiji.errors import InputError
 
 logger = logging.getLogger(__name__)

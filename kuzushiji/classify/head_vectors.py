@@ -20,7 +20,7 @@ from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
-from kuzushiji.engine.memory import enough_memory
+from kuzushiji.engine.device import enough_memory
 from kuzushiji.engine.processes import gathered, on_main
 from kuzushiji.run_folder import HEAD_FEATURES
 

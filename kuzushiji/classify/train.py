@@ -21,12 +21,13 @@ from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import write_vocabulary
 from kuzushiji.engine.checkpoint import may_go_on
+from kuzushiji.engine.device import enough_memory
 from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import machine_facts, set_up
-from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, world_size
-from kuzushiji.engine.training import StepOutput, Training, build_training
+from kuzushiji.engine.progress import StepOutput
+from kuzushiji.engine.training import Training, build_training
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts

@@ -23,19 +23,16 @@ from torch import nn
 
 from kuzushiji.engine.assembly import able_to_compile, bare_model, gradients_stay, uncompiled
 from kuzushiji.engine.checkpoint import load_checkpoint, save_checkpoint
-from kuzushiji.engine.ema import Ema
-from kuzushiji.engine.events import EventLog
+from kuzushiji.engine.device import SMALLER_NETWORK, enough_memory
+from kuzushiji.engine.events import EventLog, TensorBoardLog
 from kuzushiji.engine.loader import stop_workers
-from kuzushiji.engine.losses import Losses
-from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
+from kuzushiji.engine.machine import RandomState
+from kuzushiji.engine.optim import LRSchedule
 from kuzushiji.engine.processes import is_main, on_main, world_size
-from kuzushiji.engine.progress import Metrics, Progress, as_text
-from kuzushiji.engine.random_state import RandomState
-from kuzushiji.engine.schedule import LRSchedule
+from kuzushiji.engine.progress import Losses, Metrics, Progress, as_text
 from kuzushiji.engine.signals import Stopped, StopRequest
-from kuzushiji.engine.tensorboard import TensorBoardLog
 from kuzushiji.engine.training import FitResult, Training
-from kuzushiji.engine.update import WeightUpdate
+from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json
 from kuzushiji.run_folder import CHECKPOINT, EVENTS, METRICS, MODEL_BEST

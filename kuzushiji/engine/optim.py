@@ -1,6 +1,12 @@
-"""Optimizers by name, and the size of gradients."""
+"""Optimizers by name, the size of gradients, and the learning rate as a function of the step.
 
-from collections.abc import Iterable
+A step is one update of the weights; step 0 is the first. Factors multiply the optimizer's own learning rates. A
+schedule has no state: nothing is saved, and it is the same after a restart.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,3 +69,87 @@ def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> Tensor:
     """Scale all gradients down so that their common norm is at most `max_norm`; return the norm before (scalar)."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return nn.utils.clip_grad_norm_(parameters, max_norm)
+
+
+Factor = Callable[[int], float]
+
+
+def updates_per_epoch(batches: int, accumulation_steps: int = 1) -> int:
+    """Return the number of updates in an epoch of so many batches; a last, smaller group makes an update too."""
+    return math.ceil(batches / accumulation_steps)
+
+
+def cosine(step: int, total: int) -> float:
+    """Return the factor of a half cosine from 1 at step 0 to 0 at step `total` (Loshchilov & Hutter 2017)."""
+    return (1 + math.cos(math.pi * min(step / max(total, 1), 1))) / 2
+
+
+def multistep(step: int, milestones: Sequence[int], gamma: float = 0.1) -> float:
+    """Return `gamma` to the number of milestones (steps) that were reached."""
+    return float(gamma ** sum(step >= milestone for milestone in milestones))
+
+
+def warmup(step: int, length: int, start: float = 1e-3) -> float:
+    """Return a factor that climbs in a straight line from `start` at step 0 to 1 at step `length`, and stays there."""
+    if step >= length:
+        return 1.0
+    return start + (1 - start) * step / length
+
+
+def build_factor(
+    total: int,
+    *,
+    use_cosine: bool = False,
+    milestones: Sequence[int] = (),
+    gamma: float = 0.1,
+    warmup_steps: int = 0,
+) -> Factor:
+    """Return the factor of a whole training run: warm-up (once) times cosine or steps.
+
+    Args:
+        total: Number of updates of the run; the cosine reaches 0 there.
+        use_cosine: Cosine; the milestones are not used then.
+        milestones: Updates at which the rate is multiplied by `gamma`.
+        gamma: See `milestones`.
+        warmup_steps: Length of the warm-up in updates; cut to the length of the run.
+    """
+    length = min(warmup_steps, max(total - 1, 0))
+
+    def factor(step: int) -> float:
+        decay = cosine(step, total) if use_cosine else multistep(step, milestones, gamma)
+        return warmup(step, length) * decay
+
+    return factor
+
+
+def factor_of(options: Any, batches: int) -> Factor:
+    """Return the factor of a training with the options of `kuzushiji.training_options`, `batches` in an epoch."""
+    updates = updates_per_epoch(batches, options.accumulation_steps)
+    return build_factor(
+        updates * options.epochs,
+        use_cosine=options.uses_cosine,
+        milestones=[epoch * updates for epoch in options.lr_steps],
+        gamma=options.lr_gamma,
+        warmup_steps=options.warmup_steps,
+    )
+
+
+class LRSchedule:
+    """Sets the learning rates of an optimizer to `factor(step)` times what they were when it was built."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, factor: Factor) -> None:
+        self.optimizer = optimizer
+        self.factor = factor
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def set_step(self, step: int) -> None:
+        """Set the rates for update number `step`."""
+        factor = self.factor(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    @property
+    def rate(self) -> float:
+        """The rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kuzushiji.engine.memory import SMALLER_NETWORK, enough_memory
+from kuzushiji.engine.device import SMALLER_NETWORK, enough_memory
 from kuzushiji.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -1,41 +1,20 @@
 """The description of a training run and its result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from kuzushiji.engine.assembly import assemble
-from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.optim import build_optimizer
+from kuzushiji.engine.loader import EpochSampler, build_loader
+from kuzushiji.engine.optim import Factor, build_optimizer, factor_of
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import rank, share_of_batch, world_size
-from kuzushiji.engine.progress import Metrics, Progress
-from kuzushiji.engine.sampler import EpochSampler
-from kuzushiji.engine.schedule import Factor, factor_of
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """What a stage's `step` returns for one batch.
-
-    Attributes:
-        loss: Scalar with a graph: the mean over `weight` targets.
-        weight: Number of targets of the batch (boxes, images): batches that are accumulated into one update count by
-            it, which makes them equal to one large batch. May be 0.
-        metrics: Further means over the same targets, for the progress bar and the events; scalars that stay on the
-            device, so that nothing waits for it.
-        samples: Names of the batch's samples (page ids), for the message when the loss is not finite.
-    """
-
-    loss: Tensor
-    weight: float = 1.0
-    metrics: Mapping[str, Tensor] = field(default_factory=dict)
-    samples: Sequence[str] = ()
+from kuzushiji.engine.progress import Metrics, Progress, StepOutput
 
 
 @dataclass(frozen=True)

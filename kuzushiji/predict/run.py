@@ -123,7 +123,7 @@ def read_pages(
     Raises:
         OutputError: no file can be written.
     """
-    from kuzushiji.engine.memory import enough_memory
+    from kuzushiji.engine.device import enough_memory
 
     summary = Summary()
     for page, source in progress(pages, total=len(pages), title="pages", unit="page", leave=False, lines=True):

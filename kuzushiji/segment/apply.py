@@ -6,8 +6,8 @@ from typing import Any
 from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels, write_page_labels
 from kuzushiji.data.pages import page_size
+from kuzushiji.engine.device import enough_memory
 from kuzushiji.engine.machine import machine_facts, set_up
-from kuzushiji.engine.memory import enough_memory
 from kuzushiji.engine.precision import place
 from kuzushiji.engine.processes import gathered, on_main, own_share
 from kuzushiji.files import atomic_write_json

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from detection.boxes import clip_xyxy, scale_boxes, xywh_to_xyxy
 from kuzushiji.data.labels import PageLabels
-from kuzushiji.engine.sampler import SampleKey, generator_of
+from kuzushiji.engine.loader import SampleKey, generator_of
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.imaging.window import Image, resize

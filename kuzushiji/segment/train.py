@@ -11,7 +11,8 @@ from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share
-from kuzushiji.engine.training import FitResult, StepOutput, build_training
+from kuzushiji.engine.progress import StepOutput
+from kuzushiji.engine.training import FitResult, build_training
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore, split_memory

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kuzushiji.classify.collate import Batch, Collate, LabelledCrop
-from kuzushiji.engine.sampler import SampleKey
+from kuzushiji.engine.loader import SampleKey
 
 
 def crop(n: int, sample: int = 0, epoch: int = 0) -> LabelledCrop:

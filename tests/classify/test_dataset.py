@@ -12,8 +12,7 @@ from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
-from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.sampler import EpochSampler, SampleKey
+from kuzushiji.engine.loader import EpochSampler, SampleKey, build_loader
 from kuzushiji.errors import InputError
 
 RECIPE = CropRecipe(width=64, height=96, page_height=240, scale_aug=0.3, box_jitter=0.03)

@@ -19,7 +19,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
-from kuzushiji.engine.schedule import factor_of
+from kuzushiji.engine.optim import factor_of
 
 SMALL = shlex.split(
     "--n-folds 3 --base mobilenetv4_conv_small --pretrained 0 --head-size 32 --head-dropout 0 --test-height 240 "

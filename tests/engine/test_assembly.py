@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from kuzushiji.engine.assembly import assemble, bare_model, gradients_stay, uncompiled
-from kuzushiji.engine.ema import Ema
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
+from kuzushiji.engine.update import Ema
 
 CPU = Precision(torch.device("cpu"))
 

@@ -9,7 +9,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kuzushiji.engine import assembly
-from kuzushiji.engine.batch_norm import with_common_statistics
+from kuzushiji.engine.assembly import with_common_statistics
 from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kuzushiji.engine.ema import Ema
+from kuzushiji.engine.update import Ema
 
 
 def test_by_hand():

@@ -9,8 +9,7 @@ import time
 import pytest
 import torch
 
-from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.sampler import EpochSampler
+from kuzushiji.engine.loader import EpochSampler, build_loader
 from kuzushiji.errors import InputError
 
 

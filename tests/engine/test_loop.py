@@ -15,14 +15,13 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from kuzushiji.engine.checkpoint import load_checkpoint
-from kuzushiji.engine.loader import build_loader
+from kuzushiji.engine.loader import EpochSampler, SampleKey, build_loader, generator_of
 from kuzushiji.engine.loop import fit
-from kuzushiji.engine.optim import build_optimizer
-from kuzushiji.engine.random_state import seed_everything
-from kuzushiji.engine.sampler import EpochSampler, SampleKey, generator_of
-from kuzushiji.engine.schedule import build_factor, updates_per_epoch
+from kuzushiji.engine.machine import seed_everything
+from kuzushiji.engine.optim import build_factor, build_optimizer, updates_per_epoch
+from kuzushiji.engine.progress import StepOutput
 from kuzushiji.engine.signals import Stopped
-from kuzushiji.engine.training import StepOutput, Training
+from kuzushiji.engine.training import Training
 from kuzushiji.errors import InputError
 from kuzushiji.run_folder import CHECKPOINT, EVENTS, METRICS, MODEL_BEST
 

@@ -5,9 +5,7 @@ import math
 import pytest
 import torch
 
-from kuzushiji.engine.losses import Losses
-from kuzushiji.engine.progress import Progress
-from kuzushiji.engine.training import StepOutput
+from kuzushiji.engine.progress import Losses, Progress, StepOutput
 from kuzushiji.errors import InputError
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kuzushiji.engine.memory import enough_memory
+from kuzushiji.engine.device import enough_memory
 from kuzushiji.errors import InputError
 
 

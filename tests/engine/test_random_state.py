@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kuzushiji.engine.random_state import RandomState, random_state, seed_everything, set_random_state
+from kuzushiji.engine.machine import RandomState, random_state, seed_everything, set_random_state
 
 DRAWS = {
     "python": random.random,

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kuzushiji.engine.sampler import EpochSampler, SampleKey, generator_of
+from kuzushiji.engine.loader import EpochSampler, SampleKey, generator_of
 
 
 def keys(sampler: EpochSampler, epoch: int = 0, skip: int = 0) -> list[SampleKey]:

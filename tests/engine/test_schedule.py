@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kuzushiji.engine.schedule import LRSchedule, build_factor, cosine, multistep, updates_per_epoch, warmup
+from kuzushiji.engine.optim import LRSchedule, build_factor, cosine, multistep, updates_per_epoch, warmup
 
 
 @pytest.mark.parametrize(

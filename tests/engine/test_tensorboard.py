@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from kuzushiji.engine.tensorboard import FOLDER, TensorBoardLog, check_installed
+from kuzushiji.engine.events import FOLDER, TensorBoardLog, check_installed
 from kuzushiji.errors import InputError
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")

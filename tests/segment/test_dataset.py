@@ -8,8 +8,7 @@ import torch
 
 from kuzushiji.data.labels import PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.engine.loader import build_loader
-from kuzushiji.engine.sampler import EpochSampler, SampleKey
+from kuzushiji.engine.loader import EpochSampler, SampleKey, build_loader
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.dataset import Crop, TrainCrops, WholePages, collate_crops

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from kuzushiji.engine.schedule import factor_of
+from kuzushiji.engine.optim import factor_of
 from kuzushiji.segment.dataset import Crop, collate_crops
 from kuzushiji.segment.main import Segment
 from kuzushiji.segment.model import build_model, detector_config
