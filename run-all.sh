@@ -50,8 +50,8 @@ classify() {
   start "clf-fold$1$2" kuzushiji.classify.main "$RUNS/segment_clf_gt.csv" --output-dir "$RUNS/clf-fold$1$2" \
     --fold "$1" --n-folds "$N_FOLDS" ${SPLIT:+--split "$SPLIT"} --with-test 1 --threads "$THREADS" "${COMMON[@]}" "${@:3}"
 }
-FIRST=("${FIRST_BACKBONE[@]}" "${START[@]}" ${FIRST_WEIGHTS:+--weights "$FIRST_WEIGHTS"})
-SECOND=("${SECOND_BACKBONE[@]}" "${SECOND_START[@]}" ${SECOND_WEIGHTS:+--weights "$SECOND_WEIGHTS"})
+FIRST=("${FIRST_BACKBONE[@]}" "${FIRST_START[@]}")
+SECOND=("${SECOND_BACKBONE[@]}" "${SECOND_START[@]}")
 
 # Which characters they are: two backbones.
 stage classify "$RUNS/segment_clf_gt.csv"

@@ -35,8 +35,11 @@ for name in RUNS DATA_ROOT N_FOLDS DISK_GB SEGMENT START FIRST_BACKBONE SECOND_N
   [ -n "${!name}" ] || { echo "error: profiles/$PROFILE.env: expected it to set $name" >&2; exit 1; }
 done
 # What the second backbone starts from, where that is something else. Files of weights come in place of models.
-[ -n "$SECOND_START" ] && [ -z "$SECOND_WEIGHTS" ] || SECOND_START=("${START[@]}")
+FIRST_START=("${START[@]}")
+[ -n "$SECOND_START" ] || SECOND_START=("${START[@]}")
 [ -z "$SEGMENT_WEIGHTS" ] || SEGMENT_START=(--weights "$SEGMENT_WEIGHTS")
+[ -z "$FIRST_WEIGHTS" ] || FIRST_START=(--weights "$FIRST_WEIGHTS")
+[ -z "$SECOND_WEIGHTS" ] || SECOND_START=(--weights "$SECOND_WEIGHTS")
 for name in RUNS DATA_ROOT N_FOLDS DISK_GB JOBS JOB_GPUS JOB_CPUS HOURS SEGMENT_WEIGHTS FIRST_WEIGHTS SECOND_WEIGHTS; do
   write set "$name" "${!name}"
 done

@@ -106,9 +106,12 @@ def test_every_command_of_a_profile_is_understood(profile: str) -> None:
 WEIGHTS = {name: f"/no where/{name}.pth" for name in ("SEGMENT_WEIGHTS", "FIRST_WEIGHTS", "SECOND_WEIGHTS")}
 
 
-@pytest.mark.parametrize("profile", ["kaggle", "modern", "demo"])
+@pytest.mark.parametrize("profile", ["kaggle", "modern", "demo", "real"])
 def test_weights_from_files_reach_every_new_model(profile: str) -> None:
-    """Fine-tuning goes on from a model of ours: `--resume` with `--weights` is refused by the stage's own parser."""
+    """They come in place of a profile's `--start`; fine-tuning goes on from a model of ours.
+
+    `--start` or `--resume` with `--weights` is refused by the stage's own parser.
+    """
     given = {}
     for line in bash("run-all.sh", profile, "--dry-run", **WEIGHTS).stdout.splitlines():
         if line.startswith("python -m "):

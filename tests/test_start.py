@@ -3,7 +3,9 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +13,10 @@ from kuzushiji import named_models
 from kuzushiji.chain.listing import Job
 from kuzushiji.chain.weights import needed_weights
 from kuzushiji.classify.classifier import build_classifier
+from kuzushiji.classify.inputs import Page, read_split
 from kuzushiji.classify.main import Classify
+from kuzushiji.classify.train import absent_classes
+from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.weights import read_state
@@ -136,6 +141,48 @@ def test_damaged_files(bundle: Path, tmp_path: Path) -> None:
     (folder / BUNDLE_FILE).write_text(json.dumps({"classifiers": [3]}))
     with pytest.raises(InputError, match="expected a description of models, got a damaged one"):
         _ = config.start_model
+
+
+@pytest.fixture
+def own_root(tiny_root: Path, tmp_path: Path) -> Path:
+    """Pages with characters that the exported models lack, and without one that they have."""
+    root = tmp_path / "root"
+    shutil.copytree(tiny_root, root)
+    table = root / "train.csv"
+    table.write_text(table.read_text().replace("U+3042", "U+4E00"))
+    return root
+
+
+@pytest.mark.parametrize("origin", ["--start", "--resume"])
+def test_classes_that_the_pages_lack_are_kept_on_demand(
+    origin: str, bundle: Path, own_root: Path, tmp_path: Path
+) -> None:
+    """So that a run does not depend on which characters its held-out pages have."""
+    of_model = bundle if origin == "--start" else bundle / "model_best.pth"  # beside it are its classes
+    theirs, ours = (
+        set(read_vocabulary(bundle / VOCABULARY).codes),
+        set(Vocabulary.from_train_csv(own_root / "train.csv").codes),
+    )
+    assert theirs - ours and ours - theirs
+    words = [str(own_root / "train.csv"), "--output-dir", str(tmp_path), "--base", "resnet18", origin, str(of_model)]
+    for more, expected in ((), ours), (("--hold-absent", "1"), ours | theirs):
+        config = Classify.parse_args([*words, *more])
+        assert set(read_split(config, DataRoot(own_root)).vocabulary.codes) == expected
+
+
+def test_only_rows_of_the_model_are_held(own_root: Path) -> None:
+    """What neither the model nor a training page has is at random: the loss must see it."""
+    vocabulary = Vocabulary.from_codes(["U+3042", "U+3044", "U+4E00"])
+    crops = SimpleNamespace(pages=[Page("p", own_root, np.zeros((1, 4), np.float32), np.array([0]))])
+    absent = absent_classes(crops, vocabulary, Vocabulary.from_codes(["U+3042", "U+3044"]))
+    assert dict(zip(vocabulary.codes, absent.tolist(), strict=True)) == {
+        "U+3042": False, "U+3044": True, "U+4E00": False, "seg_fp": True,
+    }  # fmt: skip
+
+
+def test_nothing_is_held_where_nothing_is_there() -> None:
+    with pytest.raises(UsageError, match="--hold-absent .*: expected --start or --resume, got neither"):
+        classify_config("--hold-absent", "1")
 
 
 @pytest.mark.parametrize("other", ["--resume", "--weights"])

@@ -7,7 +7,7 @@ from kuzushiji import cli
 from kuzushiji.artifacts import N_BEST
 from kuzushiji.errors import InputError
 from kuzushiji.options import BOTH, PREDICTIONS, again, option
-from kuzushiji.run_folder import FUSED
+from kuzushiji.run_folder import FUSED, VOCABULARY
 from kuzushiji.training_options import CROPS, INFERENCE, MODEL, TASK, TRAINING, TrainingOptions
 
 STAGE = "classify.train"
@@ -94,7 +94,8 @@ class ClassifyConfig(TrainingOptions):
         0.0, "share of the target spread over all classes", type=cli.fraction, group=TRAINING
     )
     hold_absent: bool = option(
-        False, "classes without a box in training keep their rows of the head: the loss leaves their logits out",
+        False, "keep all classes of the model that training starts from (--start, --resume), also those that train.csv "
+        "lacks; without a box in training they keep their rows of the head: the loss leaves their logits out",
         group=TRAINING,
     )  # fmt: skip
     head_start_epochs: int = option(
@@ -143,6 +144,23 @@ class ClassifyConfig(TrainingOptions):
             raise InputError("--hold-absent leaves classes out, --label-smoothing spreads over all: expected one")
         if "/" in self.detailed_postfix:
             raise InputError(f"--detailed-postfix: expected a part of a file name, got {self.detailed_postfix!r}")
+
+        if self.hold_absent and self.start is None and self.resume is None:
+            raise InputError("--hold-absent keeps the classes of a model: expected --start or --resume, got neither")
+
+    @property
+    def held_classes(self) -> Path | None:
+        """File with the classes of the model that training starts from; None where they are not kept.
+
+        Raises:
+            InputError: there is no such model to start from.
+        """
+        if not self.hold_absent:
+            return None
+        if self.resume is not None:
+            return self.resume.parent / VOCABULARY
+        start = self.start_model
+        return None if start is None else start.vocabulary
 
     @property
     def backbone(self) -> str:

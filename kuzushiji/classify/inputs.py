@@ -13,7 +13,7 @@ from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.data.folds import book_id, split_pages, spread
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.vocabulary import Vocabulary
+from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.submission import read_sample
 
@@ -40,7 +40,7 @@ class Split:
     """The tables of a fold.
 
     Attributes:
-        vocabulary: All codes of `train.csv`, and `seg_fp`.
+        vocabulary: As of `vocabulary_of`.
         truth: Truth of all held-out pages, from `train.csv`.
         train: Boxes of the pages to train on.
         valid: Boxes of the held-out pages, the pages of `truth`.
@@ -72,9 +72,19 @@ def read_split(config: ClassifyConfig, root: DataRoot) -> Split:
             f"{config.clf_gt}: expected all {len(train_ids) + len(valid_ids)} pages of {root.train_csv}, "
             f"{len(missing)} are missing, such as {missing[0]}"
         )
-    vocabulary = Vocabulary.from_codes(truth.boxes["code"].unique())
+    vocabulary = vocabulary_of(config, truth)
     vocabulary.encode(boxes.boxes["code"], str(config.clf_gt))
     return Split(vocabulary, truth.of_pages(valid_ids), boxes.of_pages(train_ids), boxes.of_pages(valid_ids))
+
+
+def vocabulary_of(config: ClassifyConfig, truth: PageLabels) -> Vocabulary:
+    """Return the classes: all codes of `train.csv`, `seg_fp`, and those that `--hold-absent` keeps.
+
+    Raises:
+        InputError: the model that training starts from has no file with its classes.
+    """
+    held = () if config.held_classes is None else read_vocabulary(config.held_classes).codes
+    return Vocabulary.from_codes({*truth.boxes["code"], *held})
 
 
 def read_pseudolabels(config: ClassifyConfig, root: DataRoot, vocabulary: Vocabulary) -> list[Page]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.classify.config import STAGE, ClassifyConfig
-from kuzushiji.classify.inputs import Split, read_split, read_test_boxes
+from kuzushiji.classify.inputs import Split, read_split, read_test_boxes, vocabulary_of
 from kuzushiji.classify.predictions import submission_outputs
 from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.content import Input
@@ -90,7 +90,8 @@ class TrainClassifier(TrainPart, ClassifierPart):
         config = self.config
         images = [self.root.test_pages_of(config.pseudolabels)] if config.pseudolabels else []
         start = [] if config.start_model is None else [config.start_model.vocabulary]
-        return [*super().inputs(), *images, *config.pseudolabels, *start]
+        held = [] if config.held_classes is None else [config.held_classes]
+        return [*super().inputs(), *images, *config.pseudolabels, *dict.fromkeys([*start, *held])]
 
     def outputs(self) -> list[Path]:
         """Return the model, its metrics, its parameters and its classes."""
@@ -180,14 +181,14 @@ def print_model(config: ClassifyConfig) -> int:
     """Print the model that the command line describes."""
     from kuzushiji.classify.classifier import build_classifier, load_classifier
     from kuzushiji.classify.models import describe
-    from kuzushiji.data.vocabulary import Vocabulary
+    from kuzushiji.data.labels import read_page_labels
     from kuzushiji.engine.machine import set_up
 
     precision = set_up(config)
     if config.resume is not None:
         classifier = load_classifier(config.resume, precision, config)
     else:
-        vocabulary = Vocabulary.from_train_csv(DataRoot.find(config.data_root).train_csv)
+        vocabulary = vocabulary_of(config, read_page_labels(DataRoot.find(config.data_root).train_csv))
         classifier = build_classifier(config, vocabulary, precision)
     print(describe(classifier.model))
     return 0

@@ -19,7 +19,7 @@ from kuzushiji.classify.predict import Predictor, evaluate
 from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.vocabulary import write_vocabulary
+from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from kuzushiji.engine.checkpoint import may_go_on
 from kuzushiji.engine.device import enough_memory
 from kuzushiji.engine.loop import fit
@@ -84,7 +84,8 @@ def training_of(
     config: ClassifyConfig, classifier: Classifier, crops: CropDataset, precision: Precision, inputs: Mapping[str, str]
 ) -> Training:
     """Return the run, without evaluation."""
-    absent = absent_classes(crops, len(classifier.vocabulary)) if config.hold_absent else None
+    held = read_vocabulary(config.held_classes) if config.held_classes is not None else None
+    absent = None if held is None else absent_classes(crops, classifier.vocabulary, held)
     return build_training(
         config,
         classifier.model,
@@ -139,9 +140,13 @@ def memory_of(config: ClassifyConfig) -> tuple[int, int]:
     return split_memory(config.cache_mib // local_world_size(), evaluates=config.evaluate_every > 0)
 
 
-def absent_classes(crops: CropDataset, n: int) -> torch.Tensor:
-    """Return (n,) bool, the classes of which no page has a box."""
-    absent = torch.ones(n, dtype=torch.bool)
+def absent_classes(crops: CropDataset, vocabulary: Vocabulary, held: Vocabulary) -> torch.Tensor:
+    """Return (n,) bool, the held ones of the n classes of which no page has a box.
+
+    Classes that are in neither, such as those of held-out pages alone, have rows at random, which the loss must see.
+    """
+    kept = {*held.codes}
+    absent = torch.tensor([code in kept for code in vocabulary.codes])
     for page in crops.pages:
         absent[torch.from_numpy(page.classes)] = False
     return absent
