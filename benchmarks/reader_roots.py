@@ -38,7 +38,7 @@ from kuzushiji.reading_order import reading_order
 from kuzushiji.run_folder import LANGUAGE, VOCABULARY
 
 N_FOLDS = 3
-HEIGHT = 1000  # of a page, pixels: more than what the networks see
+HEIGHT = 1300  # of a page, pixels: more than what the networks see
 REPEATS = 12  # variants of each real page
 PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
 LABELS_COUNT = 3  # how often each real page's labels count in the language: texts are another kind of book

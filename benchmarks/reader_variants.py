@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 _ASPECT, _SHEAR, _TURN = 0.14, 0.12, 0.02
 """Largest log of the change of width, shift a pixel of height, and radians."""
-_BEND, _BEND_STEP = 1.6, 40
-"""Deviation of the bends and distance of their knots, pixels: a character is about 25 high."""
+_BEND, _BEND_STEP = 2.1, 52
+"""Deviation of the bends and distance of their knots, pixels: a character is about 33 high."""
 _INK, _TONE = 0.7, 0.25
 """Largest share of the page with bolder or thinner ink, and largest log of gamma."""
 

