@@ -75,8 +75,8 @@ def layout_of_page(boxes_xywh: NDArray[np.number], page_width: int) -> PageLayou
 
     Furigana are small characters at the right of much larger ones and in no line with large ones; a run of small
     characters most of which stand beside nothing, such as a note between the lines, is text. A strip at the edge is a
-    column within 6 % of the page's width that is cut off by the edge, of small characters, or far from the next
-    column; text that merely begins near the edge stays text.
+    column within 6 % of the page's width that is cut off by the edge, next to one that is, of small characters, or far
+    from the next column; text that merely begins near the edge stays text.
 
     Args:
         boxes_xywh: (n, 4) corner and size, pixels.
@@ -179,15 +179,18 @@ def _at_edge(boxes: Boxes, page_width: int) -> NDArray[np.bool_]:
     pitch = float(np.median(-np.diff(middles)))
     cut = (boxes[:, 0] <= _CUT * page_width) | (boxes[:, 0] + boxes[:, 2] >= (1 - _CUT) * page_width)
     for inwards in (range(n_columns - 1), range(n_columns - 1, 0, -1)):
+        beyond_cut = False
         for c in inwards:
             of_column = column == c
             if min(middles[c], page_width - middles[c]) > _EDGE * page_width:
                 break
             far = abs(middles[c] - middles[c + inwards.step]) > _WIDE_GAP * pitch
             tiny = np.median(size[of_column]) <= _SMALL * np.median(size)
-            if not (far or tiny or cut[of_column].mean() >= 0.5):
+            is_cut = cut[of_column].mean() >= 0.5
+            if not (far or tiny or is_cut or beyond_cut):
                 break
             at_edge |= of_column
+            beyond_cut |= bool(is_cut)
     return at_edge
 
 

@@ -101,6 +101,14 @@ def test_strip_at_the_edge_is_not_text(strip: list[tuple[float, ...]]) -> None:
     assert layout.order.tolist()[-len(strip) :] == list(range(len(text), len(text) + len(strip)))
 
 
+def test_whole_column_beside_a_cut_one_is_of_the_neighbour_page() -> None:
+    """The photograph shows a column of the neighbour page and a half; its columns are as far apart as the text's."""
+    text = [box for x in range(800, 90, -70) for box in column(x)]
+    strip = [*[(0, 100 + 70 * i, 20, 60) for i in range(3)], *[(30, 100 + 70 * i, 50, 60) for i in range(8)]]
+    assert roles([*text, *strip]) == [TEXT] * len(text) + [EDGE] * len(strip)
+    assert set(roles([*text, *strip[3:]])) == {TEXT}
+
+
 def test_text_that_begins_near_the_edge_is_text() -> None:
     """Columns at their usual distance up to the edge, whole and of full size."""
     assert set(roles([box for x in range(4, 930, 95) for box in column(x)])) == {TEXT}
