@@ -25,7 +25,7 @@ from kuzushiji.arguments import (
     usage_line,
 )
 from kuzushiji.disks import keep_sockets_short
-from kuzushiji.errors import DISK_ERRORS, InputError, UsageError
+from kuzushiji.errors import DISK_ERRORS, LOST_DISK, InputError, UsageError
 from kuzushiji.terminal import paint, printable
 
 __all__ = [
@@ -58,8 +58,8 @@ def run(
 ) -> NoReturn:
     """Run an entry point and leave the process with its exit code; `name` is how it is typed, if not by `python -m`.
 
-    A mistake of the user, or a full disk, ends in one line on standard error and exit code 1 (2 for bad usage), Ctrl-C
-    in 130, SIGTERM in 143. Anything else is a fault of the program and keeps its traceback.
+    A mistake of the user, or a file that the system refuses, ends in one line on standard error and exit code 1 (2 for
+    bad usage), Ctrl-C in 130, SIGTERM in 143. Anything else is a fault of the program and keeps its traceback.
     """
     words = sys.argv[1:] if argv is None else argv
     verbose = any(word in VERBOSE for word in words)
@@ -82,10 +82,9 @@ def run(
         code = EXIT_FAILED
         _forget_output()
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if (trouble := _trouble(error)) is None:
             raise
-        place = error.filename or "the output, or shared memory (/dev/shm)"
-        _print_error(f"{place}: cannot be written: {error.strerror}")
+        _print_error(trouble)
         code = EXIT_FAILED
         _forget_output()
     except KeyboardInterrupt as stop:
@@ -117,6 +116,15 @@ def _with_own_library(main: Callable[[Sequence[str] | None], int], argv: Sequenc
             f"expected kuzushiji's library {_LIBRARY}, got another of this name ({place}), which python -m finds: "
             "type kuzushiji COMMAND in place of python -m kuzushiji.COMMAND, or go to another folder"
         ) from error
+
+
+def _trouble(error: OSError) -> str | None:
+    """Return the line for an error of the system; None for one about neither the disk nor a file: it is our fault."""
+    if error.errno in LOST_DISK:
+        return f"{error.filename or 'a disk, or the network to it'}: no answer: {error.strerror}"
+    if error.errno in DISK_ERRORS:
+        return f"{error.filename or 'the output, or shared memory (/dev/shm)'}: cannot be written: {error.strerror}"
+    return None if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def _print_error(line: str) -> None:

@@ -60,6 +60,20 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def free_bytes(folder: Path) -> int | None:
+    """Return how much is free where a folder is or will be; None where the disk does not say.
+
+    Some file systems (FUSE, network) cannot say it, and some answer that they hold nothing at all.
+    """
+    try:
+        usage = shutil.disk_usage(
+            next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+        )
+    except OSError:
+        return None
+    return usage.free if usage.total else None
+
+
 def disk_trouble(error: Exception, temporary: Path) -> str | None:
     """Return why the disk did not take a file; None where the error is about something else.
 
@@ -73,9 +87,10 @@ def disk_trouble(error: Exception, temporary: Path) -> str | None:
     told = [reason for reason in map(os.strerror, DISK_ERRORS) if reason in str(error)]
     if told:
         return told[0]
+    free = free_bytes(temporary.parent)
+    if free is not None and free < _NO_SPACE:
+        return os.strerror(errno.ENOSPC)
     try:
-        if shutil.disk_usage(temporary.parent).free < _NO_SPACE:
-            return os.strerror(errno.ENOSPC)
         size = temporary.stat().st_size
     except OSError:
         return None

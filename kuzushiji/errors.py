@@ -4,8 +4,11 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-"""Numbers of an `OSError` that is about the disk: one line, where others are faults of the program."""
+LOST_DISK = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN)
+"""Numbers of an `OSError` of a disk that no longer answers, such as that of another machine."""
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, *LOST_DISK)
+"""Numbers of an `OSError` that is about the disk, whether or not it names a file."""
 
 
 class InputError(ValueError):

@@ -75,7 +75,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise
         raise InputError(f"{path}: cannot be written: {reason}; what was there before is untouched") from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             temporary.unlink()
 
 
@@ -145,7 +145,8 @@ def remove_leftovers(target: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
 
 
 def fitting_name(name: str, ending: str, *, spare: int = 0) -> str:

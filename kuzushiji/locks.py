@@ -183,7 +183,8 @@ def _is_still(path: Path, handle: int) -> bool:
 def _let_go(handle: int, path: Path) -> None:
     if handle in _held:  # not in a forked process, which has closed it
         _held.discard(handle)
-        path.unlink(missing_ok=True)  # before the lock ends: whoever waits for this file sees that it is gone
+        with suppress(OSError):  # some disks (shared folders of virtual machines) do not remove what is open
+            path.unlink()  # before the lock ends: whoever waits for this file sees that it is gone
         os.close(handle)
 
 

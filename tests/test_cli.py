@@ -53,6 +53,10 @@ def raising(error):
             "error: page_1.jpg: expected a JPEG: got text",
         ),
         (raising(OSError(errno.ENOSPC, "No space left", "x.csv")), 1, "error: x.csv: cannot be written: No space left"),
+        (raising(OSError(errno.ENODEV, "No such device", "x.csv")), 1, "error: x.csv: No such device"),  # no mmap there
+        (raising(PermissionError(errno.EACCES, "Permission denied", "x.csv")), 1, "error: x.csv: Permission denied"),
+        (raising(OSError(errno.ESTALE, "Stale file handle", "x.csv")), 1, "error: x.csv: no answer: Stale file handle"),
+        (raising(OSError(errno.EIO, "I/O error")), 1, "error: a disk, or the network to it: no answer: I/O error"),
         (raising(BrokenPipeError()), 1, ""),  # `| head` has seen enough
         (raising(KeyboardInterrupt()), 130, "interrupted: the same command goes on from the last checkpoint"),
         (raising(Stopped("stopped by SIGTERM: again")), 143, "stopped by SIGTERM: again"),

@@ -2,14 +2,18 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kuzushiji import files, locks
+from kuzushiji import disks, doctor, files, locks
+from kuzushiji.chain.listing import Listing
+from kuzushiji.chain.plan import lacks_disk
 from kuzushiji.errors import InputError
 
 
@@ -59,6 +63,40 @@ def test_a_file_that_may_not_be_replaced(number: int, tmp_path: Path, monkeypatc
     with pytest.raises(InputError, match=f"x.txt: cannot be written: {os.strerror(number)}; what was there before"):
         files.atomic_write_text(tmp_path / "x.txt", "new")
     assert (tmp_path / "x.txt").read_text() == "old" and os.listdir(tmp_path) == ["x.txt"]
+
+
+@pytest.mark.parametrize("number", [errno.ETXTBSY, errno.EBUSY, errno.EACCES])
+def test_a_lock_that_is_not_removed(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared folders of virtual machines do not remove a file that is open: the lock ends all the same."""
+    monkeypatch.setattr(Path, "unlink", refuse(number))
+    for _ in range(2):
+        with locks.hold(tmp_path / "out"):
+            pass
+
+
+def test_leftovers_that_are_not_removed_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / ".x.txt.tmp-0.txt"
+    left.touch()
+    monkeypatch.setattr(Path, "unlink", refuse(errno.EACCES))  # another user's, in a folder of all
+    with locks.hold(tmp_path / "x.txt"):
+        files.atomic_write_text(tmp_path / "x.txt", "new")
+    assert left.exists() and (tmp_path / "x.txt").read_text() == "new"
+
+
+def nothing_there(_: object) -> object:
+    return namedtuple("usage", "total used free")(0, 0, 0)
+
+
+@pytest.mark.parametrize("usage", [refuse(errno.ENOSYS), nothing_there])
+def test_a_disk_that_does_not_say_how_much_is_free_is_not_full(
+    usage: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert disks.free_bytes(tmp_path / "not there yet") is None
+    assert not lacks_disk(Listing("tiny", {"RUNS": str(tmp_path), "DISK_GB": "2"}, ()))
+    assert {finding.what: finding.state for finding in doctor.look()}["disk"] == doctor.OK
+    with pytest.raises(RuntimeError, match="our fault"), files.atomic_path(tmp_path / "x"):
+        raise RuntimeError("our fault")
 
 
 @pytest.mark.parametrize(

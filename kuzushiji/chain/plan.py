@@ -2,11 +2,11 @@
 
 import csv
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from kuzushiji.chain.listing import Listing
+from kuzushiji.disks import free_bytes
 from kuzushiji.errors import InputError
 from kuzushiji.run_folder import LEVEL2, ModelName
 
@@ -60,8 +60,9 @@ def plan(listing: Listing, stage: str | None, fold: int | None) -> str:
             "recipe: bash run-all.sh kaggle --dry-run)"
         ]
     needed, free = listing.variables["DISK_GB"], free_bytes(listing.runs)
+    there = "unknown" if free is None else f"{free >> 30} GB"
     note = ": too little, it would not start" if lacks_disk(listing) else ""
-    lines.append(f"  disk: about {needed} GB for all folds below {listing.runs}/; free there: {free >> 30} GB{note}")
+    lines.append(f"  disk: about {needed} GB for all folds below {listing.runs}/; free there: {there}{note}")
     return "\n".join(lines)
 
 
@@ -90,8 +91,9 @@ def check_disk(listing: Listing) -> None:
     Raises:
         InputError: it has not.
     """
-    if lacks_disk(listing):
-        needed, free = listing.variables["DISK_GB"], free_bytes(listing.runs)
+    free = free_bytes(listing.runs)
+    if free is not None and lacks_disk(listing):
+        needed = listing.variables["DISK_GB"]
         raise InputError(
             f"too little disk: about {needed} GB are needed below {listing.runs}/, {free >> 20} MiB are free there "
             "(RUNS=FOLDER puts the run elsewhere; DISK_GB=0 starts all the same)"
@@ -99,16 +101,10 @@ def check_disk(listing: Listing) -> None:
 
 
 def lacks_disk(listing: Listing) -> bool:
-    """Return whether there is too little."""
+    """Return whether there is too little, as far as the disk says."""
     needed = float(listing.variables["DISK_GB"]) * SPARE * 2**30
-    return free_bytes(listing.runs) + used_bytes(listing.runs) < needed
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how much is free where a folder is or will be."""
-    return shutil.disk_usage(
-        next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    ).free
+    free = free_bytes(listing.runs)
+    return free is not None and free + used_bytes(listing.runs) < needed
 
 
 def used_bytes(runs: Path) -> int:
