@@ -1,6 +1,7 @@
 """A training starts from exported models: the detector whole, the classifier with the rows of its head by code."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,9 @@ from kuzushiji.chain.weights import needed_weights
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import Page, read_split
 from kuzushiji.classify.main import Classify
+from kuzushiji.classify.main import main as classify_main
 from kuzushiji.classify.train import absent_classes
+from kuzushiji.data.labels import PageLabels, read_page_labels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
 from kuzushiji.engine.precision import Precision
@@ -168,6 +171,28 @@ def test_classes_that_the_pages_lack_are_kept_on_demand(
     for more, expected in ((), ours), (("--hold-absent", "1"), ours | theirs):
         config = Classify.parse_args([*words, *more])
         assert set(read_split(config, DataRoot(own_root)).vocabulary.codes) == expected
+
+
+def test_they_are_kept_in_training_and_in_fine_tuning_with_pseudolabels(
+    bundle: Path, own_root: Path, tmp_path: Path
+) -> None:
+    """A pseudolabel may be of any of them: here all are of a character that no training page has."""
+    small = shlex.split(
+        "--fold 0 --n-folds 3 --crop-width 64 --crop-height 64 --batch-size 4 --train-limit 4 --repeat-train 1 "
+        "--epochs 1 --n-tta 1 --workers 0 --evaluate-every 0 --device cpu --hold-absent 1"
+    )
+    words = [str(own_root / "train.csv"), "--data-root", str(own_root), *small]
+    first, second = tmp_path / "first", tmp_path / "second"
+    start = ["--base", "resnet18", "--test-height", "120", "--start", str(bundle)]
+    assert classify_main([*words, "--output-dir", str(first), *start]) == 0
+    vocabulary = read_vocabulary(first / VOCABULARY)
+    assert {"U+3042", "U+4E00"} <= set(vocabulary.codes)
+    pseudolabels = tmp_path / "pseudolabels.csv"
+    test_page = read_page_labels(own_root / "solution.csv")
+    write_page_labels(pseudolabels, PageLabels(test_page.image_ids, test_page.boxes.assign(code="U+3042")))
+    words += ["--pseudolabels", str(pseudolabels), "--resume", str(first / "model_best.pth")]
+    assert classify_main([*words, "--output-dir", str(second)]) == 0
+    assert read_vocabulary(second / VOCABULARY) == vocabulary
 
 
 def test_only_rows_of_the_model_are_held(own_root: Path) -> None:

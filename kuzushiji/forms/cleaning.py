@@ -89,7 +89,8 @@ class Cleaner:
             plain = character_of(label.text, normalise=False) if not self.normalise else character_of(label.text)
         except InputError as error:
             shown = label.text.strip()
-            kind = "boxes of several characters" if len(shown) > 1 else "boxes without a character"
+            several = len(shown) > 1 and not shown.upper().startswith("U+")
+            kind = "boxes of several characters" if several else "boxes without a character"
             self.notes.add(kind, _place(raw, label), f"{error} ({ascii(shown[:20])}); left out")
             return None
         character = mapped(plain, self.table)

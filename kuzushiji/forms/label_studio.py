@@ -1,5 +1,6 @@
 """Label Studio's JSON export: https://labelstud.io/guide/export; rectangles with a label or a text of their own."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -68,19 +69,27 @@ def _read_regions(page: RawPage, results: list[Any], task: str, notes: Notes) ->
     regions: dict[str, list[dict[str, Any]]] = {}
     for number, result in enumerate(results):
         if isinstance(result, dict) and isinstance(result.get("value"), dict):
-            regions.setdefault(str(result.get("id", number)), []).append(result["value"])
+            regions.setdefault(str(result.get("id", number)), []).append({**result, **result["value"]})
         else:
             notes.add("entries that are no object", f"{page.file}, {task}, result {number}", "left out")
     for name, values in regions.items():
         place = f"{task}, region {name}"
-        box = next((box for value in values if (box := _box(value))), None)
-        if box is None:
+        boxes = dict.fromkeys(box for value in values if (box := _box(value)))
+        if not boxes:
             notes.add("shapes that are no box", f"{page.file}, {place}", "expected a rectangle or a polygon; left out")
-            continue
+        if len(boxes) > 1:
+            notes.add("ids twice", f"{page.file}, {place}", f"expected one box, got {len(boxes)}; they are kept")
         if any(value.get("rotation") for value in values):
-            notes.add("boxes that are turned", f"{page.file}, {place}", "taken as if it stood upright")
-        texts = [text for key in _TEXTS for value in values for text in _strings(value.get(key))]
-        page.labels.append(Label(texts[0] if texts else "", *box, place))
+            notes.add("boxes that are turned", f"{page.file}, {place}", "the upright box around it is taken")
+        for box in boxes:
+            own = [value for value in values if _box(value) in (box, None)]
+            page.labels.append(Label(_text(own), *box, place))
+
+
+def _text(values: list[dict[str, Any]]) -> str:
+    """Return the different texts of the first kind that a region has, in a row."""
+    texts = ([text for value in values for text in _strings(value.get(key))] for key in _TEXTS)
+    return "".join(dict.fromkeys(next(filter(None, texts), [])))
 
 
 def _strings(value: Any) -> list[str]:
@@ -92,6 +101,18 @@ def _box(value: dict[str, Any]) -> tuple[float, float, float, float] | None:
         if "points" in value:
             return bounding_box([(number_of(x), number_of(y)) for x, y in value["points"]])
         x, y, w, h = (number_of(value[key]) for key in ("x", "y", "width", "height"))
-    except (KeyError, TypeError, ValueError):
+        return _upright(value, x, y, w, h) if value.get("rotation") else (x, y, w, h)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return x, y, w, h
+
+
+def _upright(value: dict[str, Any], x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
+    """Return the upright box around a rectangle that is turned clockwise about its upper left corner.
+
+    It is turned in pixels, not in percent of a picture whose sides are of different length.
+    """
+    angle = math.radians(number_of(value["rotation"]))
+    aspect = number_of(value["original_width"]) / number_of(value["original_height"])
+    corners = [(right * w * aspect, down * h) for right in (0, 1) for down in (0, 1)]
+    sin, cos = math.sin(angle), math.cos(angle)
+    return bounding_box([(x + (a * cos - b * sin) / aspect, y + a * sin + b * cos) for a, b in corners])

@@ -74,7 +74,7 @@ def _json_regions(path: Path) -> Iterator[_Region]:
 def _csv_regions(path: Path, notes: Notes) -> Iterator[_Region]:
     try:
         text = read_bounded(path, MAX_JSON).decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text), strict=True))
+        rows = list(csv.DictReader(io.StringIO(text.removeprefix("#")), strict=True))  # "#filename" in version 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: expected CSV in UTF-8, got something else ({error})") from error
     for number, row in enumerate(rows, start=2):
@@ -92,10 +92,17 @@ def _csv_regions(path: Path, notes: Notes) -> Iterator[_Region]:
 
 
 def _text(attributes: Any) -> str:
-    texts = {str(key).lower(): str(value) for key, value in attributes.items()} if isinstance(attributes, dict) else {}
+    items = attributes.items() if isinstance(attributes, dict) else ()
+    texts = {str(key).lower(): _chosen(value) for key, value in items}
     if len(texts) == 1:
         return next(iter(texts.values()))
     return next((texts[name] for name in _NAMES if texts.get(name)), "")
+
+
+def _chosen(value: Any) -> str:
+    """Return a value as text; of checkboxes, an object of truth values, what is ticked."""
+    ticked = [str(name) for name, on in value.items() if on] if isinstance(value, dict) else [str(value)]
+    return "".join(ticked)
 
 
 def _box(shape: Any) -> tuple[float, float, float, float] | None:

@@ -196,6 +196,40 @@ def labelstudio(folder: Path) -> None:
     write_json(folder / "export.json", tasks)
 
 
+def labelstudio_ocr(folder: Path) -> None:
+    """The template for OCR, as exported: a region is three results; a draft was cancelled, a model had predicted."""
+    pictures(folder)
+    results: list[dict[str, object]] = []
+    for number, (char, x, y, w, h) in enumerate(BOXES):
+        value = {
+            "x": x / SIZE[0] * 100, "y": y / SIZE[1] * 100, "width": w / SIZE[0] * 100, "height": h / SIZE[1] * 100,
+            "rotation": 0,
+        }  # fmt: skip
+        common = {
+            "id": f"bAs3TtsK{number}", "to_name": "image", "origin": "manual", "original_width": SIZE[0],
+            "original_height": SIZE[1], "image_rotation": 0,
+        }  # fmt: skip
+        results += [
+            common | {"from_name": "bbox", "type": "rectangle", "value": value},
+            common | {"from_name": "label", "type": "labels", "value": value | {"labels": ["Handwriting"]}},
+            common | {"from_name": "transcription", "type": "textarea", "value": value | {"text": [char]}},
+        ]
+    wrong = [results[2] | {"value": value | {"text": ["う"]}}]
+    facts = {"completed_by": 1, "ground_truth": False, "lead_time": 12.5, "draft_created_at": None}
+    tasks = [
+        {
+            "id": 7, "file_upload": f"ab12cd34-{name}.jpg", "data": {"ocr": f"/data/upload/3/ab12cd34-{name}.jpg"},
+            "annotations": [
+                facts | {"id": 1, "was_cancelled": True, "result": wrong},
+                facts | {"id": 2, "was_cancelled": False, "result": of_page},
+            ],
+            "predictions": [{"id": 3, "model_version": "a", "score": 0.5, "result": wrong}], "drafts": [], "meta": {},
+        }
+        for name, of_page in zip(PAGES, (results, []), strict=True)
+    ]  # fmt: skip
+    write_json(folder / "project-3-at-2026-01-02.json", tasks)
+
+
 def _via_regions() -> list[dict[str, object]]:
     regions: list[dict[str, object]] = []
     for char, x, y, w, h in BOXES:
@@ -213,6 +247,31 @@ def via_json(folder: Path) -> None:
         for name, regions in zip(PAGES, (_via_regions(), []), strict=True)
     }
     write_json(folder / "via_project.json", {"_via_settings": {}, "_via_img_metadata": entries})
+
+
+def via_project(folder: Path) -> None:
+    """A project of version 2 as saved: one character each by text, dropdown and checkbox, beside other attributes."""
+    pictures(folder / "scans")
+    regions = _via_regions()
+    for region, values in zip(regions, ({"char": "あ"}, {"char": "U+3044"}, {"char": {"寿": True}}), strict=True):
+        region["region_attributes"] = {"remark": "", **values, "quality": {"blurred": True, "faded": False}}
+    entries = {
+        f"{name}.jpg2041": {"filename": f"{name}.jpg", "size": 2041, "regions": of_page, "file_attributes": {}}
+        for name, of_page in zip(PAGES, (regions, []), strict=True)
+    }
+    options = {"type": "dropdown", "description": "", "options": {"U+3044": "i"}, "default_options": {}}
+    write_json(folder / "via_project_2Jan2026.json", {
+        "_via_settings": {"ui": {}, "core": {"default_filepath": "./scans/"}, "project": {"name": "x"}},
+        "_via_img_metadata": entries, "_via_attributes": {"region": {"char": options}, "file": {}},
+        "_via_data_format_version": "2.0.10", "_via_image_id_list": [*entries],
+    })  # fmt: skip
+
+
+def via_csv_1(folder: Path) -> None:
+    """The table of version 1: its header begins like a comment."""
+    via_csv(folder)
+    path = folder / "via.csv"
+    path.write_text("#" + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def via_csv(folder: Path) -> None:
@@ -290,7 +349,10 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "yolo with classes.txt": ("yolo", yolo_classes),
     "labelme": ("labelme", labelme),
     "labelstudio": ("labelstudio", labelstudio),
+    "labelstudio's template for OCR": ("labelstudio", labelstudio_ocr),
     "via json": ("via", via_json),
+    "via project": ("via", via_project),
+    "via csv of version 1": ("via", via_csv_1),
     "via csv": ("via", via_csv),
     "predict": ("predict", predict),
     "corrections": ("corrections", corrections),

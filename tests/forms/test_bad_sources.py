@@ -69,6 +69,8 @@ ODD = {
     "csv: nan": Odd("csv", CSV, "C0001,30,40", "C0001,nan,40", "rows without numbers", "row 2"),
     "csv: no code": Odd("csv", CSV, "U+3042", "", NO_CHARACTER, r"row 2: expected a character, got none \(''\)"),
     "csv: unreadable": Odd("csv", CSV, "U+3042", "〓", NO_CHARACTER, r"row 2: .*got U\+3013"),
+    "csv: a code of no character": Odd("csv", CSV, "U+3042", "U+110000", NO_CHARACTER, "row 2: .*U.110000"),
+    "csv: a code that nobody can read": Odd("csv", CSV, "U+3042", "U+FFFD", NO_CHARACTER, "row 2: .*U.FFFD"),
     "csv: several": Odd("csv", CSV, "U+3042", "あい", SEVERAL, r"row 2: expected one character, got 2"),
     "csv: outside": Odd(
         "csv", CSV, "U+3042,b1_001,100", "U+3042,b1_001,160", OUTSIDE,
@@ -209,11 +211,24 @@ ODD = {
     # Label Studio
     "labelstudio: turned": Odd(
         "labelstudio", "export.json", '"rotation": 0, "rectanglelabels"', '"rotation": 9, "rectanglelabels"',
-        "boxes that are turned", "export.json, task 1, region r0: taken as if", 3,
+        "boxes that are turned", "export.json, task 1, region r0: the upright box around it", 3,
     ),
     "labelstudio: no box": Odd(
         "labelstudio", "export.json", '"width": 18.75', '"radius": 1', NO_BOX, "task 1, region r0",
     ),
+    "labelstudio: an ellipse": Odd(
+        "labelstudio", "export.json", '"width": 18.75', '"radiusX": 9', NO_BOX, "task 1, region r0: expected a rect",
+    ),
+    "labelstudio: no area": Odd("labelstudio", "export.json", '"width": 18.75', '"width": 0', FLAT, "region r0"),
+    "labelstudio: several labels": Odd(
+        "labelstudio", "export.json", '["あ"]', '["あ", "い"]', SEVERAL, "task 1, region r0: expected one .*, got 2",
+    ),
+    "labelstudio: gone": Odd("labelstudio", "export.json", "b1_001.jpg", "gone.jpg", "", "the picture 'gone.jpg'", 0),
+    "labelstudio: an id twice": Odd(
+        "labelstudio", "export.json", '"id": "r1"', '"id": "r2"', "ids twice",
+        "task 1, region r2: expected one box, got 2; they are kept", 3,
+    ),
+    "labelstudio: cut off": Odd("labelstudio", "export.json", '"result": []}]}]', "", "", "expected JSON", 0),
     "labelstudio: no label": Odd("labelstudio", "export.json", '["あ"]', "[]", NO_CHARACTER, "task 1, region r0"),
     "labelstudio: no picture": Odd(
         "labelstudio", "export.json", "b1_002.jpg", "b1_002", "", "task 2: expected the name of a picture", 3,
@@ -230,6 +245,26 @@ ODD = {
     "via: a circle": Odd(
         "via json", "via_project.json", '"polygon"', '"circle"', NO_BOX,
         "b1_001.jpg, region 2: expected rect or polygon, got circle",
+    ),
+    "via: an ellipse": Odd(
+        "via json", "via_project.json", '{"name": "rect", "x": 100, "y": 20, "width": 30, "height": 40}',
+        '{"name": "ellipse", "cx": 115, "cy": 40, "rx": 15, "ry": 20, "theta": 0}', NO_BOX,
+        "b1_001.jpg, region 0: expected rect or polygon, got ellipse",
+    ),
+    "via: no area": Odd("via json", "via_project.json", '"width": 30', '"width": 0', FLAT, "region 0: .*got 0 x 40"),
+    "via: two boxes ticked": Odd(
+        "via project", "via_project_2Jan2026.json", '{"寿": true}', '{"寿": true, "あ": true}', SEVERAL, "region 2",
+    ),
+    "via: nothing ticked": Odd(
+        "via project", "via_project_2Jan2026.json", '{"寿": true}', '{"寿": false}', NO_CHARACTER, "region 2",
+    ),
+    "via: gone": Odd(
+        "via json", "via_project.json", '"b1_001.jpg"', '"gone.jpg"', "", "expected the picture 'gone.jpg'", 0,
+    ),
+    "via csv: gone": Odd("via csv", "via.csv", "b1_001.jpg", "gone.jpg", "", "expected the picture 'gone.jpg'", 0),
+    "via: leaves": Odd(
+        "via json", "via_project.json", '"filename": "b1', '"filename": "../../b1', "paths that leave the folder",
+        "the path '../../b1_001.jpg' leaves", 3,
     ),
     "via: several": Odd("via json", "via_project.json", '"あ"', '"あい"', SEVERAL, "region 0"),
     "via: no JSON": Odd(

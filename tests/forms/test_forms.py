@@ -1,13 +1,17 @@
 """Every form is read as its program documents it, is told from the others, and comes back as it was."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from alto_tools import alto_tools
+from globox import AnnotationSet
 from pagexml.parser import parse_pagexml_file
+from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 
 from kuzushiji.convert.root import labels_of
@@ -167,3 +171,76 @@ def test_labelme_has_what_its_loader_wants(tiny_root: Path, tmp_path: Path) -> N
         assert isinstance(shape["label"], str) and isinstance(shape["flags"], dict) and shape["group_id"] is None
         assert shape["shape_type"] == "rectangle" and len(shape["points"]) == 2
         assert all(isinstance(number, int | float) for point in shape["points"] for number in point)
+
+
+def test_via_is_written_and_read_by_globox(tiny_root: Path, tmp_path: Path) -> None:
+    """What another library makes of our COCO is the same again as VIA's JSON; ours is read by it, too."""
+    pages = written("coco", tiny_root, tmp_path / "coco")
+    theirs = AnnotationSet.from_coco(tmp_path / "coco" / "annotations.json")
+    (tmp_path / "via").mkdir()
+    theirs.save_via_json(tmp_path / "via" / "via.json", image_folder=tmp_path / "coco" / "images")
+    shutil.copytree(tmp_path / "coco" / "images", tmp_path / "via", dirs_exist_ok=True)
+    found, notes = read(tmp_path / "via")
+    assert not notes.lines and boxes_of(found) == boxes_of(pages)
+    SAMPLES["via project"][1](tmp_path / "own")
+    (path,) = (tmp_path / "own").glob("*.json")
+    read_back = AnnotationSet.from_via_json(path, label_key="char", image_folder=tmp_path / "own" / "scans")
+    assert [box.ltwh for box in read_back["b1_001.jpg"].boxes] == [tuple(box) for _, *box in BOXES[:2]]  # no polygons
+
+
+def test_labelme_is_written_and_read_by_globox(tiny_root: Path, tmp_path: Path) -> None:
+    pages = written("labelme", tiny_root, tmp_path / "ours")
+    theirs = AnnotationSet.from_labelme(tmp_path / "ours")
+    assert sum(len(annotation.boxes) for annotation in theirs) == sum(len(page.codes) for page in pages)
+    (tmp_path / "theirs").mkdir()
+    theirs.save_labelme(tmp_path / "theirs")
+    shutil.copytree(tmp_path / "ours", tmp_path / "theirs", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.json"))
+    assert boxes_of(read(tmp_path / "theirs")[0]) == boxes_of(pages)
+
+
+def test_label_studio_is_written_by_its_own_converter(tiny_root: Path, tmp_path: Path) -> None:
+    coco = pytest.importorskip(
+        "label_studio_sdk.converter.imports.coco", reason="needs label-studio-sdk, which wants a version of OpenCV"
+    )
+    pages = written("coco", tiny_root, tmp_path / "coco")
+    path = tmp_path / "coco" / "images" / "tasks.json"
+    coco.convert_coco_to_ls(str(tmp_path / "coco" / "annotations.json"), str(path))
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    for task in tasks:  # each box is there as a polygon once more
+        regions = task["annotations"][0]["result"]
+        task["annotations"][0]["result"] = [region for region in regions if region["type"] == "rectanglelabels"]
+    write_json(path, tasks)
+    found, notes = read(path.parent)
+    assert not notes.lines and boxes_of(found) == boxes_of(pages)
+
+
+@pytest.mark.parametrize("angle", [90, 30, -7.5, 200])
+def test_turned_boxes_are_those_of_label_studio(angle: float, tmp_path: Path) -> None:
+    SAMPLES["labelstudio"][1](tmp_path)
+    value = {"x": 40.0, "y": 50.0, "width": 15.0, "height": 20.0, "rotation": angle}
+    region = {"id": "a", "type": "rectanglelabels", "original_width": SIZE[0], "original_height": SIZE[1]}
+    region["value"] = value | {"rectanglelabels": ["あ"]}
+    write_json(
+        tmp_path / "export.json", [{"id": 1, "data": {"image": "b1_001.jpg"}, "annotations": [{"result": [region]}]}]
+    )
+    pages, notes = read(tmp_path)
+    assert notes.counts == {"boxes that are turned": 1}
+    x, y, w, h = pages[0].boxes_xywh[0]
+    turned = Image.new("L", (SIZE[0] * 3, SIZE[1] * 3))  # drawn as it is shown: turned about its upper left corner
+    left, top, width, height = (SIZE[0] * 1.4, SIZE[1] * 1.5, SIZE[0] * 0.15, SIZE[1] * 0.2)
+    ImageDraw.Draw(turned).rectangle((left, top, left + width, top + height), fill=255)
+    shown = turned.rotate(-angle, center=(left, top)).getbbox()
+    assert shown is not None
+    assert (x, y, x + w, y + h) == pytest.approx(
+        (shown[0] - SIZE[0], shown[1] - SIZE[1], shown[2] - SIZE[0], shown[3] - SIZE[1]), abs=2
+    )
+
+
+def boxes_of(pages: Sequence[Page]) -> dict[str, list[tuple[object, ...]]]:
+    """Return each page's codes and boxes in hundredths of a pixel, whatever their order."""
+    return {
+        page.name: sorted(
+            (code, *box) for code, box in zip(page.codes, np.rint(page.boxes_xywh * 100).tolist(), strict=True)
+        )
+        for page in pages
+    }
