@@ -1,6 +1,7 @@
 """A folder of two pages as predict writes it for the viewer: quick to make, without models."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,21 @@ BOXES = [
     ViewerBox(20, 300, 30, 30, "dropped", "×", "seg_fp"),
 ]
 LINES = [[0, 1], [2, 3]]
+WITH_TRUTH = [
+    ViewerBox(200, 20, 40, 40, "right", "あ", "U+3042", 0.9, candidates=CANDIDATES),
+    ViewerBox(200, 80, 40, 40, "wrong", "い", "U+3044", 0.8, "う", "U+3046", CANDIDATES),
+    ViewerBox(100, 20, 40, 40, "missed", "う", "U+3046", candidates=CANDIDATES),
+]
+"""As the report knows boxes whose truth it has: あ is right, い is う, and a う was missed."""
 
 
-def write_book(folder: Path, names: tuple[str, ...] = ("b1_001", "b1_002"), reading: str = "0" * 16) -> None:
+def write_book(
+    folder: Path,
+    names: tuple[str, ...] = ("b1_001", "b1_002"),
+    reading: str = "0" * 16,
+    boxes: Sequence[ViewerBox] = BOXES,
+    lines: Sequence[Sequence[int]] = LINES,
+) -> None:
     """Write the pictures in `pictures/` and what the viewer needs of them."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
@@ -36,7 +49,7 @@ def write_book(folder: Path, names: tuple[str, ...] = ("b1_001", "b1_002"), read
             f"pictures/{name}.png", 0, hashlib.sha256(path.read_bytes()).hexdigest(), "a" * 16, reading,
             0.5 + number / 9,
         )  # fmt: skip
-        page = ViewerPage(name, Picture.of_page(image), BOXES, LINES)
+        page = ViewerPage(name, Picture.of_page(image), boxes, lines)
         script = page_script(page, Picture.of_page(image, height=40), origin)
         (folder / f"{name}{ENDING}").write_text(script, encoding="utf-8")
     summaries = [read_summary(folder / f"{name}{ENDING}") for name in names]

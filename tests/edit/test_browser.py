@@ -1,7 +1,7 @@
 """The editor in a browser: edits by mouse and keys, kept, saved, exported, taken back."""
 
+import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kuzushiji.edit.folder import EditedFolder
 from kuzushiji.edit.server import EditServer
 from kuzushiji.forms.corrections import content_of
 from tests.browser import open_chromium
-from tests.edit.books import BOXES, WIDTH, page_of, write_book
+from tests.edit.books import BOXES, WIDTH, WITH_TRUTH, page_of, write_book
 from tests.forms.test_corrections import SCHEMA
 
 
@@ -22,12 +21,6 @@ from tests.forms.test_corrections import SCHEMA
 def browser() -> Iterator[Any]:
     with open_chromium() as chromium:
         yield chromium
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_book(tmp_path / "out")
-    return tmp_path / "out"
 
 
 @pytest.fixture
@@ -192,6 +185,24 @@ def test_the_next_doubtful_one_and_confirming(page: Any) -> None:
     assert page.locator('[data-count="corrected"]').inner_text() == "(1)"
 
 
+def test_where_the_truth_is_known_the_wrong_ones_come_too(browser: Any, tmp_path: Path) -> None:
+    write_book(tmp_path, ("b1_001",), boxes=WITH_TRUTH, lines=[[0, 1]])
+    tab = browser.new_page()
+    tab.goto((tmp_path / "viewer.html").as_uri())
+    select(tab, 0)
+    press(tab, "d")  # an edit leaves the state of the others
+    for index in ("1", "2", "0"):
+        press(tab, "n")
+        assert tab.evaluate("document.activeElement.dataset.box") == index
+    select(tab, 1)
+    assert "truth" in tab.locator(".viewer-details dl").inner_text()
+    press(tab, "3", "n", "1")  # い becomes what it is; the missed one is read
+    assert text(tab) == ["あう", "い"]
+    press(tab, "n")
+    assert tab.evaluate("document.activeElement.dataset.box") == "0"  # the doubtful one is what is left
+    tab.close()
+
+
 def test_the_list_of_pages_shows_the_state(page: Any) -> None:
     cards = page.locator(".viewer-index a")
     assert [" ".join(card.split()) for card in cards.all_inner_texts()] == [
@@ -236,6 +247,120 @@ def test_zoom_keeps_what_is_under_the_pointer(page: Any) -> None:
     assert after["x"] + after["width"] / 2 == pytest.approx(middle[0], abs=8)
 
 
+@pytest.fixture
+def phone(browser: Any, folder: Path) -> Iterator[Any]:
+    """A narrow dark screen that is touched, with the first page."""
+    context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme="dark", has_touch=True)
+    tab = context.new_page()
+    tab.goto((folder / "viewer.html").as_uri())
+    open_page(tab)
+    yield tab
+    context.close()
+
+
+Fingers = list[tuple[float, float]]
+
+
+def touch(tab: Any, *places: Fingers) -> None:
+    """Put fingers down at the first places, move them along the others in four steps each, and lift them."""
+    session = tab.context.new_cdp_session(tab)
+
+    def send(kind: str, fingers: Fingers) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    send("touchStart", places[0])
+    for before, after in itertools.pairwise(places):
+        for step in range(1, 5):
+            moved = zip(before, after, strict=True)
+            send("touchMove", [(x + (u - x) * step / 4, y + (v - y) * step / 4) for (x, y), (u, v) in moved])
+    send("touchEnd", [])
+
+
+def middle_of(tab: Any, index: int) -> tuple[float, float]:
+    at = box(tab, index).bounding_box()
+    return at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+
+
+def test_two_fingers_zoom_and_what_is_between_them_stays(phone: Any) -> None:
+    box(phone, 0).scroll_into_view_if_needed()
+    x, y = middle_of(phone, 0)
+    before = box(phone, 0).bounding_box()
+    touch(phone, [(x - 20, y), (x + 20, y)], [(x - 60, y), (x + 60, y)])
+    after = box(phone, 0).bounding_box()
+    assert after["width"] == pytest.approx(before["width"] * 3, rel=0.05)
+    assert middle_of(phone, 0) == pytest.approx((x, y), abs=8)
+    touch(phone, [(x - 60, y), (x + 60, y)], [(x - 20, y), (x + 20, y)])
+    assert box(phone, 0).bounding_box()["width"] == pytest.approx(before["width"], rel=0.05)
+    assert text(phone) == ["あい", "うえ"]
+
+
+def test_a_finger_drags_the_selected_box_and_its_corner(phone: Any, tmp_path: Path) -> None:
+    scale = phone.locator(".viewer-sheet img").bounding_box()["width"] / WIDTH
+    box(phone, 2).scroll_into_view_if_needed()
+    x, y = middle_of(phone, 2)
+    touch(phone, [(x, y)], [(x, y + 10 * scale)])  # it is not selected yet: the finger scrolls
+    box(phone, 2).tap()
+    x, y = middle_of(phone, 2)
+    touch(phone, [(x, y)], [(x + 20 * scale, y + 10 * scale)])
+    corner = phone.locator(".viewer-corner.se").bounding_box()
+    x, y = corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2
+    touch(phone, [(x, y)], [(x + 10 * scale, y + 20 * scale)])
+    (moved,) = [item for item in characters(download(phone, tmp_path / "c.json")) if item[0] == "う"]
+    assert moved[1] == pytest.approx([120, 30, 50, 60], abs=1) and moved[-1] == "human"
+
+
+CONTRAST = """() => {
+  const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].reduce((sum, value, place) => {
+    const share = value / 255;
+    return sum + [.2126, .7152, .0722][place] * (share <= .04045 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4);
+  }, 0);
+  const over = (above, below) => {
+    const alpha = above[3] ?? 1;
+    return below.map((value, place) => alpha * above[place] + (1 - alpha) * value);
+  };
+  const under = (node) => {
+    if (!node) return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18] : [255, 255, 255];
+    const own = numbers(getComputedStyle(node).backgroundColor);
+    return own[3] === 0 ? under(node.parentElement) : over(own, own[3] < 1 ? under(node.parentElement) : [0, 0, 0]);
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!text || !node.checkVisibility() || node.closest(":disabled, .viewer-sheet, option, script, style")) continue;
+    const below = under(node), color = numbers(getComputedStyle(node).color);
+    color[3] = (color[3] ?? 1) * Number(getComputedStyle(node).opacity);
+    const [a, b] = [light(over(color, below)), light(below)];
+    found.push([node.tagName + "." + node.className + " " + node.textContent.slice(0, 20).trim(),
+      (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_the_contrast_of_wcag_aa(browser: Any, folder: Path, scheme: str) -> None:
+    write_book(folder, boxes=[*WITH_TRUTH, BOXES[3]], lines=[[0, 1], [3]])
+    tab = browser.new_page(color_scheme=scheme)
+    tab.goto((folder / "viewer.html").as_uri())
+    tab.locator(".viewer-index a").first.wait_for()
+    open_page(tab)
+    tab.get_by_role("checkbox", name="Page is done").check()
+    tab.get_by_role("button", name="All pages").click()
+    ratios = tab.evaluate(CONTRAST)  # the list of pages
+    tab.get_by_role("button", name="All pages").click()
+    select(tab, 1)
+    ratios += tab.evaluate(CONTRAST)  # a wrong box
+    press(tab, "2", "d")
+    tab.locator('input[type="file"]').set_input_files({"name": "a.json", "mimeType": "text/plain", "buffer": b"{}"})
+    tab.locator(".viewer-alert").wait_for()
+    ratios += tab.evaluate(CONTRAST)
+    assert len(ratios) > 60
+    assert {name: round(ratio, 2) for name, ratio in ratios if ratio < 4.5} == {}
+    tab.close()
+
+
 def test_corrections_of_another_book_and_what_is_none(page: Any, tmp_path: Path) -> None:
     write_book(tmp_path / "other", ("b1_001", "c_1"), reading="1" * 16)
     open_page(page)
@@ -256,19 +381,14 @@ def test_a_page_whose_file_is_gone(page: Any, folder: Path) -> None:
     page.locator(".viewer-box").first.wait_for()
 
 
-def test_on_a_narrow_dark_screen(browser: Any, folder: Path) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme="dark", has_touch=True)
-    tab = context.new_page()
-    tab.goto((folder / "viewer.html").as_uri())
-    open_page(tab)
-    box(tab, 1).tap()
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
-    scale = tab.locator(".viewer-sheet img").bounding_box()["width"] / WIDTH
-    furigana = box(tab, 4).bounding_box()
+def test_on_a_narrow_dark_screen(phone: Any) -> None:
+    box(phone, 1).tap()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+    scale = phone.locator(".viewer-sheet img").bounding_box()["width"] / WIDTH
+    furigana = box(phone, 4).bounding_box()
     assert (furigana["width"], furigana["height"]) == pytest.approx((12 * scale, 12 * scale), abs=0.5)
-    tab.locator('[data-candidate="1"]').tap()
-    assert text(tab) == ["ああ", "うえ"]
-    context.close()
+    phone.locator('[data-candidate="1"]').tap()
+    assert text(phone) == ["ああ", "うえ"]
 
 
 def test_what_screen_readers_are_told(page: Any) -> None:
@@ -294,16 +414,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it has not happened")
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[EditServer]:
-    with EditServer(EditedFolder(folder), 0) as started:
-        thread = threading.Thread(target=started.serve_forever, args=(0.02,))
-        thread.start()
-        yield started
-        started.shutdown()
-        thread.join()
 
 
 def test_a_file_that_is_opened_reaches_the_folder(

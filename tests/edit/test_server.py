@@ -3,7 +3,6 @@
 import http.client
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,7 @@ from kuzushiji.edit.__main__ import main
 from kuzushiji.edit.folder import EditedFolder
 from kuzushiji.edit.server import EditServer
 from kuzushiji.errors import InputError
-from tests.edit.books import page_of, write_book
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_book(tmp_path / "out")
-    (tmp_path / "out" / "secret.txt").write_text("secret")
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[EditServer]:
-    with EditServer(EditedFolder(folder), 0) as started:
-        thread = threading.Thread(target=started.serve_forever, args=(0.02,))
-        thread.start()
-        yield started
-        started.shutdown()
-        thread.join()
+from tests.edit.books import page_of
 
 
 def ask(server: EditServer, path: str, value: Any = None, **headers: str) -> tuple[int, str]:

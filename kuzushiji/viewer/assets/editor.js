@@ -225,7 +225,7 @@ class Editor extends SavingViewer {
   }
 
   isError(box) {
-    return box.kind === "doubtful";
+    return box.kind === "doubtful" || super.isError(box);
   }
 
   key(event) {

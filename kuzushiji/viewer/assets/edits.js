@@ -18,9 +18,10 @@ class Edits {
     this.past = [];
     this.future = [];
     for (const box of this.page.boxes) {
-      box.role = box.kind === "dropped" ? NO_TEXT : box.role ?? "text";
+      box.role = ["dropped", "missed"].includes(box.kind) ? NO_TEXT : box.role ?? "text";
       box.doubtful = box.kind === "doubtful";
       box.by = "model";
+      box.known = ["right", "wrong", "missed"].includes(box.kind) ? box.kind : ""; // where the truth is known
     }
     this.read = this.page.boxes.map((box) => ({ ...box })); // as the models left them
     this.done = false;
@@ -61,8 +62,11 @@ class Edits {
 
   tidy() {
     this.page.lines = this.page.lines.filter((line) => line.length);
-    for (const box of this.page.boxes)
-      box.kind = box.role === NO_TEXT ? "dropped" : box.doubtful ? "doubtful" : box.by === "human" ? "corrected" : "read";
+    for (const box of this.page.boxes) {
+      const own = box.by === "human" ? "corrected" : box.known || "read";
+      const empty = own === "missed" ? own : "dropped";
+      box.kind = box.role === NO_TEXT ? empty : box.doubtful ? "doubtful" : own;
+    }
   }
 
   box(index) {
@@ -255,10 +259,10 @@ class Edits {
     const boxes = characters.map((item, index) => {
       const likeness = this.read.map((box) => overlap(box.at, item.box));
       const best = likeness.reduce((best, value, number) => (value > (likeness[best] ?? 0.5) ? number : best), -1);
-      const { candidates, probability } = this.read[best] ?? { candidates: [] };
+      const { candidates, probability, known, truth } = this.read[best] ?? { candidates: [] };
       if (item.role === "text") (lines[item.column] ??= []).push(index);
       const read = item.role === NO_TEXT ? this.classOf("×", "seg_fp") : this.classOf(item.char, item.code);
-      return { at: item.box, read, candidates, probability, role: item.role, doubtful: item.doubtful, by: item.by };
+      return { at: item.box, read, candidates, probability, known, truth, role: item.role, doubtful: item.doubtful, by: item.by };
     });
     this.state = { boxes, lines: lines.filter(Boolean), done };
     this.tidy();
