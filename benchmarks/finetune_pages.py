@@ -3,10 +3,10 @@
     python benchmarks/finetune_pages.py REAL OUT [--from books] [--pages 0 1 2] [--books BOOK ...] [--json FILE]
 
 REAL is a folder with `train.csv` and `train_images/`, perhaps also `placed.csv` and `placed_images/`, whose boxes are
-not all exact: such pages are learned from last, and nothing is measured on them. Of each book the last exact page is
-the rest; a book with one exact page is left out. `others` is F1 on the exact pages of all other books: what is
-forgotten. Models that learned from these pages measure nothing: start from `books`. Further options are those of
-`kuzushiji.finetune`.
+not all exact: such pages are learned from last. Of each book the last exact page is the rest. Of a book without two
+exact pages it is the last of the others, on which the character error rate alone is measured. `others` is F1 on the
+exact pages of all other books: what is forgotten. Models that learned from these pages measure nothing: start from
+`books`. Further options are those of `kuzushiji.finetune`.
 """
 
 import argparse
@@ -43,10 +43,12 @@ def main() -> None:
     options, words = parser.parse_known_args()
     exact, placed = (read_table(options.real / name) for name in ("train.csv", "placed.csv"))
     rows: list[dict[str, Any]] = []
-    for book in options.books or sorted({book_id(page) for page in exact}):
+    for book in options.books or sorted({book_id(page) for page in exact | placed}):
         own = sorted(page for page in exact if book_id(page) == book)
         extra = sorted(page for page in placed if book_id(page) == book)
-        first, rest = (own[:-1], own[-1:]) if len(own) > 1 else ([], [])
+        measured = own if len(own) > 1 else extra
+        first, rest = measured[:-1], measured[-1:]
+        extra = extra if len(own) > 1 else own
         others = [page for page in exact if book_id(page) != book] if options.others else []
         for count in options.pages:
             if not rest or count > len(first) + len(extra):
@@ -55,8 +57,10 @@ def main() -> None:
             started = time.perf_counter()
             models = tuned(options, folder, [*first, *extra][:count], exact | placed, words)
             seconds = time.perf_counter() - started
-            scores = {name: score(models, options.real, folder / name, pages, exact)
+            scores = {name: score(models, folder / name, pages, exact | placed)
                       for name, pages in (("rest", rest), ("others", others)) if pages}  # fmt: skip
+            if measured is not own:
+                scores["rest"].update(boxes=None, characters=None)
             rows.append({"book": book, "pages": count, "seconds": round(seconds, 1), **scores})
             print(json.dumps(rows[-1]), flush=True)
             if options.json:
@@ -104,16 +108,14 @@ def tuned(
     return folder / "run"
 
 
-def score(
-    models: Path, real: Path, folder: Path, pages: Sequence[str], exact: dict[str, tuple[str, Path]]
-) -> dict[str, Any]:
+def score(models: Path, folder: Path, pages: Sequence[str], tables: dict[str, tuple[str, Path]]) -> dict[str, Any]:
     """Read pages, and return F1 of boxes and characters and the character error rate."""
-    write_root(folder, pages, exact)
+    write_root(folder, pages, tables)
     read = folder / "read"
     read.mkdir(exist_ok=True)
     reader = Reader(models, device="cpu", threads=1)
     for page in pages:
-        (read / f"{page}.json").write_bytes(transcription_json(reader.read(exact[page][1])))
+        (read / f"{page}.json").write_bytes(transcription_json(reader.read(tables[page][1])))
     truth = folder / "train.csv"
     facts = facts_of(evaluate(EvaluateConfig(predictions=read, truth=truth, form="predict", truth_form="table")))
     return {

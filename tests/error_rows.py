@@ -378,6 +378,7 @@ ROWS = [
         "corrections with a damaged page",
         write("corrections.json", '{"format": "kuzushiji-corrections-1", "pages": [{"page": "p"}]}'),
     ),
+    Row("finetune none --output out", "no folder of corrected pages"),
     Row("finetune data --from none --output out", "no such models to start from"),
     Row("finetune data --from exported --output exported", "models that would be replaced", exported),
     Row("finetune data --output out", "no new page", write(TRAIN, "image_id,labels\n")),

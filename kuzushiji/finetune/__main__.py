@@ -18,12 +18,12 @@ class Finetune(Command):
 
     def execute(self) -> int:
         """Train; print scores before and after."""
-        from kuzushiji.finetune.run import check_output, finetune, rows_of
+        from kuzushiji.finetune.run import check_folders, finetune, rows_of
         from kuzushiji.locks import hold
         from kuzushiji.terminal import format_table, print_result
 
         config = self.config
-        check_output(config)
+        check_folders(config)
         with hold(config.output):
             facts = finetune(config)
         if config.json:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji.bundle.files import find_models
+from kuzushiji.classify.pairs import write_pairs
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.pictures import pictures_in, read_picture
@@ -17,6 +18,7 @@ from kuzushiji.evaluate.config import EvaluateConfig
 from kuzushiji.evaluate.run import evaluate, facts_of
 from kuzushiji.files import atomic_path, atomic_write_json
 from kuzushiji.finetune.config import FinetuneConfig
+from kuzushiji.finetune.language import language_with
 from kuzushiji.finetune.pages import MATCH_IOU, Boxes, boxes_to_learn, divide, read_new_pages
 from kuzushiji.finetune.parts import Pages, classifier_parts, detector_parts
 from kuzushiji.finetune.source import Source, read_source
@@ -25,7 +27,7 @@ from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.reader import Reader, Stopwatch
 from kuzushiji.predict.run import load_reader
-from kuzushiji.run_folder import CLASSIFY, SEGMENT, ModelName
+from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, ModelName
 from kuzushiji.stage import Facts, run_parts
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,9 @@ logger = logging.getLogger(__name__)
 EXPORTED, BEFORE, AFTER = "start", "before", "after"
 DIVISION, TRUTH, BOXES, SUMMARY = "pages.json", "held-out.csv", "boxes.csv", "finetune.json"
 
-_BOTH: dict[str, Any] = {"batch_size": 4, "optimizer": "adamw", "cosine": 1, "warmup_steps": 10, "color_hue_aug": 10}
+_BOTH: dict[str, Any] = {
+    "batch_size": 4, "optimizer": "adamw", "cosine": 1, "warmup_steps": 10, "color_hue_aug": 10, "opt_level": "auto",
+}  # fmt: skip
 _DETECTOR = {**_BOTH, "wd": 0.01, "color_sat_aug": 30, "color_val_aug": 30}
 _CLASSIFIER = {**_BOTH, "wd": 0.02}
 """What the chain's profile `real` has too."""
@@ -62,6 +66,9 @@ def finetune(config: FinetuneConfig) -> Facts:
     run_parts(detector_parts(_detector_words(config, source, detector, pages), pages), _here)
     words = _classifier_words(config, source, classifier, output / BOXES, pages)
     run_parts(classifier_parts(words, pages, vocabulary, detector), _here)
+    if source.language is not None:
+        own = language_with(source.language, source.vocabulary, vocabulary, pages.train)
+        write_pairs(output / LANGUAGE, own)
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
     atomic_write_json(output / SUMMARY, found)
@@ -179,11 +186,13 @@ def rows_of(facts: Mapping[str, Any]) -> Sequence[tuple[str, float | None, float
     return [(title, before.get(name), after.get(name)) for name, title in names.items()]
 
 
-def check_output(config: FinetuneConfig) -> None:
-    """Check that the new run does not replace the models that it starts from.
+def check_folders(config: FinetuneConfig) -> None:
+    """Check that there is data, and that the new run does not replace the models that it starts from.
 
     Raises:
-        InputError: it would.
+        InputError: there is no such folder; it would.
     """
+    if not config.data.is_dir():
+        raise InputError(f"{config.data}: expected the data root (DATA) with the corrected pages, got no folder")
     if Path(config.from_).resolve() == config.output.resolve():
         raise InputError(f"--output {config.output}: expected another folder than that of the models to start from")

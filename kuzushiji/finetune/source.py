@@ -36,6 +36,7 @@ class Source:
         detector: What the detector is, and how it is applied.
         classifier: Likewise of the classifier.
         vocabulary: Its classes.
+        language: Counts of pairs of characters; None where there are none.
         seen: Pages that the models were trained on, as far as that is known.
         detector_sizes: Options of `segment` for the sizes of pages and crops.
         classifier_sizes: Likewise of `classify`.
@@ -45,6 +46,7 @@ class Source:
     detector: DetectorSpec
     classifier: ClassifierSpec
     vocabulary: Vocabulary
+    language: Path | None
     seen: frozenset[str]
     detector_sizes: Mapping[str, Any]
     classifier_sizes: Mapping[str, Any]
@@ -72,7 +74,7 @@ def read_source(name: str, exported: Path) -> Source:
             write_bundle(files, temporary, half=False, facts={"versions": package_versions()})
         folder = exported
     return Source(
-        folder, detector.spec, classifier.spec, classifier.vocabulary, seen,
+        folder, detector.spec, classifier.spec, classifier.vocabulary, files.language, seen,
         _detector_sizes(detector.spec, detector_params), _classifier_sizes(classifier.spec, classifier_params),
     )  # fmt: skip
 

@@ -5,16 +5,22 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.stored import read_classifier
+from kuzushiji.classify.pairs import count_pairs, read_language, write_pairs
 from kuzushiji.errors import InputError
+from kuzushiji.export.__main__ import main as export
 from kuzushiji.finetune import run
 from kuzushiji.finetune.__main__ import main
 from kuzushiji.finetune.source import read_source
 from kuzushiji.predict.__main__ import main as predict
+from kuzushiji.report.__main__ import main as report
+from kuzushiji.run_folder import LANGUAGE
 from tests.models import some_of
 
 QUICK = ["--detector-epochs", "1", "--classifier-epochs", "1", "--threads", "1", "--device", "cpu", "--lr", "1e-5"]
@@ -46,8 +52,11 @@ def data(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def source(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with one detector and one classifier."""
-    return some_of(models, tmp_path_factory.mktemp("source") / "run", "segment-fold0", "clf-fold0")
+    """A run with one detector, one classifier and a language."""
+    folder = some_of(models, tmp_path_factory.mktemp("source") / "run", "segment-fold0", "clf-fold0")
+    n_classes = len(find_vocabulary(folder))
+    write_pairs(folder / LANGUAGE, count_pairs([np.array([0, 1, 0, 1])], n_classes))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +76,11 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
 def vocabulary(folder: Path) -> list[str]:
     codes: list[str] = json.loads((folder / "clf-fold0" / "vocabulary.json").read_text())
     return codes
+
+
+def find_vocabulary(folder: Path) -> tuple[str, ...]:
+    files = find_models(folder)
+    return read_classifier(files, files.classifiers[0]).vocabulary.codes
 
 
 def test_summary(tuned: Path) -> None:
@@ -105,12 +119,29 @@ def test_old_characters_keep_their_rows(tuned: Path, source: Path) -> None:
 
 
 def test_the_run_is_one_like_any_other(tuned: Path, data: Path, tmp_path: Path) -> None:
-    assert [path.parent.name for path in find_models(tuned).detectors] == ["segment-fold0"]
-    pages = str(data / "train_images")
-    assert predict([pages, "--models", str(tuned), "--output", str(tmp_path / "read"), "--device", "cpu"]) == 0
+    """predict, export, report and finetune take it."""
+    files = find_models(tuned)
+    assert [path.parent.name for path in files.detectors] == ["segment-fold0"]
     for name in ("segment-fold0/clf_gt.csv", "clf-fold0/detailed.parquet", "clf-fold0/metrics-oof.json"):
         assert (tuned / name).is_file()
     assert read_source(str(tuned), tmp_path / "start").seen == {"100000003_00001_1", "100000003_00003_1"}
+    words = ["--device", "cpu", "--formats", "json", "text", "--opt-level", "O0"]
+    pages, read = str(data / "train_images"), {}
+    assert export([str(tuned), str(tmp_path / "exported")]) == 0
+    for folder in (tuned, tmp_path / "exported"):
+        output = tmp_path / f"read-{folder.name}"
+        assert predict([pages, "--models", str(folder), "--output", str(output), *words]) == 0
+        read[folder] = [path.read_text(encoding="utf-8") for path in sorted(output.glob("1*.txt"))]
+    assert len(read[tuned]) == 3 and read[tuned] == read[tmp_path / "exported"]
+    again = ["--from", str(tmp_path / "exported"), "--output", str(tmp_path / "again"), *QUICK]
+    assert main([str(data), *again]) == 0
+    assert report([str(tuned), "--data-root", str(data)]) == 0 and (tuned / "report.html").is_file()
+
+
+def test_the_language_is_carried_over(tuned: Path, source: Path) -> None:
+    before, after = (read_language(folder / LANGUAGE, len(find_vocabulary(folder))) for folder in (source, tuned))
+    assert len(after.frequency) == len(before.frequency) + 1 and after.frequency.sum() > before.frequency.sum() + 9
+    assert find_models(tuned).language == tuned / LANGUAGE
 
 
 def test_what_is_done_is_skipped(tuned: Path, data: Path, source: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -136,6 +167,9 @@ def test_one_page_with_one_class_and_only_these(data: Path, source: Path, tmp_pa
 def test_what_cannot_be(data: Path, tuned: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected another folder than that of the models to start from"):
         main([str(data), "--from", str(tuned), "--output", str(tuned)])
+    with pytest.raises(InputError, match="none: expected the data root .DATA. with the corrected pages, got no folder"):
+        main(["none", "--output", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="none-such: expected a folder of models"):
         main([str(data), "--from", "none-such", "--output", str(tmp_path / "run")])
     shutil.copytree(data, tmp_path / "data")
