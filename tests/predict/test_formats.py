@@ -11,7 +11,6 @@ from alto_tools import alto_tools
 from lxml import etree, html
 from pagexml.parser import parse_pagexml_file
 
-from kuzushiji.data.labels import SEG_FP
 from kuzushiji.layout import EDGE, FURIGANA, TEXT
 from kuzushiji.predict.formats import PAGE_FORMATS
 from kuzushiji.predict.formats.alto_xml import alto_xml
@@ -21,38 +20,12 @@ from kuzushiji.predict.formats.koji import koji
 from kuzushiji.predict.formats.page_xml import page_xml
 from kuzushiji.predict.formats.pictures import overlay_png, viewer_script
 from kuzushiji.predict.formats.tei import tei_xml
-from kuzushiji.predict.transcription import Candidates, Doubts, Transcription, make_transcription
+from kuzushiji.predict.transcription import Transcription
 from kuzushiji.viewer.book import read_summary
+from tests.predict.readings import DOUBTFUL, EMPTY, FULL, HEIGHT, WIDTH, column, reading_of
 
-WIDTH, HEIGHT = 600, 900
 SCHEMAS = Path(__file__).parent / "schemas"
-CODES = np.array([f"U+{ord(char):04X}" for char in "春はあけぼの<&𠮷"], object)
 
-
-def column(x: int, n: int, *, size: int = 60, top: int = 100) -> list[tuple[int, int, int, int]]:
-    return [(x, top + round(1.2 * size) * i, size, size) for i in range(n)]
-
-
-def reading_of(boxes: list[tuple[int, int, int, int]]) -> Transcription:
-    """Return a page on which these characters are read, in the order of `CODES` over and over."""
-    n = len(boxes)
-    codes = CODES[np.arange(n) % len(CODES)]
-    others = np.stack([codes, np.full(n, "U+3042", object), np.full(n, SEG_FP, object)], axis=1)
-    shares = np.tile(np.array([0.7, 0.2, 0.1], np.float32), (n, 1))
-    return make_transcription(
-        "page", "page <1>.jpg", (WIDTH, HEIGHT), np.array(boxes, np.int64).reshape(-1, 4), codes,
-        np.linspace(1, 0.5, n, dtype=np.float32), np.full(n, 0.9, np.float32), {"a": Candidates(others, shares)},
-    )  # fmt: skip
-
-
-FULL = reading_of(
-    [
-        *column(400, 8), *column(300, 7), *column(200, 5), *column(100, 6),
-        (462, 110, 20, 20), (462, 134, 20, 20),  # furigana
-        (580, 300, 20, 50), (582, 360, 30, 50),  # cut off by the edge, and beyond it
-    ]
-)  # fmt: skip
-EMPTY = reading_of([])
 PAGES = pytest.mark.parametrize("transcription", [FULL, EMPTY], ids=["full", "empty"])
 
 
@@ -201,7 +174,6 @@ def test_the_picture_is_found_from_beside_the_xml() -> None:
 
 
 TEI = {"t": "http://www.tei-c.org/ns/1.0"}
-DOUBTFUL = replace(FULL, given_doubts=Doubts(np.arange(len(FULL)) == 1, np.zeros(len(FULL), bool), sign="〓"))
 
 
 @PAGES
@@ -231,15 +203,6 @@ def test_hocr(transcription: Transcription) -> None:
         assert ["".join(line.itertext()).strip() for line in text] == transcription.text().splitlines()
         first = page.find(".//{*}span[@class='ocrx_cinfo']")
         assert first is None or first.get("title") == "bbox 400 100 460 160; x_confs 100.0"
-
-
-@PAGES
-@pytest.mark.filterwarnings("ignore")
-def test_hocr_is_valid_by_its_specification(transcription: Transcription, tmp_path: Path) -> None:
-    spec = pytest.importorskip("hocr_spec", reason="needs hocr-spec")
-    (tmp_path / "page.hocr").write_bytes(hocr(transcription))
-    report = spec.HocrValidator("standard").validate(str(tmp_path / "page.hocr"), parse_strict=False)
-    assert report.is_valid()
 
 
 def test_koji_has_readings_and_half_lines() -> None:
