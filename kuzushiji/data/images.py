@@ -30,8 +30,8 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "JPEG2000")
 """Of labelled pages, by Pillow's names."""
 
 _EXPECTED = "expected a JPEG, PNG, TIFF, WebP or JPEG 2000 image"
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-_WHITE_IS_ZERO, _SIGNED = 0, 2
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 262, 284, 339
+_WHITE_IS_ZERO, _PLANES_APART, _SIGNED = 0, 2, 2
 _DEPTHS = (8, 10, 12, 14, 16)
 """Bits that cameras and scanners use of 16."""
 
@@ -40,24 +40,28 @@ _DARK = 1 << 6
 
 
 @contextmanager
-def open_image(path: Path, formats: tuple[str, ...] = FORMATS, head: bytes = b"") -> Iterator["Image.Image"]:
+def open_image(
+    path: Path, formats: tuple[str, ...] = FORMATS, head: bytes = b"", name: str = ""
+) -> Iterator["Image.Image"]:
     """Open an image, of which only the header is read.
 
     Args:
         path: The file.
         formats: That are read, by Pillow's names.
         head: Of a `tiff.Directory`: the picture of the file that is meant.
+        name: Names it in messages, if not the file.
 
     Raises:
         InputError: the file is missing, empty, of another format, or larger than `MAX_PIXELS`.
     """
+    name = name or str(path)
     try:
         source = _source(path, head)
     except OSError as error:
         raise unreadable(path, error) from error
     with source:
-        image = _opened(source, path, formats)
-        check_size(image.width, image.height, path)
+        image = _opened(source, path, formats, name)
+        check_size(image.width, image.height, name)
         yield image
 
 
@@ -66,10 +70,10 @@ def unreadable(path: Path, error: OSError) -> InputError:
     return InputError(f"{path}: expected the image of a page, cannot be read: {error.strerror or error}")
 
 
-def check_size(width: int, height: int, path: Path) -> None:
+def check_size(width: int, height: int, name: object) -> None:
     """Raise InputError unless a page can have this size, pixels."""
     if not 0 < width * height <= MAX_PIXELS:
-        raise InputError(f"{path}: expected a page of 1 to {MAX_PIXELS:,} pixels, got one of {width} x {height}")
+        raise InputError(f"{name}: expected a page of 1 to {MAX_PIXELS:,} pixels, got one of {width} x {height}")
 
 
 def decode_image(
@@ -151,7 +155,7 @@ def _source(path: Path, head: bytes) -> Any:
     return path.open("rb")
 
 
-def _opened(source: Any, path: Path, formats: tuple[str, ...]) -> "Image.Image":
+def _opened(source: Any, path: Path, formats: tuple[str, ...], name: str) -> "Image.Image":
     from PIL import UnidentifiedImageError
 
     try:
@@ -160,13 +164,23 @@ def _opened(source: Any, path: Path, formats: tuple[str, ...]) -> "Image.Image":
             image: Image.Image = _pillow().open(source, formats=formats)
             return image
     except UnidentifiedImageError as error:
-        n_bytes = path.stat().st_size
-        got = f"{n_bytes:,} bytes that are none" if n_bytes else "an empty file"
-        raise InputError(f"{path}: {_EXPECTED}, got {got}") from error
+        raise InputError(f"{name}: {_EXPECTED}, got {_what(path)}") from error
     except OSError as error:
         raise unreadable(path, error) from error
     except Exception as error:  # what a reader says of a damaged header is of any type
-        raise InputError(f"{path}: {_EXPECTED}, cannot be read: {error or type(error).__name__}") from error
+        raise InputError(f"{name}: {_EXPECTED}, cannot be read: {error or type(error).__name__}") from error
+
+
+def _what(path: Path) -> str:
+    """Return what a file is that no reader takes for an image, in words."""
+    n_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(16)
+    kinds = {"JPEG": start.startswith(b"\xff\xd8"), "PNG": png.is_png(start), "TIFF": tiff.is_tiff(start)}
+    kind = next((kind for kind, is_it in kinds.items() if is_it), "")
+    if kind:
+        return f"{n_bytes:,} bytes that begin like a {kind}: damaged, or of a kind that is not read"
+    return f"{n_bytes:,} bytes that are none" if n_bytes else "an empty file"
 
 
 def _as_rgb(image: "Image.Image", notes: list[str]) -> "Image.Image":
@@ -177,6 +191,11 @@ def _as_rgb(image: "Image.Image", notes: list[str]) -> "Image.Image":
         return Image.fromarray(_grey(image, notes)).convert("RGB")
     if image.mode == "F":
         raise ValueError("its pixels are real numbers, which no page has")
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_PLANES) == _PLANES_APART and int(np.max(tags.get(_BITS_PER_SAMPLE, 8))) > 8:
+        raise ValueError("its channels lie in planes of more than 8 bits, which Pillow reads wrong")
+    if image.mode == "L" and _is_signed(image):
+        return image.point([(value + 128) % 256 for value in range(256)]).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layer = image.convert("RGBA")
         paper = Image.new("RGBA", layer.size, "white")
@@ -184,13 +203,18 @@ def _as_rgb(image: "Image.Image", notes: list[str]) -> "Image.Image":
     return image.convert("RGB")
 
 
+def _is_signed(image: "Image.Image") -> bool:
+    return int(np.max(getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, 1))) == _SIGNED
+
+
 def _grey(image: "Image.Image", notes: list[str]) -> NDArray[np.uint8]:
     """Return deep grey as 8 bits; some readers widen 16 bits to 32."""
     tags = getattr(image, "tag_v2", {})
     declared = int(np.max(tags.get(_BITS_PER_SAMPLE, 16)))
-    signed = int(np.max(tags.get(_SAMPLE_FORMAT, 1))) == _SIGNED
     values = np.asarray(image).astype(np.int64)
-    grey, bits = _eight_bits(values, declared, signed=signed, white_is_zero=tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
+    grey, bits = _eight_bits(
+        values, declared, signed=_is_signed(image), white_is_zero=tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    )
     if bits < declared:
         notes.append(f"{bits} of {declared} bits are used")
     return grey
@@ -202,10 +226,12 @@ def _eight_bits(
     """Return the highest 8 bits of those that are used, and how many are.
 
     Depths below 16 are believed. 16 bits and more may hold fewer: of those the smallest usual depth counts that holds
-    the largest value. Signed values below zero are shifted so that the lowest possible one is black.
+    the largest value. Signed values below zero are shifted so that the lowest possible one is black, of 32 bits the
+    lowest one that is there.
     """
-    if signed and values.min(initial=0) < 0:
-        values = values + (1 << (declared - 1))
+    lowest = int(values.min(initial=0))
+    if signed and lowest < 0:
+        values = values + (1 << (declared - 1) if declared <= 16 else -lowest)
     highest = int(values.max(initial=0))
     depths = (declared,) if declared < 16 else (*_DEPTHS[:-1], *([15] if signed else []), 16)
     bits = next((depth for depth in depths if highest < 1 << depth), highest.bit_length())

@@ -1,5 +1,6 @@
 """How a camera was held: the rotation noted in the EXIF data of a picture."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,10 @@ _UPRIGHT: dict[int, Any] = {
 def orientation_of(image: "Image.Image") -> int:
     """Return the EXIF orientation of an opened image, 1 to 8; 1 where it is missing, broken or no such number."""
     try:
-        exif = image.getexif()
-        value: Any = exif.get(_ORIENTATION, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exif = image.getexif()
+            value: Any = exif.get(_ORIENTATION, 1)
         if isinstance(value, bytes):
             value = int.from_bytes(value, "little" if getattr(exif, "endian", "<") == "<" else "big")
         number = int(value)

@@ -67,6 +67,8 @@ def pictures_in(path: Path) -> list[Picture]:
         InputError: the file is missing, empty, or of a kind that is no page.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # reading it may wait for ever
+            raise InputError(f"{path}: expected the image of a page, got a pipe or device")
         if pdf.is_pdf(path):
             labels = pdf.labels_of(path)
             return [Picture(path, frame, len(labels), label) for frame, label in enumerate(labels)]
@@ -100,7 +102,7 @@ def read_picture(picture: Picture, notes: list[str] | None = None) -> NDArray[np
             return pdf.read_page(picture.path, picture.frame)
     except OSError as error:
         raise unreadable(picture.path, error) from error
-    with open_image(picture.path, NEW_FORMATS, picture.head) as image:
+    with open_image(picture.path, NEW_FORMATS, picture.head, str(picture)) as image:
         if image.format not in ("JPEG", "MPO"):
             page = decode_image(image, picture, notes, upright=True)
             return brighter(page, picture.path, picture.index, notes) if _is_deep(picture) else page

@@ -15,6 +15,9 @@ _LEFT_OUT = frozenset(
 """Names, in lower case, that file servers and systems give to what is theirs; hidden names are left out too."""
 
 
+_FOLDER, _FILE = "a folder", "a file"
+
+
 @dataclass
 class Below:
     """What was found below folders.
@@ -41,7 +44,7 @@ class Below:
             without: Real paths of folders that are left out.
         """
         before = len(self.files)
-        for file in sorted(self._below(folder, set(without), set())):
+        for file in sorted(self._below(folder, set(without))):
             if file.suffix.lower() in NEW_SUFFIXES:
                 self.files.append((file, folder))
             else:
@@ -59,27 +62,49 @@ class Below:
             parts.append(f"{self.left_out.total():,} files and folders of the system or of results ({names})")
         return "; ".join(parts)
 
-    def _below(self, folder: Path, without: set[Path], seen: set[tuple[int, int]]) -> Iterator[Path]:
+    def _below(self, folder: Path, without: Collection[Path]) -> Iterator[Path]:
+        seen: set[tuple[int, int]] = set()
+        waiting = [folder]
+        while waiting:
+            folder = waiting.pop()
+            folders = []
+            for entry in self._entries(folder, seen):
+                path, kind = folder / entry.name, _kind(entry)
+                if entry.name.startswith(".") or entry.name.lower() in _LEFT_OUT:
+                    self.left_out[entry.name if kind == _FOLDER else entry.name[:2] + "*"] += 1
+                elif kind == _FILE:
+                    yield path
+                elif kind != _FOLDER:
+                    self._fail(path, f"expected a page, got {kind}")
+                elif path.resolve() in without:
+                    self.left_out[entry.name] += 1
+                else:
+                    folders.append(path)
+            waiting += reversed(folders)
+
+    def _entries(self, folder: Path, seen: set[tuple[int, int]]) -> "list[os.DirEntry[str]]":
+        """Return what is in a folder, by name; nothing where it was seen before or cannot be listed."""
         try:
             status = folder.stat()
             if (status.st_dev, status.st_ino) in seen:
-                return
+                return []
             seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            return sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            reason = error.strerror or error
-            self.failures.append(Failure(str(folder), f"{folder}: expected a folder that can be listed: {reason}"))
-            return
-        for entry in entries:
-            path = folder / entry.name
-            if entry.name.startswith(".") or entry.name.lower() in _LEFT_OUT:
-                self.left_out[entry.name if entry.is_dir() else entry.name[:2] + "*"] += 1
-            elif not entry.is_dir():
-                if entry.is_file():
-                    yield path
-                elif entry.is_symlink():
-                    self.failures.append(Failure(str(path), f"{path}: expected a page, got a link to nothing"))
-            elif path.resolve() in without:
-                self.left_out[entry.name] += 1
-            else:
-                yield from self._below(path, without, seen)
+            self._fail(folder, f"expected a folder that can be listed: {error.strerror or error}")
+            return []
+
+    def _fail(self, path: Path, reason: str) -> None:
+        self.failures.append(Failure(str(path), f"{path}: {reason}"))
+
+
+def _kind(entry: "os.DirEntry[str]") -> str:
+    """Return what something in a folder is, in words."""
+    try:
+        if entry.is_dir():
+            return _FOLDER
+        if entry.is_file():
+            return _FILE
+    except OSError as error:  # a link to itself, or to where nobody may look
+        return f"what cannot be read: {error.strerror or error}"
+    return "a link to nothing" if entry.is_symlink() else "a pipe or device"

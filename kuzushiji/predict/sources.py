@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +27,12 @@ _LONGEST_ENDING = 40
 
 _ENCODINGS = ("utf-8", "cp932", "euc_jp")
 """Of names of files, as they are tried: Shift_JIS with Windows' characters, and the one of old Unix machines."""
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names that Windows keeps for devices, with any ending."""
+
+_NOT_ADMITTED = str.maketrans(dict.fromkeys('/\\<>:"|?*', "_"))
+"""Signs that one file system or another does not admit in names."""
 
 _ZEROS_OF_UTF16 = 0.25
 """Least share of zero bytes in a list of names in UTF-16; names that end in zeros have fewer."""
@@ -143,20 +151,25 @@ def _of_manifest(word: str, folder: Path) -> list[Page]:
 
 
 def _with_names_of_their_own(pages: list[Page]) -> list[Page]:
-    """Return pages whose files can be told apart, also where upper and lower case are the same."""
+    """Return pages whose files can be told apart, also where case or the form of Unicode do not count."""
     pages = [replace(page, name=_file_name(page.name)) for page in pages]
     for more in (_with_folder, _with_ending):
-        count = Counter(page.name.casefold() for page in pages)
-        pages = [page if count[page.name.casefold()] == 1 else more(page) for page in pages]
+        count = Counter(_folded(page.name) for page in pages)
+        pages = [page if count[_folded(page.name)] == 1 else more(page) for page in pages]
     taken: set[str] = set()
     for number, page in enumerate(pages):
         name, n = page.name, 1
-        while name.casefold() in taken:
+        while _folded(name) in taken:
             n += 1
             name = f"{page.name}_{n}"
-        taken.add(name.casefold())
+        taken.add(_folded(name))
         pages[number] = replace(page, name=name)
     return pages
+
+
+def _folded(name: str) -> str:
+    """Return what is the same of names that some file system takes for the same."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _with_folder(page: Page) -> Page:
@@ -180,5 +193,7 @@ def readable_name(name: str) -> str:
 
 def _file_name(name: str) -> str:
     """Return a name that every file system and every format takes: text, without control characters, not too long."""
-    safe = printable(readable_name(name).replace("/", "_").replace("\\", "_"), instead="_") or "page"
+    safe = printable(readable_name(name).translate(_NOT_ADMITTED), instead="_").rstrip(" .") or "page"
+    if _RESERVED.match(safe):
+        safe = f"_{safe}"
     return fitting_name(safe, "", spare=_LONGEST_ENDING)

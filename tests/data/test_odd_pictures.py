@@ -310,3 +310,39 @@ def test_further_kinds_of_files(tmp_path: Path, ending: str) -> None:
 def test_pillow_has_our_kinds_of_grey() -> None:
     """They stand in a table of Pillow's that is not documented: a version without it would read no such page."""
     assert isinstance(TiffImagePlugin.OPEN_INFO, dict)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, np.int8), (16, np.int16), (32, np.int32)])
+def test_signed_grey_keeps_the_order_of_its_values(tmp_path: Path, bits: int, kind: type) -> None:
+    """Of 16 bits the lowest possible value is black, so half of the range is used here."""
+    values = (GREY.astype(np.int64) - 120) << (bits - 8)
+    page, _ = read(tmp_path / "page.tif", tiff([(values.astype(kind).tobytes(), grey_tags(bits, short(339, 2)))]))
+    expected = GREY.astype(int) + (8 if bits < 32 else 0)
+    assert np.abs(page[:, :, 0].astype(int) - expected).max() <= 1
+
+
+def test_deep_colours_in_planes_are_refused(tmp_path: Path) -> None:
+    """Pillow reads each byte as a pixel."""
+    pairs = ((256, 4), (257, 6), (259, 1), (262, 2), (277, 3), (278, 6), (284, 2))
+    tags = [*(short(tag, value) for tag, value in pairs), short(258, 16, 16, 16)]
+    with pytest.raises(InputError, match="its channels lie in planes of more than 8 bits"):
+        read(tmp_path / "page.tif", tiff([(np.stack([GREY * 257] * 3).tobytes(), tags)]))
+
+
+@pytest.mark.parametrize("change", [{262: 77}, {259: 4242}, {258: 10}, {256: 0}])
+def test_rare_kinds_of_tiff_are_named_with_their_picture(tmp_path: Path, change: dict[int, int]) -> None:
+    tags = [short(tag[0], change.get(tag[0], int.from_bytes(tag[3], "little"))) for tag in grey_tags(8)]
+    pixels = bytes(60)
+    (tmp_path / "book.tif").write_bytes(tiff([(pixels, grey_tags(8)), (pixels, tags)]))
+    first, second = pictures_in(tmp_path / "book.tif")
+    assert read_picture(first).shape == (6, 4, 3)
+    with pytest.raises(InputError, match="book.tif, picture 2: expected .* that begin like a TIFF: damaged, or"):
+        read_picture(second)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_orientation_that_is_there_twice_prints_nothing(tmp_path: Path) -> None:
+    exif = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 2, 6, 6, 0)
+    Image.fromarray(NOISE).save(tmp_path / "page.jpg", exif=b"Exif\0\0" + exif)
+    (picture,) = pictures_in(tmp_path / "page.jpg")
+    assert read_picture(picture).shape == (32, 48, 3)

@@ -150,11 +150,46 @@ def test_what_a_server_does_not_give(server: Server, tmp_path: Path, monkeypatch
     assert not path.exists()
 
 
+def test_an_answer_that_is_no_picture_is_not_kept(server: Server, tmp_path: Path) -> None:
+    server.files["/1.jpg"], path = b"<html>come back tomorrow</html>", tmp_path / "1.jpg"
+    with pytest.raises(InputError, match="/1.jpg: expected a picture from this server, got other data"):
+        iiif.fetch(f"{server.address}/1.jpg", path)
+    assert not list(tmp_path.iterdir())
+    server.files["/1.jpg"] = jpeg()
+    iiif.fetch(f"{server.address}/1.jpg", path)
+    assert path.read_bytes() == jpeg()
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/1.jpg", "1.jpg", ""])
+def test_a_manifest_names_addresses_alone(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InputError, match="expected an address that begins with http:// or https://"):
+        iiif.fetch(url, tmp_path / "1.jpg")
+
+
+def test_what_is_no_picture_on_a_canvas_is_passed_over(tmp_path: Path) -> None:
+    """Films, and services of which the first is none of pictures: its users log in."""
+    login = {"@context": "http://iiif.io/api/auth/1/context.json", "@id": "http://a/login", "profile": "…/auth/1/login"}
+    service = [login, {"@type": "ImageService2", "@id": "http://a/2"}]
+    bodies: list[list[Any]] = [
+        [{"type": "Video", "id": "http://a/1.mp4"}],
+        [{"type": "TextualBody", "value": "a note"}, {"type": "Image", "id": "http://a/2.jpg", "service": service}],
+        [[{"type": "Image", "id": "http://a/3.jpg", "service": [login]}]],
+        [[], "http://a/4.jpg"],
+    ]
+    canvases = [{"items": [{"items": [{"body": body} for body in of_canvas]}]} for of_canvas in bodies]
+    (tmp_path / "book.json").write_text(json.dumps({"type": "Manifest", "items": canvases}))
+    found = [canvas.url for canvas in iiif.canvases_of(str(tmp_path / "book.json"))]
+    assert found == ["http://a/2/full/full/0/default.jpg", "http://a/3.jpg"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("no JSON", "expected an IIIF manifest, got no JSON"),
-        ("[]", "expected an IIIF manifest"),
+        ("[]", "expected an IIIF manifest or info.json with pictures, got other JSON"),
+        ("null", "got other JSON"),
+        ("[" * 100_000, "got no JSON"),
+        ('{"sequences": [{"canvases": [{"images": [{}]}]}]}', "got one without 'resource'"),
         ('{"type": "Collection", "items": []}', "with pictures, got Collection"),
         ('{"sequences": [{}]}', "expected an IIIF manifest, got one without 'canvases'"),
         ('{"type": "Manifest", "items": [{"items": [{"items": [{"body": {}}]}]}]}', "got one without '@id'"),

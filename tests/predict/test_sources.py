@@ -1,7 +1,11 @@
 """Which pages are meant."""
 
+import inspect
 import io
 import os
+import shutil
+import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kuzushiji.errors import InputError
+from kuzushiji.predict.folders import Below
 from kuzushiji.predict.sources import find_pages, names_of
 
 
@@ -51,6 +56,13 @@ def test_pages_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> No
     assert names([*pages, other, third]) == ["genji_001_png", "ise_001", "genji_001_jpg", "genji_001_jpg_2"]
 
 
+def test_pages_whose_names_some_systems_take_for_one(tmp_path: Path) -> None:
+    picture(tmp_path / "in.png").rename(tmp_path / "か\u3099.png")
+    picture(tmp_path / "in.png").rename(tmp_path / "\u304c.png")
+    found = names([tmp_path])
+    assert len({unicodedata.normalize("NFC", name) for name in found}) == 2
+
+
 def test_each_picture_of_a_tiff_is_a_page(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((4, 3), 9 * n, np.uint8)) for n in range(2)]
     frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
@@ -82,6 +94,35 @@ def test_links_to_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
     assert found == ["2", "again_1"] and not failures
     (tmp_path / "book" / "gone.png").symlink_to(tmp_path / "nowhere")
     assert lines([tmp_path / "book"])[1] == [f"{tmp_path}/book/gone.png: expected a page, got a link to nothing"]
+
+
+def test_links_to_themselves_and_pipes_leave_the_other_pages(tmp_path: Path) -> None:
+    picture(tmp_path / "book" / "1.png")
+    (tmp_path / "book" / "a").symlink_to(tmp_path / "book" / "b")
+    (tmp_path / "book" / "b").symlink_to(tmp_path / "book" / "a")
+    (tmp_path / "book" / ".c").symlink_to(".c")
+    os.mkfifo(tmp_path / "book" / "pipe.png")
+    found, failures = lines([tmp_path / "book"])
+    reason = "expected a page, got what cannot be read: Too many levels of symbolic links"
+    assert found == ["1"] and failures == [
+        f"{tmp_path}/book/a: {reason}", f"{tmp_path}/book/b: {reason}",
+        f"{tmp_path}/book/pipe.png: expected a page, got a pipe or device",
+    ]  # fmt: skip
+    found, failures = lines([tmp_path / "book" / "pipe.png", tmp_path / "book" / "1.png"])
+    assert found == ["1"] and failures[0].endswith("pipe.png: expected the image of a page, got a pipe or device")
+
+
+def test_folders_at_any_depth(tmp_path: Path) -> None:
+    """Deeper than Python calls itself."""
+    folder = tmp_path.joinpath(*["d"] * 200)
+    picture(folder / "1.png")
+    below, limit = Below(), sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        assert below.add(tmp_path, ())
+    finally:
+        sys.setrecursionlimit(limit)
+    assert below.files == [(folder / "1.png", tmp_path)] and not below.failures
 
 
 def test_a_folder_that_cannot_be_listed_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +182,11 @@ def test_closed_standard_input() -> None:
 
 
 def test_names_that_are_long_or_not_printable(tmp_path: Path) -> None:
+    odd = {"CON": "_CON", "nul.1": "_nul.1", 'a:b*?"<>|': "a_b______", "end. ": "end"}
+    for name, expected in odd.items():
+        picture(tmp_path / "odd" / "in.png").rename(tmp_path / "odd" / f"{name}.png")
+        assert names([tmp_path / "odd" / f"{name}.png"]) == [expected]
+    shutil.rmtree(tmp_path / "odd")
     for name in ("a." + "b" * 240, "春" * 80, "line\nbreak", "esc\x1b[31m", "back\\slash", "a" * 119):
         picture(tmp_path / "in.png").rename(tmp_path / f"{name}.png")
     found = names([tmp_path])
