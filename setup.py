@@ -50,5 +50,6 @@ setup(
     install_requires=requirements(),
     extras_require={
         "tensorboard": ["tensorboard>=2.16,<3"],
+        "ray": ["ray>=2.9,<3"],  # predict --engine ray
     },
 )

@@ -52,6 +52,17 @@ def remove(path: str | Path) -> Change:
     return lambda: Path(path).unlink()
 
 
+def without_ray() -> object:
+    """Hide Ray, where it is installed."""
+    import sys
+
+    import pytest
+
+    patch = pytest.MonkeyPatch()
+    patch.setitem(sys.modules, "ray", None)
+    return patch
+
+
 def two_pictures() -> None:
     """Make a page a TIFF file of two."""
     from PIL import Image
@@ -372,6 +383,7 @@ ROWS = [
     Row("predict data/test_images --models none --output out", "no such run"),
     Row("predict data/test_images --resume", "no folder to go on in"),
     Row("predict data/test_images --output out --shard 3/2", "a shard that is none"),
+    Row("predict data/test_images --output out --engine ray", "Ray is not installed", without_ray),
     Row("edit data", "a folder without pages to edit"),
     Row(
         "convert corrections.json out",

@@ -4,7 +4,6 @@
 import dataclasses
 import logging
 import sys
-import time
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from kuzushiji.bundle.files import ModelFiles
     from kuzushiji.predict.fence import Failure
     from kuzushiji.predict.records import Output, Source
-    from kuzushiji.predict.run import Summary
     from kuzushiji.predict.sources import Page
+    from kuzushiji.predict.summary import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +74,7 @@ def _run(
     """Read the pages and write what was read into a folder."""
     from kuzushiji.bundle.files import digest_of
     from kuzushiji.predict.records import Output
+    from kuzushiji.predict.summary import Summary
 
     output = Output(folder)
     output.prepare(resume=config.resume, force=config.force, shared=config.shard is not None)
@@ -82,7 +82,11 @@ def _run(
         number, count = config.shard
         pages, failures = pages[number - 1 :: count], failures if number == 1 else []
     todo, done = _divide(config, pages, failures, output, digest_of(files.paths()))
-    summary = _read(config, files, todo, output)
+    summary = Summary()
+    if todo:
+        from kuzushiji.predict.all_pages import read_pages
+
+        summary = read_pages(config, files, todo, output)
     summary.failures[:0] = failures
     summary.skipped = len(done)
     if config.shard is not None:
@@ -142,23 +146,6 @@ def _divide(
             else:
                 todo.append((page, source))
     return todo, done
-
-
-def _read(config: PredictConfig, files: "ModelFiles", todo: "list[tuple[Page, Source]]", output: "Output") -> "Summary":
-    from kuzushiji.predict.run import Summary, load_reader, read_boxes, read_pages
-
-    if not todo:
-        return Summary()
-    from kuzushiji.predict.reader import Stopwatch
-
-    watch = Stopwatch()
-    started = time.perf_counter()
-    reader = load_reader(config, files, watch)
-    loading = time.perf_counter() - started
-    boxes = None if config.boxes is None else read_boxes(config.boxes)
-    summary = read_pages(reader, watch, todo, output, config.formats, boxes)
-    summary.loading = loading
-    return summary
 
 
 def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> None:

@@ -12,6 +12,7 @@ from kuzushiji.options import option
 FORMATS = ("text", "json", "csv", "page", "alto", "tei", "hocr", "koji", "overlay", "viewer")
 STDIN = "-"
 KEEP = "keep"
+LOCAL, RAY = "local", "ray"
 TASK, MODELS, MACHINE = "what to do", "models", "machine"
 
 
@@ -86,8 +87,16 @@ class PredictConfig:
     )
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", group=MACHINE, changes_result=False)
     threads: int = option(
-        0, "threads of the networks on the CPU; 0: one a core", type=cli.non_negative_int, group=MACHINE,
-        changes_result=False,
+        0, "threads of the networks on the CPU, of each process; 0: together one a core", type=cli.non_negative_int,
+        group=MACHINE, changes_result=False,
+    )  # fmt: skip
+    workers: int = option(
+        0, "processes that read pages side by side; 0: on the CPU one a core, as far as there are eight pages and "
+        "3 GiB of free memory for each, else one", type=cli.non_negative_int, group=MACHINE, changes_result=False,
+    )  # fmt: skip
+    engine: str = option(
+        LOCAL, "where pages are read: local, in processes of this machine; ray, on the machines of a Ray cluster (pip "
+        "install kuzushiji[ray])", choices=(LOCAL, RAY), group=MACHINE, changes_result=False,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

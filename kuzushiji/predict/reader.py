@@ -44,7 +44,7 @@ _PAGE = "page"
 
 
 class Stopwatch:
-    """Seconds by stage, over all pages; of the stages that any of them went through."""
+    """Seconds by stage, of the stages that pages went through."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -53,6 +53,11 @@ class Stopwatch:
     def seconds(self) -> dict[str, float]:
         """Seconds of each stage, in the order of `STAGES`."""
         return {stage: self._seconds[stage] for stage in STAGES if stage in self._seconds}
+
+    def take(self) -> dict[str, float]:
+        """Return `seconds`, and begin anew."""
+        seconds, self._seconds = self.seconds, {}
+        return seconds
 
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
