@@ -98,7 +98,9 @@ def test_what_copies_and_archives_do_does_not_count(images, tmp_path):
             file.write(path, Path("zip") / path.relative_to(data))
     with zipfile.ZipFile(tmp_path / "data.zip") as file:
         file.extractall(tmp_path)
-    for name in ("copy", "tar", "zip"):
+    for name, link in (("links", os.symlink), ("hard links", os.link)):
+        shutil.copytree(data, tmp_path / name, copy_function=lambda source, to, link=link: link(source, to))
+    for name in ("copy", "tar", "zip", "links", "hard links"):
         assert digest_of(moved(images, tmp_path / name)) == before, name
 
 

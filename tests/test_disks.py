@@ -83,8 +83,11 @@ def test_leftovers_that_are_not_removed_stay(tmp_path: Path, monkeypatch: pytest
     assert left.exists() and (tmp_path / "x.txt").read_text() == "new"
 
 
-def nothing_there(_: object) -> object:
-    return namedtuple("usage", "total used free")(0, 0, 0)
+Usage = namedtuple("Usage", "total used free")
+
+
+def nothing_there(_: object) -> Usage:
+    return Usage(0, 0, 0)
 
 
 @pytest.mark.parametrize("usage", [refuse(errno.ENOSYS), nothing_there])

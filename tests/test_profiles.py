@@ -6,7 +6,9 @@ from functools import cache
 from typing import Any
 
 import pytest
+import torch
 
+from detection.faster_rcnn import PadAndNormalize
 from tests.commands import command_of
 from tests.test_run_all import ROOT, bash
 
@@ -154,3 +156,17 @@ def test_the_disk_of_a_profile_holds_what_it_writes(profile: str) -> None:
     gb = 5 * sum(count * size for count, size in zip(weights, sizes, strict=True)) / 1e9 + OTHER_GB
     said = re.search(r"disk: about (\d+) GB", bash("run-all.sh", profile, "--dry-run").stdout)
     assert said is not None and gb <= int(said[1]) <= gb * 1.1
+
+
+PADDED = pytest.mark.xfail(strict=True, reason="its numbers were measured with crops of 288 x 224 or 128 x 96")
+
+
+@pytest.mark.parametrize(
+    "profile",
+    ["kaggle", "modern", "fullsize", "real", pytest.param("demo", marks=PADDED), pytest.param("tiny", marks=PADDED)],
+)
+def test_crops_of_the_detector_are_not_padded(profile: str) -> None:
+    config = configs(profile)["segment-fold0"]
+    crop = torch.zeros(3, config.crop_height, config.crop_width)
+    batch, _ = PadAndNormalize()([crop, crop])
+    assert batch.tensors.shape == (2, *crop.shape)

@@ -228,6 +228,8 @@ def trained(folder) -> Path:
         (lambda folder: {"outputs": [folder / "model.pth"]}, "model.pth", "is of another version"),
         (lambda folder: (folder / "model.pth").write_text("x") and {}, "model.pth", "model.pth is damaged, or was"),
         (lambda folder: (folder / "metrics.json").unlink() or {}, "model.pth", "metrics.json is missing"),
+        (lambda folder: (folder / "record-train.json").write_text("{") and {}, "model.pth", "expected JSON"),
+        (lambda folder: (folder / "record-train.json").write_text("[]") and {}, "model.pth", "is of another version"),
         (
             lambda folder: (folder / "model.pth").unlink() or (folder / "checkpoint.pth").write_text("x") and {},
             "checkpoint.pth", "model.pth is missing",
