@@ -32,8 +32,7 @@ import torch
 from albumentations.pytorch import ToTensorV2
 from measure import machine, pages_in
 
-from kuzushiji.classify.collate import Collate
-from kuzushiji.classify.dataset import CropDataset
+from kuzushiji.classify.dataset import Collate, CropDataset
 from kuzushiji.classify.inputs import Page
 from kuzushiji.classify.transforms import CropRecipe, draw_crop
 from kuzushiji.data.labels import PageLabels

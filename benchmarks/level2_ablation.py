@@ -23,8 +23,8 @@ from level2_variants import VARIANTS, Machine, Run, Variant, narrowed, read_run,
 from measure import machine
 
 from kuzushiji.classify.level2.choice import Choice
+from kuzushiji.classify.level2.config import LIGHTGBM, XGBOOST
 from kuzushiji.classify.level2.model import apply_model
-from kuzushiji.classify.level2.names import LIGHTGBM, XGBOOST
 from kuzushiji.classify.level2.report import BLEND, LEVEL2, fold_choices, score_folds
 from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.training import target_rows

@@ -28,7 +28,7 @@ from multiplications import CLASSES, recipes
 from torch import Tensor, nn
 from traffic import Traffic, kept_for_backward
 
-from kuzushiji.classify.collate import Batch
+from kuzushiji.classify.dataset import Batch
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.targets import targets_kept

@@ -1,7 +1,9 @@
 """Names in the folder of a run (`_runs/README.rst`): what stages leave there for those who read it as a whole."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 SEGMENT = "segment"
 CLASSIFY = "clf"
@@ -73,3 +75,19 @@ class ModelName:
     def is_detector(self) -> bool:
         """Whether it finds boxes; the others read them."""
         return self.kind.partition("-")[0] == SEGMENT
+
+
+def kinds_of(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Return the kind of each group of tables, such as `clf-resnet10t`, by the folders of a run that these lie in.
+
+    Returns:
+        One a group; empty where a group has no kind: its tables lie elsewhere, or are of several kinds.
+    """
+    kinds: list[str] = []
+    for group in groups:
+        names = [ModelName.of_folder(Path(table).parent.name) for table in group]
+        of_group = {name.kind for name in names if name}
+        if len(of_group) != 1 or not all(names):
+            return ()
+        kinds.extend(of_group)
+    return tuple(kinds)

@@ -127,7 +127,7 @@ def test_stages(
             run_interrupted(main, words_of(stage, options, tiny_root, tmp_path), monkeypatch)
             # Pages and batches come from pinned memory; only a few numbers are read back.
             assert not of_place(device, f"kuzushiji/{stage}/predict.py").get("copy from pageable memory"), stage
-            assert not of_place(device, f"kuzushiji/{stage}/train.py", "kuzushiji/classify/collate.py"), stage
+            assert not of_place(device, f"kuzushiji/{stage}/train.py", "kuzushiji/classify/dataset.py"), stage
             state = load_checkpoint(tmp_path / stage / CHECKPOINT)
             assert all(tensor.device.type == "cpu" for tensor in tensors_of(state))
             assert all(torch.isfinite(tensor).all() for tensor in tensors_of(state["model"]))

@@ -12,15 +12,14 @@ from kuzushiji.artifacts import Characters, write_detailed
 from kuzushiji.artifacts.extra import Extra, read_extra, write_extra
 from kuzushiji.artifacts.features import read_features
 from kuzushiji.classify import level2_features
-from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.language import classes_of, columns_of
 from kuzushiji.classify.level2 import __main__ as level2
-from kuzushiji.classify.ngrams import count_all, count_ngrams, perplexities
+from kuzushiji.classify.level2.candidates import build_features
+from kuzushiji.classify.level2.ngrams import count_all, count_ngrams, perplexities
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
 from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
-from kuzushiji.lm import main
+from kuzushiji.lm import classes_of, columns_of, main
 from tests.tables import make_detailed, write_runs
 
 EDGE = 4

@@ -12,7 +12,7 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.artifacts import Detailed, write_detailed
 from kuzushiji.artifacts.features import write_features
-from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kuzushiji.classify.collate import Batch
+from kuzushiji.classify.dataset import Batch
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.train import Step

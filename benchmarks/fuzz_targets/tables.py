@@ -81,7 +81,7 @@ def _characters_target(path: Path, table: Detailed) -> Target:
 
 def _features_target(path: Path, table: Detailed) -> Target:
     from kuzushiji.artifacts.features import read_features, write_features
-    from kuzushiji.classify.candidates import build_features
+    from kuzushiji.classify.level2.candidates import build_features
 
     write_features(path, build_features([table], [("a.parquet",)], {"a.parquet": "0"}, 3))
     seed, expected = path.read_bytes(), read_features(path)

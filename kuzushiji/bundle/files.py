@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
@@ -22,6 +21,7 @@ from kuzushiji.run_folder import (
     PARAMS,
     SEGMENT,
     ModelName,
+    kinds_of,
 )
 from kuzushiji.segment.fusion import Fusion
 

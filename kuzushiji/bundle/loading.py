@@ -21,8 +21,8 @@ from kuzushiji.bundle.models import (
 from kuzushiji.bundle.stored import read_classifiers, read_detector
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.folder import load_model
+from kuzushiji.classify.level2.pairs import read_language
 from kuzushiji.classify.models import build_model
-from kuzushiji.classify.pairs import read_language
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
 

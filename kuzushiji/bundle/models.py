@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from detection.faster_rcnn import DetectorConfig
 from kuzushiji.bundle.files import ClassifierFile
 from kuzushiji.classify.level2.model import Level2Model
+from kuzushiji.classify.level2.pairs import Pairs
 from kuzushiji.classify.models import ModelConfig, RoIClassifier
-from kuzushiji.classify.pairs import Pairs
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision
 from kuzushiji.errors import InputError

@@ -23,8 +23,8 @@ from kuzushiji.bundle.models import (
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
 from kuzushiji.classify.level2.folder import load_model
+from kuzushiji.classify.level2.pairs import read_pairs, write_pairs
 from kuzushiji.classify.models import ModelConfig
-from kuzushiji.classify.pairs import read_pairs, write_pairs
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import in_8_bits, read_state
 from kuzushiji.errors import InputError

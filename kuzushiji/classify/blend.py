@@ -18,7 +18,7 @@ from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     from kuzushiji.artifacts import Detailed
-    from kuzushiji.classify.blend_weights import FoundWeights
+    from kuzushiji.classify.blending import FoundWeights
     from kuzushiji.data.paths import DataRoot
 
 
@@ -170,7 +170,7 @@ class Blend(Stage):
 
     def find_weights(self, paths: Sequence[Path]) -> "FoundWeights":
         """Return the weights that are best on held-out tables."""
-        from kuzushiji.classify.blend_weights import find_weights
+        from kuzushiji.classify.blending import find_weights
         from kuzushiji.classify.tables import read_tables
 
         return find_weights(read_tables(paths, self.root), list(map(str, paths)))

@@ -1,18 +1,23 @@
 # PYTHON_ARGCOMPLETE_OK
 """Nearest neighbours among the training characters: `python -m kuzushiji.classify.knn FEATURES OUT`.
 
-Similarity is the cosine between what the head's last layer sees of two boxes (`--save-features 1` of
-`python -m kuzushiji.classify`).
+Similarities are cosines, computed in blocks as matrix products; of each class the best one counts.
 """
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kuzushiji import cli
-from kuzushiji.classify.extra_columns import ExtraColumns, ExtraColumnsConfig
+from kuzushiji.artifacts.features import Features
+from kuzushiji.classify.level2.extra_columns import ExtraColumns, ExtraColumnsConfig
 from kuzushiji.errors import InputError
 from kuzushiji.options import again, option
+from kuzushiji.ragged import members as members_of
 from kuzushiji.stage import Facts
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts.features import Features
     from kuzushiji.artifacts.head_features import HeadFeatures
-    from kuzushiji.classify.extra_columns import Columns
+    from kuzushiji.classify.level2.extra_columns import Columns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,6 @@ class Knn(ExtraColumns):
     def columns(self, features: "Features") -> "tuple[Columns, Facts]":
         """Return the columns, and how often the nearest neighbour is right, where that is known."""
         from kuzushiji.artifacts.head_features import read_head_features
-        from kuzushiji.classify.neighbours import Gallery, columns_of
 
         config = self.config
         queries, gallery = read_head_features(config.queries), read_head_features(config.gallery)
@@ -108,3 +112,94 @@ main = Knn.main
 
 if __name__ == "__main__":
     cli.run(main)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Characters that are known, class after class.
+
+    Attributes:
+        vectors: (n, d) float32 of length 1, ordered by class.
+        classes: (c,) int32, the classes that occur, ascending.
+        starts: (c,) int64, where each begins.
+    """
+
+    vectors: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating], classes: NDArray[np.int32]) -> "Gallery":
+        """Return the gallery of n characters with these features (n, d) and class numbers (n,)."""
+        order = np.argsort(classes, kind="stable")
+        found, starts = np.unique(classes[order], return_index=True)
+        return cls(of_length_1(values[order]), found, starts.astype(np.int64))
+
+    @property
+    def class_of(self) -> NDArray[np.int64]:
+        """(n,) position in `classes` of each character's class."""
+        return np.repeat(np.arange(len(self.classes)), np.diff(np.append(self.starts, len(self.vectors))))
+
+
+def of_length_1(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the rows (n, d) scaled to length 1; rows of zeros stay so."""
+    rows = values.astype(np.float32)
+    scaled: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
+    return scaled
+
+
+def columns_of(
+    queries: NDArray[np.floating], gallery: Gallery, features: Features, n_neighbours: int, block: int
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+    """Return what the gallery says of each candidate, and the class of the most similar character of each box.
+
+    Args:
+        queries: (n, d) of the boxes of `features`.
+        gallery: At least one character.
+        features: n boxes with m candidates.
+        n_neighbours: That vote; fewer where the gallery has fewer.
+        block: Boxes at a time: memory is that of `block` rows of the gallery's length.
+
+    Returns:
+        Columns (m,): `similarity`, the largest cosine with a character of the class, -1 to 1; `lead`, by how much it
+        is above that of the best other class; `votes`, the class's share of the nearest neighbours, 0 to 1. NaN for
+        classes that the gallery lacks (`votes`: 0). And (n,) class numbers.
+    """
+    n, m = len(queries), len(features.candidates)
+    similarity, lead = np.full((2, m), np.nan, np.float32)
+    votes = np.zeros(m, np.float32)
+    nearest = np.zeros(n, np.int32)
+    k, class_of = min(n_neighbours, len(gallery.vectors)), gallery.class_of
+    for start in range(0, n, block):
+        rows = np.arange(start, min(start + block, n))
+        cosine = of_length_1(queries[rows]) @ gallery.vectors.T
+        best = np.maximum.reduceat(cosine, gallery.starts, axis=1)
+        near = class_of[np.argpartition(cosine, -k, axis=1)[:, -k:]]
+        shares = _shares(near, len(gallery.classes))
+        nearest[rows] = gallery.classes[best.argmax(axis=1)]
+        chosen = members_of(features.offsets, rows)
+        box = np.repeat(np.arange(len(rows)), np.diff(features.offsets)[rows])
+        place = np.minimum(np.searchsorted(gallery.classes, features.candidates[chosen]), len(gallery.classes) - 1)
+        known = gallery.classes[place] == features.candidates[chosen]
+        box, place, chosen = box[known], place[known], chosen[known]
+        similarity[chosen] = best[box, place]
+        lead[chosen] = best[box, place] - _best_of_others(best)[box, place]
+        votes[chosen] = shares[box, place]
+    return {"similarity": similarity, "lead": lead, "votes": votes}, nearest
+
+
+def _shares(near: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+    """Return (n, n_classes) how often each class is in the rows of (n, k), as a share."""
+    n, k = near.shape
+    keys = np.arange(n)[:, None] * n_classes + near
+    shares: NDArray[np.float32] = (np.bincount(keys.reshape(-1), minlength=n * n_classes) / k).astype(np.float32)
+    return shares.reshape(n, n_classes)
+
+
+def _best_of_others(best: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return for each column of (n, c) the largest of the others in its row; -1, the least cosine, for a single one."""
+    if best.shape[1] == 1:
+        return np.full_like(best, -1)
+    second, first = np.partition(best, -2, axis=1)[:, -2:].T
+    others: NDArray[np.float32] = np.where(best == first[:, None], second[:, None], first[:, None])
+    return others

@@ -85,7 +85,7 @@ class Level2Features(Stage):
         from kuzushiji.artifacts.detailed_files import is_text
         from kuzushiji.artifacts.features import write_features
         from kuzushiji.classify.blending import blend_tables
-        from kuzushiji.classify.candidates import build_features
+        from kuzushiji.classify.level2.candidates import build_features
         from kuzushiji.classify.parallel import in_parallel
         from kuzushiji.classify.tables import read_tables
 

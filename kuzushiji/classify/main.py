@@ -172,7 +172,7 @@ class SaveHeadFeatures(ClassifierPart):
         """Write the tables; return the boxes by file."""
         split = self.split()
         boxes = read_test_boxes(self.config, self.root)[0] if self.with_test else None
-        from kuzushiji.classify.head_vectors import save_head_features
+        from kuzushiji.classify.apply import save_head_features
 
         return {**save_head_features(self.config, self.root, self.weights, split, boxes)}
 

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from kuzushiji.classify.classifier import Classifier, build_classifier, meta_of
-from kuzushiji.classify.collate import Batch, Collate
 from kuzushiji.classify.config import STAGE, ClassifyConfig
-from kuzushiji.classify.dataset import CropDataset
+from kuzushiji.classify.dataset import Batch, Collate, CropDataset
 from kuzushiji.classify.head_start import HeadStart, start_head
 from kuzushiji.classify.inputs import Split, pages_of, read_pseudolabels
 from kuzushiji.classify.predict import Predictor, evaluate

@@ -15,10 +15,10 @@ from kuzushiji.artifacts.detections import Detections
 from kuzushiji.bundle.models import Bundle, Classifier, Detector
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import best_probability, softmax
-from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.dataset import PageView, page_view
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.model import apply_model
-from kuzushiji.classify.pairs import LEAST_PROBABILITY, read_page
+from kuzushiji.classify.level2.pairs import LEAST_PROBABILITY, read_page
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.confidence import page_confidence, page_doubt

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kuzushiji.artifacts.features import concat_features, read_features, write_features
-from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.errors import InputError
 from tests.tables import random_detailed
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kuzushiji.classify.collate import Batch, Collate, LabelledCrop
+from kuzushiji.classify.dataset import Batch, Collate, LabelledCrop
 from kuzushiji.engine.loader import SampleKey
 
 

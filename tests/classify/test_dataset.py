@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kuzushiji.classify.collate import Collate
-from kuzushiji.classify.dataset import CropDataset, PageDataset
+from kuzushiji.classify.dataset import Collate, CropDataset, PageDataset
 from kuzushiji.classify.inputs import Page, pages_of
 from kuzushiji.classify.transforms import CropRecipe
 from kuzushiji.data.labels import read_page_labels

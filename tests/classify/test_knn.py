@@ -11,9 +11,8 @@ from kuzushiji.artifacts import write_detailed
 from kuzushiji.artifacts.extra import read_extra
 from kuzushiji.artifacts.features import write_features
 from kuzushiji.artifacts.head_features import HeadFeatures, read_head_features, write_head_features
-from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.knn import main
-from kuzushiji.classify.neighbours import Gallery, columns_of
+from kuzushiji.classify.knn import Gallery, columns_of, main
+from kuzushiji.classify.level2.candidates import build_features
 from tests.tables import make_detailed, random_detailed
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.classify.level2.boosting import Boosted, Recipe, Rows, Scores, Trees, gradients_of, watch
-from kuzushiji.classify.level2.names import LIGHTGBM, XGBOOST
+from kuzushiji.classify.level2.config import LIGHTGBM, XGBOOST
 from kuzushiji.errors import InputError
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.classify.level2.names import BINARY, RANKING, SOFTMAX
+from kuzushiji.classify.level2.config import BINARY, RANKING, SOFTMAX
 from kuzushiji.ragged import group_sum, log_loss, softmax
 
 REFERENCE_POSITIVE_WEIGHT = 1.2

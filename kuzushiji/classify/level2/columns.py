@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
-from kuzushiji.classify import ngrams
-from kuzushiji.classify.context import BOX_FEATURES, Context, best_classes, blended_logits, context_of
-from kuzushiji.classify.level2.names import REFERENCE
-from kuzushiji.classify.ngrams import NGrams
+from kuzushiji.classify.level2 import ngrams
+from kuzushiji.classify.level2.config import REFERENCE
+from kuzushiji.classify.level2.context import BOX_FEATURES, Context, best_classes, blended_logits, context_of
+from kuzushiji.classify.level2.ngrams import NGrams
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.ragged import best_of_group, best_of_others, group_max, spread
 

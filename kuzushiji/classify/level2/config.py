@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuzushiji import cli
-from kuzushiji.classify.level2.names import EXTENDED, FEATURE_SETS, LIGHTGBM, OBJECTIVES, SOFTMAX, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.options import data_root_option, force_option, json_option, option
 from kuzushiji.run_folder import PARAMS
+
+SOFTMAX, RANKING, BINARY = "softmax", "ranking", "binary"
+OBJECTIVES = (SOFTMAX, RANKING, BINARY)
+
+EXTENDED, REFERENCE = "extended", "reference"
+FEATURE_SETS = (EXTENDED, REFERENCE)
+
+LIGHTGBM, XGBOOST = "lightgbm", "xgboost"
+
 
 STAGE = "classify.level2"
 REFERENCE_FOLDS = 5

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.classify.level2.columns import Table
-from kuzushiji.classify.ngrams import FEATURES as LANGUAGE
+from kuzushiji.classify.level2.ngrams import FEATURES as LANGUAGE
 from kuzushiji.ragged import members, offsets_of, softmax
 
 _PRIOR_BOXES = 3.0

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.calibration import Calibration
-from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2.choice import EVERY_FOLD, Choice, Decision, choose, mean_probability
+from kuzushiji.classify.level2.context import blended_logits
 from kuzushiji.classify.level2.training import FoldResult
 from kuzushiji.classify.predictions import calibration_of
 from kuzushiji.data.labels import PageLabels

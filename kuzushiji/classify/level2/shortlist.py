@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.classify.context import blended_logits
 from kuzushiji.classify.level2.columns import Source, Table
+from kuzushiji.classify.level2.context import blended_logits
 from kuzushiji.classify.level2.linear_start import ENOUGH_BOXES, LinearStart, fit_linear_start
 from kuzushiji.ragged import group_max, members, offsets_of, softmax
 

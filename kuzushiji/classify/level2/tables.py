@@ -15,7 +15,6 @@ from kuzushiji.artifacts.extra import read_extra
 from kuzushiji.artifacts.features import KIND, Features, concat_features, read_features
 from kuzushiji.artifacts.parquet import kind_of
 from kuzushiji.classify.blending import blend_tables
-from kuzushiji.classify.level2.kinds import kinds_of
 from kuzushiji.classify.tables import read_tables
 from kuzushiji.data.folds import BOOKS, assign_folds
 from kuzushiji.data.label_text import shown
@@ -24,6 +23,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
+from kuzushiji.run_folder import kinds_of
 
 
 def kind_of_table(path: Path) -> str:

@@ -6,8 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuzushiji.classify.level2.config import AUTO, OF_DECISION, REFERENCE_FOLDS, STAGE, Level2Config
-from kuzushiji.classify.level2.names import BINARY, EXTENDED, LIGHTGBM, REFERENCE, XGBOOST
+from kuzushiji.classify.level2.config import (
+    AUTO,
+    BINARY,
+    EXTENDED,
+    LIGHTGBM,
+    OF_DECISION,
+    REFERENCE,
+    REFERENCE_FOLDS,
+    STAGE,
+    XGBOOST,
+    Level2Config,
+)
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_folder
 from kuzushiji.run_folder import LEVEL2_FILE, LEVEL2_OOF, LEVEL2_RECORD
@@ -20,9 +30,9 @@ if TYPE_CHECKING:
     from kuzushiji.artifacts.features import Features
     from kuzushiji.classify.level2.choice import Decision
     from kuzushiji.classify.level2.columns import Source
+    from kuzushiji.classify.level2.ngrams import NGrams
     from kuzushiji.classify.level2.report import FoldChoices, Report
     from kuzushiji.classify.level2.training import FoldResult, Level2Training
-    from kuzushiji.classify.ngrams import NGrams
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
 
@@ -44,14 +54,14 @@ class TrainLevel2(Stage):
     @cached_property
     def n_folds(self) -> int:
         """The number of folds."""
-        from kuzushiji.classify.folds import n_folds_of
+        from kuzushiji.classify.tables import n_folds_of
 
         return self.config.n_folds or n_folds_of(self.config.tables) or REFERENCE_FOLDS
 
     @cached_property
     def split(self) -> str:
         """What the folds divide."""
-        from kuzushiji.classify.folds import split_of
+        from kuzushiji.classify.tables import split_of
 
         return split_of(self.config.tables)
 
@@ -145,9 +155,9 @@ class Boxes:
 def prepare(config: Level2Config, n_folds: int, root: "DataRoot", split: str = "books") -> Boxes:
     """Read the tables and split them into folds."""
     from kuzushiji.classify.level2.columns import source_of
+    from kuzushiji.classify.level2.ngrams import count_ngrams
     from kuzushiji.classify.level2.tables import read_input, split_by_fold, true_classes
     from kuzushiji.classify.level2.training import target_rows
-    from kuzushiji.classify.ngrams import count_ngrams
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
 
@@ -248,9 +258,9 @@ def save(
 
     from kuzushiji.artifacts import write_detailed
     from kuzushiji.classify.level2.folder import save_model
-    from kuzushiji.classify.level2.kinds import kinds_of
     from kuzushiji.classify.level2.model import Level2Model
     from kuzushiji.classify.level2.tables import out_of_fold_table
+    from kuzushiji.run_folder import kinds_of
 
     first = next(iter(boxes.features.values()))
     columns = next(iter(boxes.sources.values())).take(np.zeros(1, np.int64)).table().names

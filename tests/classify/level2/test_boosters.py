@@ -8,7 +8,7 @@ import pytest
 
 from kuzushiji.classify.level2.boosters import SUFFIXES, TRAINERS, load_trees
 from kuzushiji.classify.level2.boosting import Recipe, Rows, gradients_of, loss_of, probabilities
-from kuzushiji.classify.level2.names import BINARY, LIGHTGBM, OBJECTIVES, RANKING, SOFTMAX, XGBOOST
+from kuzushiji.classify.level2.config import BINARY, LIGHTGBM, OBJECTIVES, RANKING, SOFTMAX, XGBOOST
 from kuzushiji.errors import InputError
 from kuzushiji.ragged import best_of_group, offsets_of
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import Decision, choose, tuned
 from tests.tables import make_detailed
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.columns import source_of
-from kuzushiji.classify.level2.names import EXTENDED, REFERENCE
-from kuzushiji.classify.ngrams import FEATURES, count_ngrams
+from kuzushiji.classify.level2.config import EXTENDED, REFERENCE
+from kuzushiji.classify.level2.ngrams import FEATURES, count_ngrams
 from kuzushiji.ragged import members
 from tests.tables import make_detailed, random_detailed
 

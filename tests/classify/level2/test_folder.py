@@ -10,7 +10,7 @@ from kuzushiji import cli
 from kuzushiji.classify.level2 import folder
 from kuzushiji.classify.level2.__main__ import main
 from kuzushiji.classify.level2.folder import load_model
-from kuzushiji.classify.ngrams import ORDER, NGrams
+from kuzushiji.classify.level2.ngrams import ORDER, NGrams
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
 

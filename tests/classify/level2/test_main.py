@@ -9,8 +9,8 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features, write_features
-from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2.__main__ import Level2, main
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.config import AUTO
 from kuzushiji.data.labels import read_page_points
 from tests.tables import make_detailed

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from kuzushiji.classify.candidates import build_features
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import Decision
 from kuzushiji.classify.level2.columns import source_of
+from kuzushiji.classify.level2.config import REFERENCE, SOFTMAX, XGBOOST
 from kuzushiji.classify.level2.model import Level2Model, apply_model
-from kuzushiji.classify.level2.names import REFERENCE, SOFTMAX, XGBOOST
 from kuzushiji.classify.level2.training import FoldModel
 from tests.tables import make_detailed
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2.boosting import Course
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import Decision
-from kuzushiji.classify.level2.names import LIGHTGBM, SOFTMAX, XGBOOST
+from kuzushiji.classify.level2.config import LIGHTGBM, SOFTMAX, XGBOOST
 from kuzushiji.classify.level2.report import (
     BEST,
     BLEND,

@@ -9,8 +9,8 @@ import pytest
 from kuzushiji import artifacts, cli
 from kuzushiji.artifacts import read_detailed
 from kuzushiji.classify import level2_features
-from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2.__main__ import Level2, main
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import EVERY_FOLD
 from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.train import Boxes, decisions

@@ -9,16 +9,16 @@ import pytest
 
 from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features, write_features
-from kuzushiji.classify.candidates import build_features
 from kuzushiji.classify.level2 import training
 from kuzushiji.classify.level2.__main__ import main
 from kuzushiji.classify.level2.boosting import Recipe
+from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.columns import source_of
+from kuzushiji.classify.level2.config import EXTENDED, SOFTMAX
 from kuzushiji.classify.level2.folder import load_model
-from kuzushiji.classify.level2.names import EXTENDED, SOFTMAX
+from kuzushiji.classify.level2.ngrams import count_ngrams
 from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.training import Level2Training, rounds_without, target_rows, train_across_folds
-from kuzushiji.classify.ngrams import count_ngrams
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.files import read_json
 from tests.tables import make_detailed

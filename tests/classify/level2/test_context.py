@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kuzushiji.classify.candidates import build_features
-from kuzushiji.classify.context import BOX_FEATURES, context_of
+from kuzushiji.classify.level2.candidates import build_features
+from kuzushiji.classify.level2.context import BOX_FEATURES, context_of
 from tests.tables import make_detailed, random_detailed
 
 A, B, C, SEG_FP, EDGE = 0, 1, 2, 3, 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.classify.ngrams import FEATURES, count_ngrams
+from kuzushiji.classify.level2.ngrams import FEATURES, count_ngrams
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError

@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kuzushiji.classify.pairs import SHARPNESS, WEIGHT, Pairs, count_pairs, read_language, read_together, write_pairs
+from kuzushiji.classify.level2.pairs import (
+    SHARPNESS,
+    WEIGHT,
+    Pairs,
+    count_pairs,
+    read_language,
+    read_together,
+    write_pairs,
+)
 from kuzushiji.errors import InputError
 
 NO_CHARACTER = 4

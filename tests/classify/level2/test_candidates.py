@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kuzushiji.classify.candidates import build_features, candidates_of, largest_overlap
+from kuzushiji.classify.level2.candidates import build_features, candidates_of, largest_overlap
 from kuzushiji.classify.level2.columns import reference_table
 from kuzushiji.errors import InputError
 from tests.tables import make_detailed, random_detailed

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
-from kuzushiji.classify.ngrams import N_NEIGHBOURS
+from kuzushiji.classify.level2.ngrams import N_NEIGHBOURS
 from kuzushiji.data.labels import rows_by_page
 from kuzushiji.ragged import best_of_group, members
 from kuzushiji.reading_order import ReadingOrder, reading_order
