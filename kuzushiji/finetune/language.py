@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kuzushiji.classify.pairs import Pairs, count_pairs, read_language
+from kuzushiji.classify.level2.pairs import Pairs, count_pairs, read_language
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.reading_order import reading_order

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji.bundle.files import find_models
-from kuzushiji.classify.pairs import write_pairs
+from kuzushiji.classify.level2.pairs import write_pairs
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.pictures import pictures_in, read_picture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.chain.machine import TARGETS_MULTIPLE, Places, usable_cores, visible_gpus
-from kuzushiji.classify.config import MULTIPLE
+from kuzushiji.classify.targets import MULTIPLE
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -12,7 +12,7 @@ import torch
 
 from kuzushiji.bundle.files import find_models
 from kuzushiji.bundle.stored import read_classifier
-from kuzushiji.classify.pairs import count_pairs, read_language, write_pairs
+from kuzushiji.classify.level2.pairs import count_pairs, read_language, write_pairs
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main as export
 from kuzushiji.finetune import run

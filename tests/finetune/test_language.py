@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kuzushiji.classify.pairs import Pairs, write_pairs
+from kuzushiji.classify.level2.pairs import Pairs, write_pairs
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
