@@ -389,6 +389,9 @@ def test_on_a_narrow_dark_screen(phone: Any) -> None:
     assert (furigana["width"], furigana["height"]) == pytest.approx((12 * scale, 12 * scale), abs=0.5)
     phone.locator('[data-candidate="1"]').tap()
     assert text(phone) == ["ああ", "うえ"]
+    assert phone.locator(".viewer-corner").first.is_visible()
+    box(phone, 4).tap()
+    assert phone.locator(".viewer-corner").first.is_hidden()  # of so small a box they would cover the neighbours
 
 
 def test_what_screen_readers_are_told(page: Any) -> None:
