@@ -1,6 +1,6 @@
 """The cost of a training step and of a page on a GPU, counted without one.
 
-    PYTHONPATH=. python benchmarks/step_counts.py [kaggle modern] [--opt-level O1] [--stages segment classify]
+    PYTHONPATH=. python benchmarks/step_counts.py [kaggle modern] [--opt-level O1 O0] [--stages segment classify]
 
 For each network that the profiles train, at its crop and batch: floating-point operations, bytes moved, bytes that
 autograd keeps for the backward pass, operations launched, waits for the device (blocking copies among them); for the
@@ -162,26 +162,31 @@ def counts(traffic: Traffic, device: StandIn, level: str) -> dict[str, Any]:
     }
 
 
+def counted(level: str, profiles: Sequence[str], stages: Sequence[str]) -> dict[str, Any]:
+    """Return what the steps of the profiles' networks cost at a level, and a page in their detectors."""
+    found: dict[str, Any] = {}
+    for profile in profiles:
+        for stage, params in recipes(profile).items():
+            if stage not in stages:
+                continue
+            network = MODELS[params["model"]] if "model" in params else params["base"]
+            size = f"{params['batch_size']} crops {params['crop_width']} x {params['crop_height']}"
+            found[f"{profile}, {stage}"] = {"network": network, "step": size, **count_step(params, level)}
+            if "model" in params:
+                page = {"network": network, "step": f"a page {PAGE[1]} x {PAGE[0]}"}
+                found[f"{profile}, {stage}, page"] = {**page, **count_page(params, level)}
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Count and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("profiles", nargs="*", default=["kaggle", "modern"])
-    parser.add_argument("--opt-level", default="O1", choices=("O0", "O1"))
+    parser.add_argument("--opt-level", nargs="+", default=["O1", "O0"], choices=("O0", "O1"))
     parser.add_argument("--stages", nargs="+", default=["segment", "classify", "classify-second"])
     args = parser.parse_args(argv)
-    found: dict[str, Any] = {}
-    for profile in args.profiles:
-        for stage, params in recipes(profile).items():
-            if stage not in args.stages:
-                continue
-            network = MODELS[params["model"]] if "model" in params else params["base"]
-            size = f"{params['batch_size']} crops {params['crop_width']} x {params['crop_height']}"
-            row = {"network": network, "step": size, **count_step(params, args.opt_level)}
-            found[f"{profile}, {stage}"] = row
-            if "model" in params:
-                page = {"network": network, "step": f"a page {PAGE[1]} x {PAGE[0]}"}
-                found[f"{profile}, {stage}, page"] = {**page, **count_page(params, args.opt_level)}
-    print(json.dumps({"opt_level": args.opt_level, "steps": found}, indent=1))
+    steps = {level: counted(level, args.profiles, args.stages) for level in args.opt_level}
+    print(json.dumps({"steps": steps}, indent=1))
     return 0
 
 

@@ -6,9 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import Tensor
 
 from tests.benchmark_scripts import BENCHMARKS, load
 from tests.commands import command_of
@@ -137,10 +141,59 @@ def test_step_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setattr(script, "recipes", lambda _profile: {"segment": recipe, "classify": {}})
     monkeypatch.setattr(script, "PAGE", (64, 64))
     assert script.main(["kaggle", "--stages", "segment"]) == 0
-    steps = json.loads(capsys.readouterr().out)["steps"]
+    levels = json.loads(capsys.readouterr().out)["steps"]
+    assert list(levels) == ["O1", "O0"]
+    steps = levels["O1"]
     assert list(steps) == ["kaggle, segment", "kaggle, segment, page"]
     assert set(steps["kaggle, segment"]["least_ms"]) == set(script.CARDS)
     assert steps["kaggle, segment"]["launches"] > steps["kaggle, segment, page"]["launches"] > 100
+
+
+def test_reference_classifier(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each variant is trained with what it changes, and with nothing else."""
+    script = load(monkeypatch, "reference_classifier")
+    places = {"points": (script.models, "roi_align"), "rate": (script.training, "factor_of")}
+    places["last"] = (script.training, "build_loader")
+    before = {name: getattr(*place) for name, place in places.items()}
+    changed: dict[str, set[str]] = {}
+
+    def classify(words: list[str]) -> int:
+        config = command_of("kuzushiji.classify.main").parse_args(words)
+        changed[config.output_dir.name] = {name for name, place in places.items() if getattr(*place) != before[name]}
+        config.output_dir.mkdir()
+        f1 = 0.5 + 0.01 * len(changed[config.output_dir.name])
+        (config.output_dir / "metrics-oof.json").write_text(json.dumps({"f1": f1}))
+        return 0
+
+    monkeypatch.setattr(script, "classify", classify)
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "train.csv").touch()
+    assert script.main([str(tmp_path), "--seeds", "1"]) == 0
+    assert changed == {
+        "ours-seed1": set(), "aligned=False-seed1": {"points"}, "adaptive-points-seed1": {"points"},
+        "cosine-by-epoch-seed1": {"rate"}, "last-batch-kept-seed1": {"last"},
+        "as-the-reference-seed1": {"points", "rate", "last"},
+    }  # fmt: skip
+    assert json.loads(capsys.readouterr().out)["variants"]["as the reference"]["ahead"] == {"1": 0.03}
+
+
+def test_the_changes_of_the_reference_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: a map whose values are the columns' numbers, and a box of four of its places."""
+    script = load(monkeypatch, "reference_classifier")
+    maps = torch.arange(8.0).expand(1, 1, 8, 8)
+    box = torch.tensor([[0.0, 16, 16, 48, 48]])
+
+    def means(align: Callable[..., Tensor]) -> list[float]:
+        found: list[float] = align(maps, box, size=1, scale=1 / 8, ratio=2, aligned=True).flatten().tolist()
+        return found
+
+    assert means(script.roi_align) == means(script.adaptive) == [3.5]
+    assert means(script.not_aligned) == means(script.neither) == [4.0]
+    factor = script.by_epoch(SimpleNamespace(accumulation_steps=1, epochs=2), 3)
+    assert [round(factor(step), 3) for step in range(6)] == [1, 1, 1, 0.5, 0.5, 0.5]
+    assert len(script.last_batch_kept([0, 1, 2], 2, drop_last=True)) == 2
 
 
 def finished(folder: Path, params: dict[str, object], seconds: float, test_seconds: float) -> None:
