@@ -144,7 +144,7 @@ def test_weights_are_looked_for_before_the_first_training(tmp_path: Path) -> Non
     assert needed("kaggle", "--stage", "weights", RUNS=str(tmp_path)) == kaggle
     assert needed("kaggle", RUNS=str(tmp_path), FIRST_WEIGHTS="w.pth") == [kaggle[0], "resnet152=w.pth", kaggle[2]]
     assert needed("demo", RUNS=str(tmp_path)) == needed("tiny", RUNS=str(tmp_path)) == []  # packaged, and none
-    assert needed("demo", RUNS=str(tmp_path), SECOND_WEIGHTS="w.pth") == ["resnet10t=w.pth"]
+    assert needed("demo", RUNS=str(tmp_path), SECOND_WEIGHTS="w.pth") == ["resnet18=w.pth"]
     modules = modules_of(planned("kaggle"))
     assert modules.index("pretrained") < modules.index("segment.main")
 
