@@ -237,10 +237,12 @@ def test_two_processes_of_ray_of_which_one_is_killed(
 ) -> None:
     ray = pytest.importorskip("ray", reason="needs Ray (pip install ray)")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    before = signal.getsignal(signal.SIGTERM)
     ray.init(
         num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
         _system_config={"worker_niceness": 0},  # 15 starves them on a busy machine
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, before)  # Ray has put its own
     try:
         one = read("one")
         assert read("two", "--engine", "ray", "--workers", 2) == one
