@@ -124,7 +124,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             where = f"{boxes} --output-dir {runs}/clf-fold{k}{kind} --fold {k} {at} {SMALL_CLASSIFIER} {flags}"
             three_steps("kuzushiji.classify.main", where, start.format(fold=k), runs / f"clf-fold{k}{kind}")
 
-    second = "--base resnet10t --max-targets 256 --frozen-start 1 --benchmark 1"
+    second = "--base resnet18 --max-targets 256 --frozen-start 1 --benchmark 1"
     classify("", "--base resnet18 --head-size 64", "--weights books --head-start-epochs 10")
     new = f"{NEW} --head-start-epochs 3"
     classify("-wsl", second, new)
