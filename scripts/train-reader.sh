@@ -9,9 +9,9 @@
 #
 # Variables: PAGES (2400) machine-written pages, of which DETECTOR_PAGES (1200) are for the detector; DETECTOR_EPOCHS (3),
 # CLASSIFIER_EPOCHS (8), DETECTOR_TUNE_EPOCHS (5), TUNE_EPOCHS (7). START (books): models from which the training goes on,
-# by name or folder; START= begins with the packaged backbones. SEED (101) of the machine-written pages. PRECISION (O1, which
-# wants a processor with AMX or AVX-512-BF16; else O0). Detector and classifier train side by side, on a core each. The
-# script says beforehand how long it takes; the more of each, the better (docs/reader.rst).
+# by name or folder; START= begins with the packaged backbones. SEED (101) of the machine-written pages. PRECISION (auto) is
+# the --opt-level of training. Detector and classifier train side by side, on a core each. The script says beforehand how
+# long it takes; the more of each, the better (docs/reader.rst).
 set -euo pipefail
 unset CDPATH # with it `cd` goes elsewhere, and prints where
 
@@ -28,15 +28,15 @@ FOLDER=${4:-_runs/reader}
 PAGES=${PAGES:-2400} DETECTOR_PAGES=${DETECTOR_PAGES:-1200}
 DETECTOR_EPOCHS=${DETECTOR_EPOCHS:-3} CLASSIFIER_EPOCHS=${CLASSIFIER_EPOCHS:-8}
 DETECTOR_TUNE_EPOCHS=${DETECTOR_TUNE_EPOCHS:-5} TUNE_EPOCHS=${TUNE_EPOCHS:-7}
-SEED=${SEED:-101} START=${START-books} PRECISION=${PRECISION:-O1}
+SEED=${SEED:-101} START=${START-books} PRECISION=${PRECISION:-auto}
 BOOKS=$FOLDER/books
 ALL=3 # the fold that holds no real page out
 FROM=(--weights books)
 [ -z "$START" ] || FROM=(--start "$START")
 
 MINUTES=$((PAGES * CLASSIFIER_EPOCHS / 400 + 9 * DETECTOR_TUNE_EPOCHS / 2 + 5 * TUNE_EPOCHS + PAGES / 100 + 8))
-[ "$PRECISION" = O1 ] || MINUTES=$((MINUTES * 4))
-echo "about $MINUTES min on two free cores"
+echo "about $MINUTES min on two cores with fast bfloat16, several times as long without"
+trap 'jobs -p | xargs -r kill' EXIT # a detector whose classifier has failed
 mkdir -p "$FOLDER"
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 
