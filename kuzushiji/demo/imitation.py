@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.demo.fonts import SIDE
-from kuzushiji.demo.layouts import Column, Floats, Layout
+from kuzushiji.demo.layouts import LEAST_STRETCH, Column, Floats, Layout
 from kuzushiji.demo.material import Material
 from kuzushiji.demo.script import Script, fitted, shapes_of
 from kuzushiji.demo.variants import is_kana
@@ -128,8 +128,10 @@ class Setter:
         glyph = self._glyph(character, height / width)
         if glyph is None:
             return None
-        shrink = min(1.0, _LARGEST * pitch / SIDE * max(glyph.shape) / max(width, height))
-        ink = fitted(glyph, width * shrink, height * shrink, self.script.slant, self.rng)
+        stretch = self.material.layouts.stretch(character)
+        largest = _LARGEST * pitch / SIDE * max(glyph.shape) * np.sqrt(stretch / LEAST_STRETCH)
+        shrink = min(1.0, largest / max(width, height))
+        ink = fitted(glyph, width * shrink, height * shrink, self.script.slant, stretch, self.rng)
         x = origin[0] + box[0] + width / 2 - ink.shape[1] / 2
         y = origin[1] + box[1] + height / 2 - ink.shape[0] / 2
         return Stamp(character, ink, round(x), round(y))

@@ -17,7 +17,9 @@ from kuzushiji.reading_order import reading_order
 Floats = NDArray[np.float64]
 
 _LEAST = 12  # characters: a page with fewer gives no layout
-_PER_CHARACTER = 40  # sizes that are kept of each character
+_PER_CHARACTER = 120  # sizes that are kept of each character, spread over all pages
+LEAST_STRETCH, _MOST_STRETCH = 1.5, 5.0  # factors by which a glyph's proportions may change
+_OWN_SIZES = 20  # sizes from which a character's own proportions are known
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,26 @@ class Layouts:
     kanji: Floats
     gaps: Floats
 
+    def draw(self, rng: np.random.Generator) -> Layout:
+        """Return a layout by chance, one with four times the characters twice as often."""
+        weights = np.cumsum([np.sqrt(sum(len(column.text) for column in page.columns)) for page in self.pages])
+        return self.pages[min(int(np.searchsorted(weights, rng.random() * weights[-1])), len(self.pages) - 1)]
+
     @property
     def text(self) -> str:
         """All characters of all pages, columns one after the other."""
         return "".join(column.text for page in self.pages for column in page.columns)
+
+    def stretch(self, character: str) -> float:
+        """Return by which factor a glyph's proportions may change: as far as they differ on real pages.
+
+        し may be five times as high as wide, or hardly higher than wide.
+        """
+        sizes = self.sizes.get(character)
+        if sizes is None or len(sizes) < _OWN_SIZES:
+            return LEAST_STRETCH
+        low, high = np.quantile(sizes[:, 1] / sizes[:, 0], (0.1, 0.9))
+        return float(np.clip(high / low, LEAST_STRETCH, _MOST_STRETCH))
 
 
 @lru_cache(maxsize=2)
@@ -137,6 +155,11 @@ def _layout(image_id: str, codes: NDArray[np.object_], boxes: Floats, extent: tu
     return Layout(image_id, float(np.clip(width / height, 0.5, 1.4)), tuple(columns))
 
 
+def _spread(sizes: list[Floats]) -> list[Floats]:
+    count = min(len(sizes), _PER_CHARACTER)
+    return [sizes[number] for number in np.linspace(0, len(sizes) - 1, count).astype(int)]
+
+
 def _sizes(pages: Sequence[Layout]) -> tuple[dict[str, Floats], Floats, Floats, Floats]:
     found: dict[str, list[Floats]] = defaultdict(list)
     gaps: list[Floats] = []
@@ -147,8 +170,8 @@ def _sizes(pages: Sequence[Layout]) -> tuple[dict[str, Floats], Floats, Floats, 
             relative = column.boxes_xywh / column.pitch
             gaps.append(relative[1:, 1] - relative[:-1, 1] - relative[:-1, 3])
             for character, size in zip(column.text, relative[:, 2:], strict=True):
-                if len(found[character]) < _PER_CHARACTER:
-                    found[character].append(size)
+                found[character].append(size)
+    found = {character: _spread(each) for character, each in found.items()}
     kana = [size for character, sizes in found.items() if "ぁ" <= character <= "ヿ" for size in sizes]
     kanji = [size for character, sizes in found.items() if character >= "一" for size in sizes]
     sizes = {character: np.stack(each) for character, each in found.items() if len(each) >= 4}

@@ -41,7 +41,7 @@ def make_real_page(plan: PagePlan, page_height: int, sources: Sources) -> tuple[
     book = book_of(plan.book_seed, plan.book)
     script, seals, grey = _script_of(sources, plan.book_seed, plan.book)
     rng = np.random.default_rng([plan.page_seed, plan.book, plan.page, int(plan.test), _PAGE])
-    layout = material.layouts.pages[int(rng.integers(len(material.layouts.pages)))]
+    layout = material.layouts.draw(rng)
     height, width = page_height, max(16, round(page_height * layout.ratio * float(rng.uniform(0.97, 1.05))))
     sheet = lay_sheet(book.frame, height, width, bool(plan.page % 2), rng)
     fibre = np.clip(0.5 + 0.3 * clouds(height, width, max(1.2, height / 500), rng), 0, 1)

@@ -63,11 +63,11 @@ def draw_script(material: Material, rng: np.random.Generator) -> Script:
         warp=float(rng.uniform(0.015, 0.05)),
         slant=float(rng.normal(0.04, 0.06)),
         jitter=float(rng.uniform(0.03, 0.1)),
-        link=float(rng.choice([0.0, 0.2, 0.5, 0.8])),
+        link=float(rng.choice([0.0, 0.2, 0.5, 0.8, 1.0])),
         own_text=0.5,
         furigana=float(rng.choice([0.0, 0.0, 0.6, 0.95])),
         extra=float(rng.choice([0.1, 0.6, 0.9])),
-        loose=float(rng.uniform(0.6, 1.3)),
+        loose=float(rng.uniform(0.3, 1.3)),
     )
 
 
@@ -133,14 +133,17 @@ def _marked(
 
 
 def fitted(
-    glyph: NDArray[np.uint8], width: float, height: float, slant: float, rng: np.random.Generator
+    glyph: NDArray[np.uint8], width: float, height: float, slant: float, stretch: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Return a glyph scaled into about `width` x `height` pixels, sheared and turned a little.
 
-    Its proportions stay within a factor of 1.5 of its own; its area is that of the box.
+    Its proportions stay within a factor of `stretch` of its own; its area is that of the box. Strokes keep about their
+    thickness where it becomes much narrower or lower.
     """
     own, wanted = glyph.shape[0] / glyph.shape[1], height / width
-    aspect = own * float(np.clip(wanted / own, 1 / 1.5, 1.5))
+    factor = float(np.clip(wanted / own, 1 / stretch, stretch))
+    aspect = own * factor
+    glyph = thickened(glyph, factor)
     side = np.sqrt(width * height)
     new = np.array([side / np.sqrt(aspect), side * np.sqrt(aspect)])
     scale = new / np.array([glyph.shape[1], glyph.shape[0]])
@@ -152,3 +155,15 @@ def fitted(
     full = np.hstack([matrix, -low[:, None]])
     source = glyph if scale.max() > 0.6 else cv2.GaussianBlur(glyph, (0, 0), 0.35 / float(scale.max()))
     return np.asarray(cv2.warpAffine(source, full, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR))
+
+
+def thickened(glyph: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """Return a glyph whose strokes are wider across the direction in which it is to be squeezed, by up to half."""
+    squeeze = np.sqrt(max(factor, 1 / factor))
+    if squeeze < 1.25:
+        return glyph
+    stroke = 2 * float(cv2.distanceTransform((glyph > 127).astype(np.uint8), cv2.DIST_L2, 3).max())
+    more = round(min(squeeze - 1, 0.5) * stroke)
+    kernel = np.ones((1, more + 1) if factor > 1 else (more + 1, 1), np.uint8)
+    across = ((0, 0), (more, more)) if factor > 1 else ((more, more), (0, 0))
+    return np.asarray(cv2.dilate(np.pad(glyph, across), kernel))

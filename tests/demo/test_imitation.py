@@ -7,7 +7,7 @@ from kuzushiji.demo.__main__ import main
 from kuzushiji.demo.books import plan_pages
 from kuzushiji.demo.corpus import GRAM, grams, read_corpus, shares
 from kuzushiji.demo.fonts import SIDE, families, ink_of, redrawn
-from kuzushiji.demo.layouts import read_layouts
+from kuzushiji.demo.layouts import LEAST_STRETCH, Column, Layout, Layouts, read_layouts
 from kuzushiji.demo.material import read_material
 from kuzushiji.demo.real_page import make_real_page
 from kuzushiji.demo.script import fitted
@@ -70,11 +70,19 @@ def test_bolder_is_more_ink(tmp_path: Path) -> None:
 
 def test_a_fitted_glyph_has_the_area_of_its_box_and_nearly_its_own_proportions() -> None:
     glyph = np.full((40, 20), 255, np.uint8)
-    ink = fitted(glyph, 60, 30, 0.0, np.random.default_rng(0))  # a flat box for a tall glyph
+    ink = fitted(glyph, 60, 30, 0.0, 1.5, np.random.default_rng(0))  # a flat box for a tall glyph
     rows, columns = np.flatnonzero(ink.max(axis=1) > 127), np.flatnonzero(ink.max(axis=0) > 127)
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
     assert height * width == pytest.approx(60 * 30, rel=0.2)
     assert height / width == pytest.approx(2 / 1.5, rel=0.15)
+
+
+def test_a_stroke_that_is_long_on_real_pages_becomes_long_and_stays_thick() -> None:
+    glyph = np.zeros((40, 20), np.uint8)
+    glyph[:, 8:12] = 255
+    short, long = (fitted(glyph, 16, 100, 0.0, stretch, np.random.default_rng(0)) > 127 for stretch in (1.5, 5.0))
+    assert long.any(axis=1).sum() > 1.3 * short.any(axis=1).sum()
+    assert long.sum(axis=1).max() >= 0.75 * short.sum(axis=1).max()
 
 
 # --- layouts
@@ -86,6 +94,19 @@ def test_layouts_have_columns_in_reading_order(tmp_path: Path) -> None:
     assert [column.text for column in layouts.pages[0].columns] == [TEXT[:10], TEXT[10:]]
     assert layouts.pages[0].columns[0].boxes_xywh[0, 0] > layouts.pages[0].columns[1].boxes_xywh[0, 0]
     assert layouts.gaps == pytest.approx(0.2)  # 20 px between boxes, 100 px wide
+
+
+def test_a_glyph_is_stretched_as_far_as_its_character_is_on_real_pages() -> None:
+    sizes = {"し": np.array([[0.5, 0.5 * aspect] for aspect in np.linspace(1, 6, 30)]), "の": np.ones((30, 2))}
+    layouts = Layouts((), sizes, np.ones((1, 2)), np.ones((1, 2)), np.zeros(1))
+    assert layouts.stretch("し") > 3 > layouts.stretch("の") == layouts.stretch("鬱") == LEAST_STRETCH
+
+
+def test_dense_layouts_are_drawn_more_often() -> None:
+    dense, sparse = (Layout(name, 0.7, (Column("あ" * n, np.ones((n, 4))),)) for name, n in (("a", 400), ("b", 25)))
+    layouts = Layouts((dense, sparse), {}, np.ones((1, 2)), np.ones((1, 2)), np.zeros(1))
+    rng = np.random.default_rng(0)
+    assert sum(layouts.draw(rng) is dense for _ in range(1000)) == pytest.approx(800, abs=40)
 
 
 def test_books_that_are_left_out_leave_no_trace(tmp_path: Path) -> None:
