@@ -33,7 +33,7 @@ from albumentations.pytorch import ToTensorV2
 from measure import machine, pages_in
 
 from kuzushiji.classify.dataset import Collate, CropDataset
-from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.inputs import BoxedPage
 from kuzushiji.classify.transforms import CropRecipe, draw_crop
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.pages import page_size, read_page
@@ -66,7 +66,7 @@ def our_batches(paths: Sequence[Path], strips: Path | None) -> dict[str, Batch]:
     """Return for each stage what makes a batch of keys; without `strips` each crop decodes its page."""
     boxes = [grid(path) for path in paths]
     pages = [
-        Page(path.stem, path, np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32),
+        BoxedPage(path.stem, path, np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32),
              np.zeros(len(xywh), np.int64))
         for path, xywh in zip(paths, boxes, strict=True)
     ]  # fmt: skip

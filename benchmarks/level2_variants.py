@@ -14,7 +14,7 @@ from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
 from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import Decision
-from kuzushiji.classify.level2.columns import Source, Table, source_of
+from kuzushiji.classify.level2.columns import ColumnSource, Table, source_of
 from kuzushiji.classify.level2.config import BINARY, EXTENDED, LIGHTGBM, RANKING, REFERENCE, SOFTMAX, XGBOOST
 from kuzushiji.classify.level2.context import BOX_FEATURES, best_classes, blended_logits, share_of_group
 from kuzushiji.classify.level2.model import Level2Model
@@ -34,7 +34,7 @@ ROUNDS, PATIENCE, LR, ETA, MAX_ROWS = 200, 20, 0.05, 0.15, 800_000
 
 
 @dataclass(frozen=True)
-class Changed(Source):
+class Changed(ColumnSource):
     """A source without some of its columns, and with classes as whole numbers from 0 on where they are categorical."""
 
     without: frozenset[str] = frozenset()

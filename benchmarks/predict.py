@@ -27,9 +27,9 @@ from kuzushiji.bundle.files import find_models
 from kuzushiji.data.pictures import Picture
 from kuzushiji.named_models import models_folder
 from kuzushiji.predict.config import PredictConfig
-from kuzushiji.predict.records import Output, Source
+from kuzushiji.predict.records import Output, PageSource
 from kuzushiji.predict.run import page_work
-from kuzushiji.predict.sources import Page
+from kuzushiji.predict.sources import PageToRead
 from kuzushiji.predict.tasks import PageTask
 
 HEIGHT = 3900
@@ -60,12 +60,12 @@ def measure(config: PredictConfig, paths: list[Path], n_pages: int, output: Outp
     """Read pages one after the other, write them, and return what that took."""
     files = find_models(models_folder(config.models))
     work = page_work(config, files)
-    source = Source("", 0, "", {})
+    source = PageSource("", 0, "", {})
     seconds, processor, memory, characters = [], [], [], 0
     stages: Counter[str] = Counter()
     for number in range(n_pages):
         before, cpu = time.perf_counter(), time.process_time()
-        page = Page(f"page{number}", Picture(paths[number % len(paths)]))
+        page = PageToRead(f"page{number}", Picture(paths[number % len(paths)]))
         answer = work(PageTask(page, source, ""))
         assert answer.points is not None, answer.failures
         output.write(page.name, source, answer.contents, answer.points)

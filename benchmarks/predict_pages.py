@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from measure import machine, pages_in
 
-from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.inputs import BoxedPage
 from kuzushiji.classify.models import ModelConfig
 from kuzushiji.classify.models import build_model as build_classifier
 from kuzushiji.classify.predict import Predictor
@@ -105,7 +105,7 @@ def classified(args: argparse.Namespace, paths: Sequence[Path], precision: Preci
     random = np.random.default_rng(0)
     start = random.integers(0, [1500, 2200], (args.boxes, 2))
     boxes = np.concatenate([start, start + 110], axis=1).astype(np.float32)
-    pages = [Page(path.stem, path, boxes, np.zeros(args.boxes, np.int64)) for path in paths]
+    pages = [BoxedPage(path.stem, path, boxes, np.zeros(args.boxes, np.int64)) for path in paths]
     heights = tuple(round(2528 * (1 + size / 10)) for size in range(args.n_tta))
     for _, logits in Predictor(precision, args.workers).page_logits(model, pages, heights):
         yield logits.argmax(dim=1).cpu()

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji import cli
-from kuzushiji.artifacts import Characters
+from kuzushiji.artifacts import PredictedCharacters
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.context import context_of
 from kuzushiji.classify.level2.extra_columns import ExtraColumns, ExtraColumnsConfig
@@ -220,7 +220,7 @@ def columns_of(
     return {name: column.astype(np.float32) for name, column in {**columns, "lead": lead}.items()}
 
 
-def classes_of(characters: Characters, features: Features, name: str) -> NDArray[np.int32]:
+def classes_of(characters: PredictedCharacters, features: Features, name: str) -> NDArray[np.int32]:
     """Return the class (n,) as which each box of the features was read; boxes that are no character are `seg_fp`.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.artifacts import Characters, write_detailed
+from kuzushiji.artifacts import PredictedCharacters, write_detailed
 from kuzushiji.artifacts.extra import Extra, read_extra, write_extra
 from kuzushiji.artifacts.features import read_features
 from kuzushiji.classify import level2_features
@@ -143,7 +143,7 @@ def test_neighbours_as_a_submission_reads_them():
     table = make_detailed([*rows, ("other", 7, "seg_fp", [("E", 1.0)])])
     features = build_features([make_detailed(rows)], [["a"]], {}, 1)
     labels = PageLabels(table.pages, table.boxes.drop(columns="true").assign(code=["A", "seg_fp", "C", "D"]))
-    characters = Characters.from_labels(labels.image_ids, labels, np.ones(4))
+    characters = PredictedCharacters.from_labels(labels.image_ids, labels, np.ones(4))
     read = classes_of(characters, features, "read")
     assert features.vocabulary.decode(read).tolist() == ["A", "seg_fp", "C"]
     moved = characters.rows.assign(x=characters.rows["x"] + 1)

@@ -14,7 +14,7 @@ from kuzushiji import named_models
 from kuzushiji.chain.listing import Job
 from kuzushiji.chain.weights import needed_weights
 from kuzushiji.classify.classifier import build_classifier
-from kuzushiji.classify.inputs import Page, read_split
+from kuzushiji.classify.inputs import BoxedPage, read_split
 from kuzushiji.classify.main import Classify
 from kuzushiji.classify.main import main as classify_main
 from kuzushiji.classify.train import absent_classes
@@ -198,7 +198,7 @@ def test_they_are_kept_in_training_and_in_fine_tuning_with_pseudolabels(
 def test_only_rows_of_the_model_are_held(own_root: Path) -> None:
     """What neither the model nor a training page has is at random: the loss must see it."""
     vocabulary = Vocabulary.from_codes(["U+3042", "U+3044", "U+4E00"])
-    crops = SimpleNamespace(pages=[Page("p", own_root, np.zeros((1, 4), np.float32), np.array([0]))])
+    crops = SimpleNamespace(pages=[BoxedPage("p", own_root, np.zeros((1, 4), np.float32), np.array([0]))])
     absent = absent_classes(crops, vocabulary, Vocabulary.from_codes(["U+3042", "U+3044"]))
     assert dict(zip(vocabulary.codes, absent.tolist(), strict=True)) == {
         "U+3042": False, "U+3044": True, "U+4E00": False, "seg_fp": True,

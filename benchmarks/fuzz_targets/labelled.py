@@ -12,7 +12,7 @@ from kuzushiji.data.characters import code_to_char
 from kuzushiji.errors import InputError
 from kuzushiji.forms.cleaning import Cleaner
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import NO_LINE, Page
+from kuzushiji.forms.page import NO_LINE, LabelledPage
 from kuzushiji.forms.pictures import Finder
 from kuzushiji.forms.table import files_of, read_pages
 from kuzushiji.layout import ROLES
@@ -69,7 +69,7 @@ def _read(folder: Path, form: str) -> bool:
     return not notes.failures
 
 
-def _require_right(page: Page, folder: Path) -> None:
+def _require_right(page: LabelledPage, folder: Path) -> None:
     x, y, w, h = page.boxes_xywh.T
     on_page = (x < page.width) & (y < page.height) & (x + w > 0) & (y + h > 0) & (w > 0) & (h > 0)
     require(bool(np.isfinite(page.boxes_xywh).all() and on_page.all()), "a box outside its page")

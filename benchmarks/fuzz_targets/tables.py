@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.fuzz_targets.target import CODES, PAGES, Target, require
-from kuzushiji.artifacts import Characters, Detailed, read_characters, read_detailed, write_characters, write_detailed
+from kuzushiji.artifacts import (
+    Detailed,
+    PredictedCharacters,
+    read_characters,
+    read_detailed,
+    write_characters,
+    write_detailed,
+)
 from kuzushiji.data.jpeg import NotJpegError, read_header
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
@@ -67,7 +74,7 @@ def _detailed_target(name: str, share: int, path: Path, table: Detailed) -> Targ
 
 def _characters_target(path: Path, table: Detailed) -> Target:
     labels = PageLabels(table.pages, table.boxes.rename(columns={"true": "code"}))
-    write_characters(path, Characters.from_labels(table.pages, labels, np.linspace(0, 1, len(table))))
+    write_characters(path, PredictedCharacters.from_labels(table.pages, labels, np.linspace(0, 1, len(table))))
     seed, expected = path.read_bytes(), read_characters(path)
 
     def check(data: bytes) -> bool:

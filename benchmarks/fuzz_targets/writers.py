@@ -54,12 +54,12 @@ class _Reader(html.parser.HTMLParser):
 
 
 def _viewer(text: str) -> _Reader:
-    from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage, render_viewer
+    from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture, render_viewer
 
     candidates = {text: [Candidate(text, text, 0.5)]}
     box = ViewerBox(1, 2, 3, 4, "wrong", text, text, 0.5, text, text, candidates)
     reader = _Reader()
-    reader.feed(render_viewer([ViewerPage(text, Picture(b"x", 10, 20), [box], note=text)], text))
+    reader.feed(render_viewer([ViewerPage(text, ViewerPicture(b"x", 10, 20), [box], note=text)], text))
     reader.close()
     return reader
 

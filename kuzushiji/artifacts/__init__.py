@@ -2,7 +2,7 @@
 
 from kuzushiji.artifacts.box_table import BOX_COLUMNS
 from kuzushiji.artifacts.characters import (
-    Characters,
+    PredictedCharacters,
     candidates_path,
     characters_path,
     read_characters,
@@ -14,7 +14,7 @@ from kuzushiji.artifacts.detailed_files import read_detailed, write_detailed
 __all__ = [
     "BOX_COLUMNS",
     "N_BEST",
-    "Characters",
+    "PredictedCharacters",
     "Detailed",
     "candidates_path",
     "characters_path",

@@ -20,7 +20,7 @@ _TEXT_COLUMNS = ("image_id", "code")
 
 
 @dataclass(frozen=True)
-class Characters:
+class PredictedCharacters:
     """The predictions on some pages.
 
     Attributes:
@@ -34,7 +34,9 @@ class Characters:
     rows: pd.DataFrame
 
     @classmethod
-    def from_labels(cls, pages: Sequence[str], labels: PageLabels, probability: NDArray[np.floating]) -> "Characters":
+    def from_labels(
+        cls, pages: Sequence[str], labels: PageLabels, probability: NDArray[np.floating]
+    ) -> "PredictedCharacters":
         """Return those boxes of `labels` that are characters, with their probabilities (n,).
 
         Args:
@@ -57,7 +59,7 @@ def candidates_path(submission: Path) -> Path:
     return submission.with_name(f"{submission.name.split('.')[0]}_candidates.parquet")
 
 
-def write_characters(path: Path, characters: Characters) -> None:
+def write_characters(path: Path, characters: PredictedCharacters) -> None:
     """Write the table as Parquet, whole or not at all."""
     import pyarrow as pa
 
@@ -69,7 +71,7 @@ def write_characters(path: Path, characters: Characters) -> None:
         write_table(temporary, pa.table(columns), KIND, meta, use_dictionary=list(_TEXT_COLUMNS), split=[])
 
 
-def read_characters(path: Path) -> Characters:
+def read_characters(path: Path) -> PredictedCharacters:
     """Read a table written by `write_characters`.
 
     Raises:
@@ -89,4 +91,4 @@ def read_characters(path: Path) -> Characters:
         row = rows.iloc[int(np.argmax(wrong))]
         where = f"{path}, page {shown(row['image_id'])}, box {row['box']}"
         raise InputError(f"{where}: expected a probability from 0 to 1, got {row['probability']}")
-    return Characters(tuple(map(str, meta.get("pages", ()))), rows)
+    return PredictedCharacters(tuple(map(str, meta.get("pages", ()))), rows)

@@ -12,8 +12,8 @@ from detection.faster_rcnn import build_detector
 from kuzushiji.bundle.files import ModelFiles, digest_of
 from kuzushiji.bundle.models import (
     Bundle,
-    Classifier,
-    Detector,
+    ReadyClassifier,
+    ReadyDetector,
     StoredClassifier,
     StoredDetector,
     check_level2,
@@ -63,18 +63,18 @@ def load_bundle(
     return replace(bundle, level2=model)
 
 
-def ready_detector(stored: StoredDetector, device: torch.device, opt_level: str | None = None) -> Detector:
+def ready_detector(stored: StoredDetector, device: torch.device, opt_level: str | None = None) -> ReadyDetector:
     """Return a detector on its device, in evaluation mode; `opt_level` as in `load_bundle`."""
     spec = stored.spec
     with _Unfilled():
         model: nn.Module = build_detector(spec.config)
     _fill(model, stored)
-    return Detector(spec, place(model, device).eval(), Precision.from_level(opt_level or spec.opt_level, device))
+    return ReadyDetector(spec, place(model, device).eval(), Precision.from_level(opt_level or spec.opt_level, device))
 
 
 def ready_classifier(
     stored: StoredClassifier, device: torch.device, opt_level: str | None = None, n_tta: int | None = None
-) -> Classifier:
+) -> ReadyClassifier:
     """Return a classifier on its device, in evaluation mode; `opt_level` and `n_tta` as in `load_bundle`."""
     spec = stored.spec
     if n_tta is not None:
@@ -83,7 +83,7 @@ def ready_classifier(
         model = build_model(spec.config, len(stored.vocabulary), pretrained=False)
     _fill(model, stored)
     place(model, device)
-    return Classifier(spec, model.eval(), Precision.from_level(opt_level or spec.opt_level, device))
+    return ReadyClassifier(spec, model.eval(), Precision.from_level(opt_level or spec.opt_level, device))
 
 
 class _Unfilled(TorchFunctionMode):

@@ -83,7 +83,7 @@ class StoredClassifier:
 
 
 @dataclass(frozen=True)
-class Detector:
+class ReadyDetector:
     """A detector in evaluation mode, on its device."""
 
     spec: DetectorSpec
@@ -92,7 +92,7 @@ class Detector:
 
 
 @dataclass(frozen=True)
-class Classifier:
+class ReadyClassifier:
     """A classifier in evaluation mode, on its device."""
 
     spec: ClassifierSpec
@@ -114,9 +114,9 @@ class Bundle:
         digest: Differs where the models do.
     """
 
-    detectors: tuple[Detector, ...]
+    detectors: tuple[ReadyDetector, ...]
     fusion: Fusion
-    classifiers: tuple[Classifier, ...]
+    classifiers: tuple[ReadyClassifier, ...]
     vocabulary: Vocabulary
     level2: Level2Model | None
     language: Pairs | None
@@ -132,7 +132,7 @@ class Bundle:
         """Folds of the classifiers."""
         return tuple(sorted({item.spec.fold for item in self.classifiers}))
 
-    def of_kind(self, kind: str) -> list[Classifier]:
+    def of_kind(self, kind: str) -> list[ReadyClassifier]:
         """Return the classifiers of a kind, by fold."""
         return [item for item in self.classifiers if item.spec.kind == kind]
 

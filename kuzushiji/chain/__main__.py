@@ -19,8 +19,8 @@ from kuzushiji.chain.display import Display, duration
 from kuzushiji.chain.executors import Executor, Slurm, ThisMachine, command_of
 from kuzushiji.chain.listing import (
     Job,
+    ListedStage,
     Listing,
-    Stage,
     filled_in,
     number_or_all,
     profiles,
@@ -134,7 +134,7 @@ class Chain(Command):
         jobs = (job for stage in listing.stages for job in stage.jobs)
         return needed_weights((job for job in jobs if self.config.fold in (None, job.fold)), force=self.config.force)
 
-    def _has_plan(self, listing: Listing, stages: Sequence[Stage]) -> bool:
+    def _has_plan(self, listing: Listing, stages: Sequence[ListedStage]) -> bool:
         """Return whether the plan is printed: where it may take days, or is only printed; of one stage if it trains."""
         if listing.writes_books and not self.config.dry_run:
             return False
@@ -142,7 +142,7 @@ class Chain(Command):
             return len(listing.stages) > 1
         return any(stage.per_fold for stage in stages) and not listing.variables["HOURS"]
 
-    def _run(self, listing: Listing, stages: Sequence[Stage], places: Places) -> None:
+    def _run(self, listing: Listing, stages: Sequence[ListedStage], places: Places) -> None:
         python = environment_python()
         started = time.monotonic()  # what is measured begins after the set-up
         logs = listing.runs / "logs"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kuzushiji.chain.executors import Running
-from kuzushiji.chain.listing import Job, Stage
+from kuzushiji.chain.listing import Job, ListedStage
 from kuzushiji.chain.reached import facts_of, reached
 from kuzushiji.terminal import paint
 
@@ -68,7 +68,7 @@ class Display:
         verbose: Whether the jobs' output is shown too.
     """
 
-    def __init__(self, stages: Sequence[Stage], *, verbose: bool) -> None:
+    def __init__(self, stages: Sequence[ListedStage], *, verbose: bool) -> None:
         self._stages, self._verbose = stages, verbose
         self._numbers = {job.name: number for number, job in enumerate((j for s in stages for j in s.jobs), start=1)}
         self._width = max((len(name) for name in self._numbers), default=0)
@@ -102,7 +102,7 @@ class Display:
             self._last_line = now
             print(self._progress(stage, running, seconds)[1], file=sys.stderr, flush=True)
 
-    def ended(self, stage: Stage, job: Job, seconds: float, why_not_run: str = "") -> None:
+    def ended(self, stage: ListedStage, job: Job, seconds: float, why_not_run: str = "") -> None:
         """Print the job's line; short jobs of the same kind share one."""
         log = self._logs.get(job.name)
         if log is not None:
@@ -152,7 +152,7 @@ class Display:
         print(f"{paint(number, 'dim')}  {name:<{self._width}}  {what:<58}  {duration(seconds)}".rstrip(), flush=True)
         self._last_line = time.monotonic()
 
-    def _progress(self, stage: Stage, running: Sequence[Running], seconds: float) -> tuple[float, str]:
+    def _progress(self, stage: ListedStage, running: Sequence[Running], seconds: float) -> tuple[float, str]:
         """Return which part of a stage's jobs is done, and words for it."""
         number = [each.name for each in self._stages].index(stage.name) + 1
         epochs = {each.job.name: self._epoch(each.job) for each in running if each.stage is stage}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from kuzushiji.chain.listing import THREADS, Job, Stage
+from kuzushiji.chain.listing import THREADS, Job, ListedStage
 from kuzushiji.chain.machine import Places
 
 Process = subprocess.Popen[bytes]
@@ -30,7 +30,7 @@ class Running:
     """
 
     job: Job
-    stage: Stage
+    stage: ListedStage
     process: Process
     log: Path
     started: float = field(default_factory=time.monotonic)

@@ -70,7 +70,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ListedStage:
     """A stage: jobs that may run side by side, unless they run alone.
 
     Attributes:
@@ -103,7 +103,7 @@ class Listing:
 
     profile: str
     variables: Mapping[str, str]
-    stages: tuple[Stage, ...]
+    stages: tuple[ListedStage, ...]
 
     @property
     def runs(self) -> Path:
@@ -153,12 +153,12 @@ def read_listing(script: str, profile: str, settings: Mapping[str, str]) -> List
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode:
         raise InputError(said.splitlines()[-1].removeprefix("error: ") if said else f"profiles/{profile}.env: failed")
-    variables, stages = {}, list[Stage]()
+    variables, stages = {}, list[ListedStage]()
     for kind, *words in _records(done.stdout):
         if kind == "set":
             variables[words[0]] = words[1]
         elif kind in ("stage", "beside"):
-            stages.append(Stage(words[0], kind == "beside", Path(words[1]) if words[1:] else None, ()))
+            stages.append(ListedStage(words[0], kind == "beside", Path(words[1]) if words[1:] else None, ()))
         else:
             job = Job(words[0], tuple(words[1:]), kind == "run")
             stages[-1] = replace(stages[-1], jobs=(*stages[-1].jobs, job))
@@ -177,7 +177,7 @@ def _records(output: bytes) -> Iterator[list[str]]:
         yield [next(words) for _ in range(int(count))]
 
 
-def selected(listing: Listing, stage: str | None, fold: int | None) -> list[Stage]:
+def selected(listing: Listing, stage: str | None, fold: int | None) -> list[ListedStage]:
     """Return the stages that are asked for, with the jobs that are.
 
     Raises:
@@ -203,7 +203,7 @@ def selected(listing: Listing, stage: str | None, fold: int | None) -> list[Stag
     return stages
 
 
-def until_input_lacks(stages: Sequence[Stage]) -> tuple[list[Stage], Stage | None]:
+def until_input_lacks(stages: Sequence[ListedStage]) -> tuple[list[ListedStage], ListedStage | None]:
     """Return the stages before the first whose input is not there, and that one; None where all can run."""
     for place, stage in enumerate(stages):
         if stage.needs is not None and not stage.needs.exists():
@@ -211,7 +211,7 @@ def until_input_lacks(stages: Sequence[Stage]) -> tuple[list[Stage], Stage | Non
     return list(stages), None
 
 
-def filled_in(stages: Sequence[Stage], needed_weights: Sequence[str]) -> list[Stage]:
+def filled_in(stages: Sequence[ListedStage], needed_weights: Sequence[str]) -> list[ListedStage]:
     """Return the stages that have jobs, with the networks whose weights are needed; without any no job fetches them."""
     return [replace(stage, jobs=jobs) for stage in stages if (jobs := tuple(_filled_jobs(stage.jobs, needed_weights)))]
 

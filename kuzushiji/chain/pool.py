@@ -9,7 +9,7 @@ from types import FrameType
 
 from kuzushiji.chain.display import Display
 from kuzushiji.chain.executors import Executor, Running
-from kuzushiji.chain.listing import Job, Stage
+from kuzushiji.chain.listing import Job, ListedStage
 from kuzushiji.cli import Terminated
 from kuzushiji.errors import InputError
 
@@ -43,7 +43,7 @@ class Pool:
         self._running: dict[int, Running] = {}  # by place
         self._signal: signal.Signals | None = None
 
-    def run(self, stages: Sequence[Stage]) -> None:
+    def run(self, stages: Sequence[ListedStage]) -> None:
         """Run all jobs of these stages.
 
         Raises:
@@ -57,7 +57,7 @@ class Pool:
                 self._stop(getattr(error, "signum", signal.SIGINT if isinstance(error, KeyboardInterrupt) else None))
                 raise
 
-    def _run(self, stages: Sequence[Stage]) -> None:
+    def _run(self, stages: Sequence[ListedStage]) -> None:
         was_alone = False
         for stage in stages:
             for place_in_stage, job in enumerate(stage.jobs):
@@ -68,7 +68,7 @@ class Pool:
                 was_alone = job.alone
         self._wait_until(lambda: not self._running)
 
-    def _start(self, stage: Stage, job: Job) -> None:
+    def _start(self, stage: ListedStage, job: Job) -> None:
         reason = self._is_done(job)
         if reason:
             self._display.ended(stage, job, 0.0, reason)

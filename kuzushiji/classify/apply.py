@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kuzushiji.artifacts import Characters, Detailed, characters_path, write_characters, write_detailed
+from kuzushiji.artifacts import Detailed, PredictedCharacters, characters_path, write_characters, write_detailed
 from kuzushiji.artifacts.box_table import boxes_with_truth
 from kuzushiji.artifacts.head_features import HeadFeatures, write_head_features
 from kuzushiji.classify.calibration import best_probability
 from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_classifier
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.inputs import Page, Split, pages_of
+from kuzushiji.classify.inputs import BoxedPage, Split, pages_of
 from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor, predict_detailed
 from kuzushiji.classify.predictions import calibration_of_table
@@ -91,7 +91,7 @@ def predict_test(
     def write() -> PagePoints:
         write_detailed(config.output(TEST_DETAILED), detailed)
         path, labels = config.output(SUBMISSION), detailed.labels()
-        characters = Characters.from_labels(sample, labels, best_probability(detailed.logits))
+        characters = PredictedCharacters.from_labels(sample, labels, best_probability(detailed.logits))
         write_characters(characters_path(path), characters)
         return write_submission(path, labels, sample, _certainty(detailed))
 
@@ -209,7 +209,7 @@ def _write(
 
 
 def _head_vectors(
-    predictor: Predictor, model: RoIClassifier, pages: list[Page], labels: PageLabels, heights: tuple[int, ...]
+    predictor: Predictor, model: RoIClassifier, pages: list[BoxedPage], labels: PageLabels, heights: tuple[int, ...]
 ) -> NDArray[np.float16]:
     """Return (n, d), the mean over the page heights, in the order of the boxes of `labels`."""
     last = model.head[-1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.inputs import BoxedPage
 from kuzushiji.classify.models import rois_of
 from kuzushiji.classify.targets import targets_kept
 from kuzushiji.classify.transforms import Boxes, CropRecipe, boxes_in, clip_to, draw_crop, jitter_boxes
@@ -132,7 +132,7 @@ class CropDataset(Dataset[LabelledCrop]):
 
     def __init__(
         self,
-        pages: Sequence[Page],
+        pages: Sequence[BoxedPage],
         recipe: CropRecipe,
         *,
         colour_aug: tuple[int, int, int] = (0, 0, 0),
@@ -190,7 +190,7 @@ class CropDataset(Dataset[LabelledCrop]):
 class PageDataset(Dataset[PageView]):
     """Whole pages in the heights of test-time augmentation."""
 
-    def __init__(self, pages: Sequence[Page], heights: Sequence[int], store: PageStore | None = None) -> None:
+    def __init__(self, pages: Sequence[BoxedPage], heights: Sequence[int], store: PageStore | None = None) -> None:
         """Take pages and heights (pixels); `store` spares reading what is in memory."""
         self.pages = pages
         self.heights = tuple(heights)
@@ -222,14 +222,14 @@ def page_view(index: int, image: Image, boxes_xyxy: Boxes, heights: Sequence[int
     )
 
 
-def _with_clipped_boxes(page: Page) -> Page:
+def _with_clipped_boxes(page: BoxedPage) -> BoxedPage:
     """Return the page with its boxes cut at its edges, without those that lie wholly outside or have no area."""
     if not len(page.classes):
         return page
     width, height = page_size(page.path)
     boxes = clip_to(page.boxes_xyxy, Window(0, 0, width, height))
     there = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return Page(page.image_id, page.path, boxes[there], page.classes[there])
+    return BoxedPage(page.image_id, page.path, boxes[there], page.classes[there])
 
 
 def _with_some_area(boxes_xyxy: Boxes, width: int, height: int) -> Boxes:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.inputs import BoxedPage
 from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.engine.optim import LRSchedule, build_factor, build_optimizer
@@ -62,7 +62,7 @@ class WithoutHead(nn.Module):
 
 
 def start_head(
-    model: RoIClassifier, pages: Sequence[Page], predictor: Predictor, page_height: int, recipe: HeadStart
+    model: RoIClassifier, pages: Sequence[BoxedPage], predictor: Predictor, page_height: int, recipe: HeadStart
 ) -> float:
     """Train `model.head` on the boxes of whole pages and return the accuracy in the last pass.
 
@@ -87,7 +87,7 @@ def start_head(
 
 
 def box_features(
-    model: RoIClassifier, pages: Sequence[Page], predictor: Predictor, page_height: int
+    model: RoIClassifier, pages: Sequence[BoxedPage], predictor: Predictor, page_height: int
 ) -> tuple[Tensor, Tensor]:
     """Return (n, features) in float16 and the classes (n,) of all boxes, on the predictor's device.
 

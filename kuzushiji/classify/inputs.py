@@ -19,7 +19,7 @@ from kuzushiji.submission import read_sample
 
 
 @dataclass(frozen=True)
-class Page:
+class BoxedPage:
     """A page with the boxes that are to be classified.
 
     Attributes:
@@ -87,7 +87,7 @@ def vocabulary_of(config: ClassifyConfig, truth: PageLabels) -> Vocabulary:
     return Vocabulary.from_codes({*truth.boxes["code"], *held})
 
 
-def read_pseudolabels(config: ClassifyConfig, root: DataRoot, vocabulary: Vocabulary) -> list[Page]:
+def read_pseudolabels(config: ClassifyConfig, root: DataRoot, vocabulary: Vocabulary) -> list[BoxedPage]:
     """Return the pages with pseudolabels, each as often as `--pseudolabels-oversample` says; no files, no pages.
 
     Raises:
@@ -119,7 +119,7 @@ def read_test_boxes(config: ClassifyConfig, root: DataRoot) -> tuple[PageLabels,
     return PageLabels(chosen.image_ids, chosen.boxes.assign(code=SEG_FP)), sample
 
 
-def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Vocabulary, where: str) -> list[Page]:
+def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Vocabulary, where: str) -> list[BoxedPage]:
     """Return the pages of a table of labels, with or without boxes, in the table's order.
 
     Args:
@@ -134,7 +134,7 @@ def pages_of(labels: PageLabels, path_of: Callable[[str], Path], vocabulary: Voc
     xyxy = xywh_to_xyxy(labels.boxes_xywh.astype(np.float32)).astype(np.float32)
     classes = vocabulary.encode(labels.boxes["code"], where).astype(np.int64)
     return [
-        Page(image_id, path_of(image_id), xyxy[chosen], classes[chosen])
+        BoxedPage(image_id, path_of(image_id), xyxy[chosen], classes[chosen])
         for image_id, chosen in zip(labels.image_ids, labels.rows_by_page(), strict=True)
     ]
 

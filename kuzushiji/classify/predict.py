@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.box_table import boxes_with_truth
 from kuzushiji.classify.dataset import PageDataset, PageView
-from kuzushiji.classify.inputs import Page
+from kuzushiji.classify.inputs import BoxedPage
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.device import shapes_vary
@@ -39,7 +39,7 @@ class Predictor:
     store: PageStore | None = None
 
     def page_logits(
-        self, model: nn.Module, pages: Sequence[Page], heights: Sequence[int], *, title: str = ""
+        self, model: nn.Module, pages: Sequence[BoxedPage], heights: Sequence[int], *, title: str = ""
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield the number of each page that has boxes, in order, and its boxes' logits (n, classes) float32.
 
@@ -80,7 +80,7 @@ class Predictor:
 def predict_detailed(
     predictor: Predictor,
     model: nn.Module,
-    pages: Sequence[Page],
+    pages: Sequence[BoxedPage],
     labels: PageLabels,
     vocabulary: Vocabulary,
     *,
@@ -117,7 +117,7 @@ def predict_detailed(
 def evaluate(
     predictor: Predictor,
     model: nn.Module,
-    pages: Sequence[Page],
+    pages: Sequence[BoxedPage],
     labels: PageLabels,
     truth: PageLabels,
     vocabulary: Vocabulary,

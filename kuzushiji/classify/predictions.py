@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.artifacts import Characters, Detailed, characters_path, write_characters
+from kuzushiji.artifacts import Detailed, PredictedCharacters, characters_path, write_characters
 from kuzushiji.classify.calibration import Calibration, best_probability, calibration
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
@@ -89,4 +89,4 @@ def write_predictions(
     with record.output_path(submission, force=force) as temporary:
         write_submission(temporary, labels, sample, probability, str(sample_csv))
     with record.output_path(characters_path(submission), force=force) as temporary:
-        write_characters(temporary, Characters.from_labels(sample, labels, probability))
+        write_characters(temporary, PredictedCharacters.from_labels(sample, labels, probability))

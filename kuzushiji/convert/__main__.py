@@ -8,7 +8,7 @@ from kuzushiji.convert.config import ConvertConfig
 from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
-    from kuzushiji.convert.run import Outcome
+    from kuzushiji.convert.run import Conversion
 
 
 class Convert(Command):
@@ -30,7 +30,7 @@ class Convert(Command):
         self._print(outcome)
         return cli.EXIT_FAILED if outcome.notes.failures else 0
 
-    def _print(self, outcome: "Outcome") -> None:
+    def _print(self, outcome: "Conversion") -> None:
         from kuzushiji.terminal import print_result
 
         print_result(outcome.facts, as_json=self.config.json)

@@ -12,13 +12,13 @@ from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.files import atomic_write_json, atomic_write_text
 from kuzushiji.forms.data_root import HISTORY
-from kuzushiji.forms.page import Page
+from kuzushiji.forms.page import LabelledPage
 from kuzushiji.forms.pictures import Placer
 
 _PLACEHOLDER = "U+003F 1 1"
 
 
-def write_root(out: Path, pages: Sequence[Page], place: Placer, test: Collection[str]) -> None:
+def write_root(out: Path, pages: Sequence[LabelledPage], place: Placer, test: Collection[str]) -> None:
     """Write the pages into a folder in the competition's layout.
 
     Args:
@@ -46,7 +46,7 @@ def write_root(out: Path, pages: Sequence[Page], place: Placer, test: Collection
         atomic_write_text(root.sample_submission_csv, _csv(("image_id", "labels"), rows))
 
 
-def labels_of(pages: Sequence[Page]) -> PageLabels:
+def labels_of(pages: Sequence[LabelledPage]) -> PageLabels:
     """Return the table of the pages' labels."""
     number = np.repeat(np.arange(len(pages)), [len(page.codes) for page in pages])
     boxes = np.concatenate([np.zeros((0, 4)), *(page.boxes_xywh for page in pages)])

@@ -18,7 +18,7 @@ from kuzushiji.files import atomic_folder, atomic_write_json, atomic_write_text,
 from kuzushiji.forms.characters import new_forms, read_character_map
 from kuzushiji.forms.cleaning import Cleaner
 from kuzushiji.forms.notes import LIST, SUMMARY, Notes
-from kuzushiji.forms.page import Page, RawPage
+from kuzushiji.forms.page import LabelledPage, RawPage
 from kuzushiji.forms.pictures import Finder, Placer
 from kuzushiji.forms.table import WRITERS, files_of, read_pages
 from kuzushiji.terminal import progress
@@ -35,14 +35,14 @@ _WITH_BOOKS = ("root", "csv")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Conversion:
     """What came of a conversion: counts to print, and everything that was odd."""
 
     facts: dict[str, Any]
     notes: Notes
 
 
-def convert(config: ConvertConfig) -> Outcome:
+def convert(config: ConvertConfig) -> Conversion:
     """Convert.
 
     Raises:
@@ -70,7 +70,7 @@ def convert(config: ConvertConfig) -> Outcome:
     if config.to in ("page", "alto", "tei", "hocr"):
         _note_cut_boxes(pages, notes)
     facts = _write(config, form, pages, test, notes)
-    return Outcome(facts, notes)
+    return Conversion(facts, notes)
 
 
 def _check_free(config: ConvertConfig) -> None:
@@ -87,8 +87,8 @@ def _check_free(config: ConvertConfig) -> None:
         raise InputError(f"{out}: holds an earlier conversion; --force replaces it")
 
 
-def _cleaned(config: ConvertConfig, form: str, files: Sequence[Path], cleaner: Cleaner) -> list[Page]:
-    pages: dict[str, Page] = {}
+def _cleaned(config: ConvertConfig, form: str, files: Sequence[Path], cleaner: Cleaner) -> list[LabelledPage]:
+    pages: dict[str, LabelledPage] = {}
     raw_pages = read_pages(form, files, cleaner.notes)
     for raw in progress(raw_pages, title="pages", unit="page", leave=False):
         if not (raw.done or config.all):
@@ -107,7 +107,7 @@ def _cleaned(config: ConvertConfig, form: str, files: Sequence[Path], cleaner: C
     return list(pages.values())
 
 
-def _name_of(config: ConvertConfig, raw: RawPage, page: Page) -> str:
+def _name_of(config: ConvertConfig, raw: RawPage, page: LabelledPage) -> str:
     if config.book is not None:
         return f"{book_prefix(config.book)}_{raw.name}"
     if config.book_folders:
@@ -116,7 +116,7 @@ def _name_of(config: ConvertConfig, raw: RawPage, page: Page) -> str:
     return raw.name
 
 
-def _note_books(form: str, pages: Sequence[Page], test: set[str], notes: Notes) -> None:
+def _note_books(form: str, pages: Sequence[LabelledPage], test: set[str], notes: Notes) -> None:
     """Say what the names of pages make of books, where that may not be meant."""
     books = {book_id(page.name) for page in pages}
     if len(pages) > 2 and len(books) == len(pages) and form not in _WITH_BOOKS:
@@ -128,7 +128,7 @@ def _note_books(form: str, pages: Sequence[Page], test: set[str], notes: Notes) 
         notes.add("books on both sides", min(both), message)
 
 
-def _note_cut_boxes(pages: Sequence[Page], notes: Notes) -> None:
+def _note_cut_boxes(pages: Sequence[LabelledPage], notes: Notes) -> None:
     for page in pages:
         start, end = page.boxes_xywh[:, :2], page.boxes_xywh[:, :2] + page.boxes_xywh[:, 2:]
         count = int(((start < 0) | (end > (page.width, page.height))).any(axis=1).sum())
@@ -136,7 +136,9 @@ def _note_cut_boxes(pages: Sequence[Page], notes: Notes) -> None:
             notes.add("boxes over the edge", f"page {page.name}", f"{count} boxes end at the page's edge in this form")
 
 
-def _write(config: ConvertConfig, form: str, pages: Sequence[Page], test: set[str], notes: Notes) -> dict[str, Any]:
+def _write(
+    config: ConvertConfig, form: str, pages: Sequence[LabelledPage], test: set[str], notes: Notes
+) -> dict[str, Any]:
     place = Placer(copy=config.copy)
     with atomic_folder(config.out, SUMMARY) as folder:
         writer = WRITERS.get(config.to)

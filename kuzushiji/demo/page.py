@@ -14,7 +14,7 @@ from kuzushiji.demo.ink import Ink
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
 from kuzushiji.demo.text import Paragraph, spell
 from kuzushiji.demo.typesetting import Area, Placed, TextSetter
-from kuzushiji.demo.vocabulary import Characters
+from kuzushiji.demo.vocabulary import CharacterSet
 
 _PRINT_MOTTLE = 0.5  # a block print is never quite even
 _SEAL_BGR = np.array([48, 52, 178], dtype=np.float32)
@@ -22,7 +22,7 @@ Label = tuple[str, int, int, int, int]
 """Code, x, y, width, height: integers, pixels of the page."""
 
 
-def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple[NDArray[np.uint8], list[Label], int]:
+def make_page(plan: PagePlan, page_height: int, characters: CharacterSet) -> tuple[NDArray[np.uint8], list[Label], int]:
     """Return a page (h, w, 3) uint8 in blue, green, red, its labels in reading order, and the quality of its JPEG."""
     book = book_of(plan.book_seed, plan.book)
     rng = np.random.default_rng([plan.page_seed, plan.book, plan.page, int(plan.test)])
@@ -42,7 +42,7 @@ def make_page(plan: PagePlan, page_height: int, characters: Characters) -> tuple
 
 
 def _draw_page(
-    ink: Ink, setter: TextSetter, plan: PagePlan, book: Book, sheet: Sheet, characters: Characters,
+    ink: Ink, setter: TextSetter, plan: PagePlan, book: Book, sheet: Sheet, characters: CharacterSet,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     height = ink.black.shape[0]
@@ -68,7 +68,7 @@ def _picture_area(text: Area, *, whole: bool, rng: np.random.Generator) -> Area:
     return Area(float(x0), float(text.y1 - share[1] * h), float(x0 + share[0] * w), text.y1)
 
 
-def _paragraphs(plan: PagePlan, book: Book, characters: Characters, rng: np.random.Generator) -> Iterator[Paragraph]:
+def _paragraphs(plan: PagePlan, book: Book, characters: CharacterSet, rng: np.random.Generator) -> Iterator[Paragraph]:
     queue = list(plan.must)
     for paragraph in plan.text:
         text = spell(paragraph.text, rng, voiced=book.text.voiced)

@@ -15,7 +15,7 @@ from kuzushiji.demo.books import PagePlan, book_name, plan_pages
 from kuzushiji.demo.division import with_texts
 from kuzushiji.demo.material import Sources, read_material
 from kuzushiji.demo.strokes import known_characters
-from kuzushiji.demo.vocabulary import Characters, choose_characters
+from kuzushiji.demo.vocabulary import CharacterSet, choose_characters
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_text
 from kuzushiji.terminal import progress
@@ -24,13 +24,13 @@ _PLACEHOLDER = "U+003F 1 1"  # what the competition's sample submission says for
 
 
 @dataclass(frozen=True)
-class Job:
+class PageJob:
     """What a worker needs to write one page."""
 
     plan: PagePlan
     folder: Path
     page_height: int
-    characters: Characters
+    characters: CharacterSet
     sources: Sources | None = None
 
 
@@ -49,13 +49,13 @@ class Size:
     sources: Sources | None = None
 
 
-def plan_root(size: Size) -> tuple[list[PagePlan], Characters]:
+def plan_root(size: Size) -> tuple[list[PagePlan], CharacterSet]:
     """Return all pages of a data root, those for training first, and the characters on them."""
     if size.sources is None:
         characters = choose_characters(size.seed, size.classes)
     else:  # the training pages carry every class at least once
         allowed = read_material(size.sources).allowed
-        characters = Characters(allowed, "".join(sorted(allowed)))
+        characters = CharacterSet(allowed, "".join(sorted(allowed)))
     plan = plan_pages(
         size.seed, size.hidden_seed, books=size.books, pages=size.pages,
         test_books=size.test_books, test_pages=size.test_pages, extra=characters.extra,
@@ -84,7 +84,7 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
         folder.mkdir(parents=True, exist_ok=True)
     paths = image_paths(out, plan)
     jobs = [
-        Job(page, path.parent, size.page_height, characters, size.sources)
+        PageJob(page, path.parent, size.page_height, characters, size.sources)
         for page, path in zip(plan, paths, strict=True)
     ]
     pages = list(_in_order(jobs, workers))
@@ -105,7 +105,7 @@ def write_root(out: Path, size: Size, workers: int) -> dict[str, int]:
     }  # fmt: skip
 
 
-def write_page(job: Job) -> "PageArrays":
+def write_page(job: PageJob) -> "PageArrays":
     """Write one page's image and return its labels.
 
     Raises:
@@ -139,7 +139,7 @@ class PageArrays:
     boxes_xywh: NDArray[np.int32]
 
 
-def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[PageArrays]:
+def _in_order(jobs: Sequence[PageJob], workers: int) -> Iterator[PageArrays]:
     """Yield the labels of each page in the order of the jobs, written by so many processes."""
     if workers == 1 or len(jobs) < 2:
         _start_worker()

@@ -80,7 +80,7 @@ def draw_text_style(rng: np.random.Generator, *, printed: bool) -> TextStyle:
     )
 
 
-class Column:
+class OpenColumn:
     """One column while it is being filled from the top."""
 
     def __init__(self, x: float, top: float, bottom: float, lean: float) -> None:
@@ -123,7 +123,7 @@ class TextSetter:
         indent = {"poem": self.style.poem_indent, "heading": self.style.poem_indent}.get(paragraph.kind, 0.0)
         top = area.y0 + self.size * (indent + abs(float(self.rng.normal(0, 0.05 + self.style.drift))))
         bottom = min([area.y1, *(block.y0 for block in blocked if block.x0 < x + half and block.x1 > x - half)])
-        column = Column(x, top, bottom, float(self.rng.normal(0, 0.1 * self.style.drift)))
+        column = OpenColumn(x, top, bottom, float(self.rng.normal(0, 0.1 * self.style.drift)))
         scale = _HEADING_SIZE if paragraph.kind == "heading" else 1.0
         written = 0
         for character in paragraph.text:
@@ -134,7 +134,7 @@ class TextSetter:
         self._link(column)
         return paragraph.text[written:]
 
-    def _write(self, column: Column, character: str, scale: float) -> bool:
+    def _write(self, column: OpenColumn, character: str, scale: float) -> bool:
         """Write one character at the column's brush; return whether there was room."""
         shape = choose_shape(character, self.style.preferences, self.rng)
         size = self.size * scale * self._relative_size(character, shape)
@@ -169,7 +169,7 @@ class TextSetter:
             self.unlabelled.append(Placed("", glyph, x - (glyph.bounds[0] + glyph.bounds[2]) / 2, y - glyph.bounds[1]))
             y += glyph.height + 0.1 * size
 
-    def _link(self, column: Column) -> None:
+    def _link(self, column: OpenColumn) -> None:
         """Let the brush go from some characters into the one below."""
         for upper, lower in zip(column.placed, column.placed[1:], strict=False):
             kana = is_kana(upper.character) + is_kana(lower.character)

@@ -13,7 +13,7 @@ _QUEUE_RATE = 0.5  # chance of the next one that has to be carried, at each plac
 
 
 @dataclass(frozen=True)
-class Characters:
+class CharacterSet:
     """The characters of a data root.
 
     Attributes:
@@ -43,17 +43,17 @@ class Characters:
         return "".join(out)
 
 
-def choose_characters(seed: int, classes: int | None) -> Characters:
+def choose_characters(seed: int, classes: int | None) -> CharacterSet:
     """Return the characters of a data root with about `classes` classes; None: those of the texts."""
     own = text_characters()
     if classes is None:
-        return Characters(frozenset(own), "")
+        return CharacterSet(frozenset(own), "")
     if classes <= len(own):
-        return Characters(frozenset(own[:classes]), "")
+        return CharacterSet(frozenset(own[:classes]), "")
     others = [c for c in known_characters() if _FIRST_KANJI <= c <= _LAST_KANJI and c not in set(own)]
     chosen = np.random.default_rng([seed, 3]).permutation(len(others))[: classes - len(own)]
     extra = "".join(others[index] for index in chosen.tolist())
-    return Characters(frozenset(own) | frozenset(extra), extra)
+    return CharacterSet(frozenset(own) | frozenset(extra), extra)
 
 
 def _long_tail(count: int, rng: np.random.Generator) -> int:

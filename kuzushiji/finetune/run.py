@@ -21,11 +21,11 @@ from kuzushiji.finetune.config import FinetuneConfig
 from kuzushiji.finetune.language import language_with
 from kuzushiji.finetune.pages import MATCH_IOU, Boxes, boxes_to_learn, divide, read_new_pages
 from kuzushiji.finetune.parts import Pages, classifier_parts, detector_parts
-from kuzushiji.finetune.source import Source, read_source
+from kuzushiji.finetune.source import StartingModels, read_source
 from kuzushiji.options import as_flag
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.formats.as_json import transcription_json
-from kuzushiji.predict.reader import Reader, Stopwatch
+from kuzushiji.predict.reader import BundleReader, Stopwatch
 from kuzushiji.predict.run import load_reader
 from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, ModelName
 from kuzushiji.stage import Facts, run_parts
@@ -79,7 +79,7 @@ def _here(call: Callable[[], Any]) -> Any:
     return call()
 
 
-def _divided(config: FinetuneConfig, data: DataRoot, labels: PageLabels, source: Source) -> Pages:
+def _divided(config: FinetuneConfig, data: DataRoot, labels: PageLabels, source: StartingModels) -> Pages:
     train, held_out = divide(labels, source.seen, config.test_share)
     if not held_out:
         logger.warning("no page is held out: the last epoch is taken, and nothing is measured")
@@ -90,14 +90,14 @@ def _divided(config: FinetuneConfig, data: DataRoot, labels: PageLabels, source:
     return pages
 
 
-def _vocabulary(config: FinetuneConfig, labels: PageLabels, source: Source) -> Vocabulary:
+def _vocabulary(config: FinetuneConfig, labels: PageLabels, source: StartingModels) -> Vocabulary:
     codes = set(labels.boxes["code"])
     new = codes.difference(source.vocabulary.codes)
     logger.info("characters: %d classes, of which the models have %d", len(codes), len(codes) - len(new))
     return Vocabulary.from_codes(codes if config.only_these else codes.union(source.vocabulary.codes))
 
 
-def _detector_words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages) -> list[str]:
+def _detector_words(config: FinetuneConfig, source: StartingModels, folder: Path, pages: Pages) -> list[str]:
     model = f"fasterrcnn_{source.detector.config.backbone}_fpn"
     own = {
         "match_iou": MATCH_IOU,
@@ -108,7 +108,9 @@ def _detector_words(config: FinetuneConfig, source: Source, folder: Path, pages:
     return _words(config, source, folder, pages, {**options, "epochs": config.detector_epochs})
 
 
-def _classifier_words(config: FinetuneConfig, source: Source, folder: Path, boxes: Path, pages: Pages) -> list[str]:
+def _classifier_words(
+    config: FinetuneConfig, source: StartingModels, folder: Path, boxes: Path, pages: Pages
+) -> list[str]:
     base, hold = source.classifier.config.base, int(config.hold_absent)
     own = {"base": base, "hold_absent": hold, "repeat_train": repeats(len(pages.train.image_ids), *CLASSIFIER_CROPS)}
     options = {**source.classifier_sizes, **own, **_CLASSIFIER}
@@ -120,7 +122,9 @@ def repeats(n_pages: int, of_page: int, of_all: int) -> int:
     return max(of_page, -(-of_all // n_pages))
 
 
-def _words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages, options: Mapping[str, Any]) -> list[str]:
+def _words(
+    config: FinetuneConfig, source: StartingModels, folder: Path, pages: Pages, options: Mapping[str, Any]
+) -> list[str]:
     """Return the options that both stages have, and further ones."""
     common = {
         "output_dir": folder, "data_root": config.data, "start": source.folder, "lr": config.lr,
@@ -134,7 +138,7 @@ def _words(config: FinetuneConfig, source: Source, folder: Path, pages: Pages, o
     return words
 
 
-def _reader(config: FinetuneConfig, models: Path) -> Reader:
+def _reader(config: FinetuneConfig, models: Path) -> BundleReader:
     settings = PredictConfig(pages=(), models=str(models), device=config.device, threads=config.threads)
     return load_reader(settings, find_models(models), Stopwatch())
 
@@ -143,11 +147,11 @@ def _image(path: Path) -> Any:
     return read_picture(pictures_in(path)[0])
 
 
-def _boxes(reader: Reader, path: Path) -> Boxes:
+def _boxes(reader: BundleReader, path: Path) -> Boxes:
     return reader.boxes(_image(path))
 
 
-def _measured(folder: Path, reader: Reader, pages: Pages) -> dict[str, Any] | None:
+def _measured(folder: Path, reader: BundleReader, pages: Pages) -> dict[str, Any] | None:
     """Read the held-out pages into a folder, and return the scores; None where no page is held out."""
     if not pages.held_out.image_ids:
         return None
@@ -166,7 +170,7 @@ def _summary(
     config: FinetuneConfig,
     pages: Pages,
     vocabulary: Vocabulary,
-    source: Source,
+    source: StartingModels,
     before: dict[str, Any] | None,
     after: dict[str, Any] | None,
 ) -> Facts:

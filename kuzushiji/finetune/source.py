@@ -28,7 +28,7 @@ _MULTIPLE = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class StartingModels:
     """The first detector and the first classifier of a folder.
 
     Attributes:
@@ -52,7 +52,7 @@ class Source:
     classifier_sizes: Mapping[str, Any]
 
 
-def read_source(name: str, exported: Path) -> Source:
+def read_source(name: str, exported: Path) -> StartingModels:
     """Return the models that `--from` names; those of a run are exported into a folder first.
 
     Raises:
@@ -73,7 +73,7 @@ def read_source(name: str, exported: Path) -> Source:
         with atomic_folder(exported, last=BUNDLE_FILE) as temporary:
             write_bundle(files, temporary, half=False, facts={"versions": package_versions()})
         folder = exported
-    return Source(
+    return StartingModels(
         folder, detector.spec, classifier.spec, classifier.vocabulary, files.language, seen,
         _detector_sizes(detector.spec, detector_params), _classifier_sizes(classifier.spec, classifier_params),
     )  # fmt: skip

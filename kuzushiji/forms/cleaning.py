@@ -10,7 +10,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
 from kuzushiji.forms.characters import character_of, mapped
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import NO_LINE, Label, Page, RawPage
+from kuzushiji.forms.page import NO_LINE, Label, LabelledPage, RawPage
 from kuzushiji.forms.pictures import Finder, Header, read_picture_header
 
 
@@ -32,7 +32,7 @@ class Cleaner:
     normalise: bool = True
     changed: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def clean(self, raw: RawPage) -> Page:
+    def clean(self, raw: RawPage) -> LabelledPage:
         """Return the page; boxes that are none, or without one readable character, are left out and noted.
 
         Raises:
@@ -67,7 +67,7 @@ class Cleaner:
             seen.add((character, *box))
             kept.append((character, *box, label))
         lines = np.array([item[5].line for item in kept], np.int64)
-        return Page(
+        return LabelledPage(
             raw.name, picture, turned, width, height,
             np.array([char_to_code(item[0]) for item in kept], object),
             np.array([item[1:5] for item in kept], np.float64).reshape(-1, 4),

@@ -7,7 +7,7 @@ from typing import Any
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.files import atomic_write_json
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage
+from kuzushiji.forms.page import Label, LabelledPage, RawPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json
 
@@ -58,7 +58,7 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
     yield from pages.values()
 
 
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
     """Write `annotations.json` and `images/`; return the number of pages. A category's name is the character."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from kuzushiji.data.folds import book_id
 from kuzushiji.data.label_text import read_columns
 from kuzushiji.files import atomic_write_text
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage
+from kuzushiji.forms.page import Label, LabelledPage, RawPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.reading import number_of
 
@@ -50,12 +50,12 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
     yield from pages.values()
 
 
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
     """Write a folder a book with its pictures and its table; return the number of pages.
 
     A page without characters has its picture there, and no row.
     """
-    books: dict[str, list[Page]] = {}
+    books: dict[str, list[LabelledPage]] = {}
     for page in pages:
         book = book_id(page.name)
         place(page, out / book / "images")
@@ -65,7 +65,7 @@ def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
     return sum(map(len, books.values()))
 
 
-def _table(pages: list[Page]) -> str:
+def _table(pages: list[LabelledPage]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

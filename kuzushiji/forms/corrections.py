@@ -14,7 +14,7 @@ from kuzushiji.data.labels import whole_pixels
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, sha256_of_file
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage, TextLine
+from kuzushiji.forms.page import Label, LabelledPage, RawPage, TextLine
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.reading import number_of, read_any_json
 from kuzushiji.layout import ROLES
@@ -131,14 +131,14 @@ def raw_page(value: Mapping[str, Any], path: Path, notes: Notes) -> RawPage:
     return page
 
 
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
     """Write `corrections.json` and the picture of each page beside it; return the number of pages."""
     values = [_value_of(page, place(page, out)) for page in pages]
     atomic_write_json(out / FILE, content_of(values))
     return len(values)
 
 
-def _value_of(page: Page, picture: Path) -> dict[str, Any]:
+def _value_of(page: LabelledPage, picture: Path) -> dict[str, Any]:
     layout = page.layout()
     boxes = whole_pixels(page.boxes_xywh).tolist()
     characters = [

@@ -7,7 +7,7 @@ from typing import Any
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.files import atomic_write_json
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage
+from kuzushiji.forms.page import Label, LabelledPage, RawPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.reading import bounding_box, number_of, read_any_json
 
@@ -42,7 +42,7 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
     yield page
 
 
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
     """Write `PAGE.json` beside the picture of each page; return the number of pages."""
     count = 0
     for page in pages:

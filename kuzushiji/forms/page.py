@@ -79,7 +79,7 @@ class RawPage:
 
 
 @dataclass(frozen=True)
-class Page:
+class LabelledPage:
     """A page whose n boxes each have one character.
 
     Attributes:

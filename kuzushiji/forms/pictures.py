@@ -15,7 +15,7 @@ from kuzushiji.data.paths import SUFFIXES
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, make_folder
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Page, RawPage
+from kuzushiji.forms.page import LabelledPage, RawPage
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "JPEG2000": ".jp2"}
 """By Pillow's name of a kind: the ending that its pictures get."""
@@ -153,7 +153,7 @@ class Placer:
         self.copy = copy
         self.how: Counter[str] = Counter()
 
-    def __call__(self, page: Page, folder: Path) -> Path:
+    def __call__(self, page: LabelledPage, folder: Path) -> Path:
         """Put a page's picture into a folder and return its path there.
 
         A picture stays as it is; one that must be turned is written upright as PNG, without loss but that of JPEG.

@@ -19,11 +19,11 @@ from kuzushiji.forms import (
     yolo,
 )
 from kuzushiji.forms.notes import SUMMARY, Notes
-from kuzushiji.forms.page import Page, RawPage
+from kuzushiji.forms.page import LabelledPage, RawPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.transcriptions import writer_of
 
-Writer = Callable[[Path, Iterable[Page], Placer], int]
+Writer = Callable[[Path, Iterable[LabelledPage], Placer], int]
 
 
 class NoPagesError(InputError):

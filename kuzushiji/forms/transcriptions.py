@@ -7,16 +7,16 @@ import numpy as np
 
 from kuzushiji.data.labels import whole_pixels
 from kuzushiji.files import atomic_path
-from kuzushiji.forms.page import Page
+from kuzushiji.forms.page import LabelledPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.predict.transcription import Transcription
 
 
-def transcription_of(page: Page, image: str) -> Transcription:
+def transcription_of(page: LabelledPage, image: str) -> Transcription:
     """Return the page with a picture of this name; nobody doubted its characters, so there is no probability (NaN).
 
     Raises:
-        InputError: as `Page.layout`.
+        InputError: as `LabelledPage.layout`.
     """
     unknown = np.full(len(page.codes), np.nan, np.float32)
     return Transcription(
@@ -25,10 +25,10 @@ def transcription_of(page: Page, image: str) -> Transcription:
     )  # fmt: skip
 
 
-def writer_of(name: str) -> Callable[[Path, Iterable[Page], Placer], int]:
+def writer_of(name: str) -> Callable[[Path, Iterable[LabelledPage], Placer], int]:
     """Return what writes pages in a format of `predict`, each beside its picture, and returns their number."""
 
-    def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+    def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
         from kuzushiji.predict.formats import DOCUMENTS
 
         document, count = DOCUMENTS[name], 0

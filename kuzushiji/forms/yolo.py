@@ -12,7 +12,7 @@ from kuzushiji.data.characters import code_to_char
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_text
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, Page, RawPage
+from kuzushiji.forms.page import Label, LabelledPage, RawPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.reading import bounding_box, number_of, read_text_file
 
@@ -47,7 +47,7 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
         yield page
 
 
-def write(out: Path, pages: Iterable[Page], place: Placer) -> int:
+def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
     """Write `data.yaml`, `images/train` and `labels/train`; return the number of pages.
 
     A class's name is its character.

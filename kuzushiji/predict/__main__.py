@@ -18,8 +18,8 @@ from kuzushiji.stage import Command
 if TYPE_CHECKING:
     from kuzushiji.bundle.files import ModelFiles
     from kuzushiji.predict.fence import Failure
-    from kuzushiji.predict.records import Output, Source
-    from kuzushiji.predict.sources import Page
+    from kuzushiji.predict.records import Output, PageSource
+    from kuzushiji.predict.sources import PageToRead
     from kuzushiji.predict.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Predict(Command):
 
 
 def _run(
-    config: PredictConfig, files: "ModelFiles", pages: "list[Page]", failures: "list[Failure]", folder: Path
+    config: PredictConfig, files: "ModelFiles", pages: "list[PageToRead]", failures: "list[Failure]", folder: Path
 ) -> "Summary":
     """Read the pages and write what was read into a folder."""
     from kuzushiji.bundle.files import digest_of
@@ -98,7 +98,7 @@ def _run(
     return summary
 
 
-def _warn_of_models(config: PredictConfig, files: "ModelFiles", pages: "list[Page]") -> None:
+def _warn_of_models(config: PredictConfig, files: "ModelFiles", pages: "list[PageToRead]") -> None:
     """Warn where models that have seen machine-written pages alone are to read other pages."""
     from kuzushiji.bundle.files import trained_by_machine
     from kuzushiji.data.paths import DataRoot
@@ -111,7 +111,7 @@ def _warn_of_models(config: PredictConfig, files: "ModelFiles", pages: "list[Pag
         )
 
 
-def _print_text(folder: Path, pages: "list[Page]") -> None:
+def _print_text(folder: Path, pages: "list[PageToRead]") -> None:
     """Print what was read, under the page's name where there are several pages."""
     for page in pages:
         path = folder / f"{page.name}.txt"
@@ -122,14 +122,14 @@ def _print_text(folder: Path, pages: "list[Page]") -> None:
 
 
 def _divide(
-    config: PredictConfig, pages: "list[Page]", failures: "list[Failure]", output: "Output", models: str
-) -> "tuple[list[tuple[Page, Source]], list[Page]]":
+    config: PredictConfig, pages: "list[PageToRead]", failures: "list[Failure]", output: "Output", models: str
+) -> "tuple[list[tuple[PageToRead, PageSource]], list[PageToRead]]":
     """Return the pages to read with what their results depend on, and those that are done."""
     from kuzushiji.files import sha256_of_file
     from kuzushiji.predict.fence import fence
     from kuzushiji.predict.formats import PAGE_FORMATS
     from kuzushiji.predict.iiif import fetch
-    from kuzushiji.predict.records import Source
+    from kuzushiji.predict.records import PageSource
 
     boxes = {} if config.boxes is None else {"boxes": sha256_of_file(config.boxes)[:16]}
     settings = {**parameters(config), **boxes}
@@ -139,7 +139,7 @@ def _divide(
         with fence(page.place, failures):
             if page.url:
                 fetch(page.url, page.picture.path)
-            source = Source(digest(page.picture.path), page.picture.frame, models, settings)
+            source = PageSource(digest(page.picture.path), page.picture.frame, models, settings)
             files = [f"{page.name}{PAGE_FORMATS[name].ending}" for name in config.formats if name in PAGE_FORMATS]
             if (config.resume or config.shard) and output.is_done(page.name, source, files):
                 done.append(page)
@@ -148,7 +148,7 @@ def _divide(
     return todo, done
 
 
-def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> None:
+def _write_csv(output: "Output", pages: "list[PageToRead]", summary: "Summary") -> None:
     """Write the table of all pages that were read, now or before."""
     from kuzushiji.submission import write_submission
     from kuzushiji.terminal import printable
@@ -158,7 +158,7 @@ def _write_csv(output: "Output", pages: "list[Page]", summary: "Summary") -> Non
     write_submission(output.path(CSV), output.points(names), names)
 
 
-def _write_viewer(output: "Output", pages: "list[Page]") -> None:
+def _write_viewer(output: "Output", pages: "list[PageToRead]") -> None:
     """Write the document that shows all pages of the folder: those of this command first, then those read before."""
     from kuzushiji.files import atomic_write_text
     from kuzushiji.viewer.book import BOOK, ENDING, read_summary, render_book

@@ -18,9 +18,9 @@ from kuzushiji.predict.config import RAY, PredictConfig
 from kuzushiji.predict.fence import Failure, OutputError, concerns_all, fence
 from kuzushiji.predict.lanes import Here, Lane, LaneLostError, OwnProcess, spread
 from kuzushiji.predict.reader import STAGES
-from kuzushiji.predict.records import Output, Source
+from kuzushiji.predict.records import Output, PageSource
 from kuzushiji.predict.run import page_work
-from kuzushiji.predict.sources import Page, readable_name
+from kuzushiji.predict.sources import PageToRead, readable_name
 from kuzushiji.predict.summary import Summary
 from kuzushiji.predict.tasks import PageAnswer, PageTask
 from kuzushiji.terminal import printable, progress
@@ -37,7 +37,7 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def read_pages(
-    config: PredictConfig, files: ModelFiles, pages: Sequence[tuple[Page, Source]], output: Output
+    config: PredictConfig, files: ModelFiles, pages: Sequence[tuple[PageToRead, PageSource]], output: Output
 ) -> Summary:
     """Read the pages and write their files; what goes wrong with one page is its failure.
 
@@ -140,7 +140,7 @@ def _summary(answers: Sequence[tuple[PageTask, PageAnswer]]) -> Summary:
     return summary
 
 
-def _write(output: Output, page: str, source: Source, contents: Mapping[str, bytes], points: PagePoints) -> None:
+def _write(output: Output, page: str, source: PageSource, contents: Mapping[str, bytes], points: PagePoints) -> None:
     """Write the files of a page.
 
     Raises:

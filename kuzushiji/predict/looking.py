@@ -33,7 +33,7 @@ _SMALL_PAGE, _LARGE_PAGE = 400, 8000
 
 
 class PageReader(Protocol):
-    """What reads a page: `reader.Reader`."""
+    """What reads a page: `reader.BundleReader`."""
 
     def read(
         self,

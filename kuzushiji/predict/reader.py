@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
 from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.detections import Detections
-from kuzushiji.bundle.models import Bundle, Classifier, Detector
+from kuzushiji.bundle.models import Bundle, ReadyClassifier, ReadyDetector
 from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import best_probability, softmax
 from kuzushiji.classify.dataset import PageView, page_view
@@ -70,7 +70,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadBoxes:
     """What is read in each of n boxes.
 
     Attributes:
@@ -84,7 +84,7 @@ class Reading:
     left_out: NDArray[np.bool_]
 
 
-class Reader:
+class BundleReader:
     """Reads pages, one after the other: what one page needs is free before the next.
 
     Args:
@@ -137,7 +137,7 @@ class Reader:
         else:
             boxes, score = whole_pixels(boxes_xywh), np.ones(len(boxes_xywh), np.float32)
         if not len(boxes):
-            reading = Reading(*_nothing(), np.zeros(0, np.bool_))
+            reading = ReadBoxes(*_nothing(), np.zeros(0, np.bool_))
             doubts = self._doubts(reading, NOTHING_DROPPED, image)
             candidates = self._no_candidates()
             return make_transcription(name, file, size, boxes, *_nothing(), score, candidates, doubts)
@@ -148,13 +148,13 @@ class Reader:
             reading = self._choose(tables)
         kept, dropped = np.flatnonzero(reading.codes != SEG_FP), np.flatnonzero(reading.codes == SEG_FP)
         candidates = {kind: _candidates(table.take(kept)) for kind, table in blends.items()}
-        reading = Reading(reading.codes[kept], reading.probability[kept], reading.left_out[kept])
+        reading = ReadBoxes(reading.codes[kept], reading.probability[kept], reading.left_out[kept])
         doubts = self._doubts(reading, Dropped(boxes[dropped], score[dropped]), image)
         return make_transcription(
             name, file, size, boxes[kept], reading.codes, reading.probability, score[kept], candidates, doubts
         )
 
-    def _doubts(self, reading: "Reading", dropped: Dropped, image: Image) -> Doubts:
+    def _doubts(self, reading: "ReadBoxes", dropped: Dropped, image: Image) -> Doubts:
         """Return what is doubtful about a page with these characters (`seg_fp` is not among them)."""
         doubtful = reading.left_out | (reading.probability < self._min_probability)
         n_kept = int((~reading.left_out).sum())
@@ -179,7 +179,7 @@ class Reader:
             return self._detect(image, tiles_of(image.shape[1], image.shape[0]))
 
     def _detect(
-        self, image: Image, tiles: Sequence[Tile], detectors: Sequence[Detector] | None = None
+        self, image: Image, tiles: Sequence[Tile], detectors: Sequence[ReadyDetector] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of the fused detectors in whole pixels, and their scores (n,), tile after tile."""
         height, width = image.shape[:2]
@@ -194,7 +194,7 @@ class Reader:
         return np.concatenate(boxes), np.concatenate(scores)
 
     def _detect_tile(
-        self, image: Image, detectors: Sequence[Detector]
+        self, image: Image, detectors: Sequence[ReadyDetector]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of some fused detectors in whole pixels, and their scores (n,)."""
         scaled: dict[int, WholePage] = {}
@@ -212,7 +212,7 @@ class Reader:
 
     def _classify(
         self, image: Image, boxes_xywh: NDArray[np.int64], tiles: Sequence[Tile]
-    ) -> list[tuple[Classifier, Detailed]]:
+    ) -> list[tuple[ReadyClassifier, Detailed]]:
         """Return what each classifier thinks of the boxes, each in its tile."""
         boxes = _box_table(boxes_xywh)
         owned = owned_by(tiles, boxes_xywh)
@@ -245,16 +245,16 @@ class Reader:
             found.append((best[1].cpu().numpy().astype(np.int32), best[0].float().cpu().numpy()))
         return found
 
-    def _choose(self, tables: list[tuple[Classifier, Detailed]]) -> "Reading":
+    def _choose(self, tables: list[tuple[ReadyClassifier, Detailed]]) -> "ReadBoxes":
         """Return what is read in each box: by the second level, or by the blend of all."""
         model, vocabulary = self._bundle.level2, self._bundle.vocabulary
         if model is None:
             blend = _blend(tables)
             if self._bundle.language is None:
-                return Reading(blend.pred, best_probability(blend.logits), np.zeros(len(blend.pred), np.bool_))
+                return ReadBoxes(blend.pred, best_probability(blend.logits), np.zeros(len(blend.pred), np.bool_))
             text = read_page(blend, self._bundle.language)
             probability = best_probability(text.logits)
-            return Reading(text.pred, probability, (probability < LEAST_PROBABILITY) & (text.pred != SEG_FP))
+            return ReadBoxes(text.pred, probability, (probability < LEAST_PROBABILITY) & (text.pred != SEG_FP))
         views = []
         for fold in self._bundle.folds:
             of_fold = [(item.spec.name, table) for item, table in tables if item.spec.fold == fold]
@@ -262,14 +262,14 @@ class Reader:
             views.append(build_features([table for _, table in of_fold], names, {}, model.top_k))
         choice = apply_model(model, views)
         left_out = (choice.classes != choice.likely) & (choice.likely != vocabulary.seg_fp)
-        return Reading(vocabulary.decode(choice.likely), choice.likely_probability, left_out)
+        return ReadBoxes(vocabulary.decode(choice.likely), choice.likely_probability, left_out)
 
     def _no_candidates(self) -> dict[str, Candidates]:
         none = np.zeros((0, N_CANDIDATES))
         return {kind: Candidates(none.astype(object), none.astype(np.float32)) for kind in self._bundle.kinds}
 
 
-def _blend(tables: list[tuple[Classifier, Detailed]], kind: str | None = None) -> Detailed:
+def _blend(tables: list[tuple[ReadyClassifier, Detailed]], kind: str | None = None) -> Detailed:
     """Return the blend of the classifiers of a kind, or of all."""
     chosen = [(item.spec.name, table) for item, table in tables if kind in (None, item.spec.kind)]
     return blend_tables([table for _, table in chosen], [name for name, _ in chosen])

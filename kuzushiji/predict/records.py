@@ -17,7 +17,7 @@ FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Source:
+class PageSource:
     """What the results of a page depend on.
 
     Attributes:
@@ -95,7 +95,7 @@ class Output:
         """Return the path of a file of results."""
         return self.folder / name
 
-    def is_done(self, page: str, source: Source, files: Sequence[str]) -> bool:
+    def is_done(self, page: str, source: PageSource, files: Sequence[str]) -> bool:
         """Return whether a page was read from this source, and these files of it are as they were written."""
         record = self._read(page)
         outputs = record.get("outputs", {})
@@ -106,7 +106,7 @@ class Output:
             and all(self.path(name).is_file() and sha256_of_file(self.path(name)) == outputs[name] for name in files)
         )
 
-    def write(self, page: str, source: Source, contents: Mapping[str, bytes], points: PagePoints) -> None:
+    def write(self, page: str, source: PageSource, contents: Mapping[str, bytes], points: PagePoints) -> None:
         """Write the files of a page, and then its record.
 
         Args:

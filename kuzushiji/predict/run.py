@@ -17,13 +17,13 @@ from kuzushiji.errors import InputError
 from kuzushiji.predict.config import KEEP, PredictConfig
 from kuzushiji.predict.fence import Failure, fence
 from kuzushiji.predict.looking import read_somehow
-from kuzushiji.predict.reader import Reader, Stopwatch
+from kuzushiji.predict.reader import BundleReader, Stopwatch
 from kuzushiji.predict.sources import readable_name
 from kuzushiji.predict.tasks import PageAnswer, PageTask
 from kuzushiji.predict.transcription import Transcription
 
 
-def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> Reader:
+def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> BundleReader:
     """Load the models.
 
     Raises:
@@ -40,7 +40,7 @@ def load_reader(config: PredictConfig, files: ModelFiles, watch: Stopwatch) -> R
         level2, n_tta = False, n_tta or 1
     bundle = load_bundle(files, resolve_device(config.device), level2=level2, opt_level=config.opt_level, n_tta=n_tta)
     sign = "" if config.doubtful == KEEP else config.doubtful
-    return Reader(bundle, watch, min_probability=config.min_probability, sign=sign)
+    return BundleReader(bundle, watch, min_probability=config.min_probability, sign=sign)
 
 
 def read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -89,7 +89,7 @@ def page_work(config: PredictConfig, files: ModelFiles) -> Callable[[PageTask], 
 
 def _read_page(
     task: PageTask,
-    reader: Reader,
+    reader: BundleReader,
     watch: Stopwatch,
     formats: Sequence[str],
     boxes: Mapping[str, NDArray[np.float64]] | None,

@@ -39,7 +39,7 @@ _ZEROS_OF_UTF16 = 0.25
 
 
 @dataclass(frozen=True)
-class Page:
+class PageToRead:
     """A page to read.
 
     Attributes:
@@ -60,7 +60,7 @@ class Page:
 
 def find_pages(
     words: Sequence[str], stdin: "Iterable[str] | IO[str] | None", without: Collection[Path] = ()
-) -> tuple[list[Page], list[Failure]]:
+) -> tuple[list[PageToRead], list[Failure]]:
     """Return the pages in the order given, a folder's by name, and what is none.
 
     A folder's pictures are found below it at any depth (`folders.Below`); how many files are passed over is logged. A
@@ -79,7 +79,7 @@ def find_pages(
     below = Below()
     failures: list[Failure] = []
     named: dict[Path, str] = {}
-    remote: list[Page] = []
+    remote: list[PageToRead] = []
     left_out = {path.resolve() for path in without}
     for word in _words(words, stdin):
         path = Path(word)
@@ -100,10 +100,10 @@ def find_pages(
         logger.info("passed over: %s", below.counts())
     if not named and not remote:
         raise InputError(failures[0].message if failures else "expected pages to read, got no names")
-    pages: list[Page] = []
+    pages: list[PageToRead] = []
     for file, name in named.items():
         with fence(str(file), failures):
-            pages += [Page(f"{name}{picture.number}", picture) for picture in pictures_in(file)]
+            pages += [PageToRead(f"{name}{picture.number}", picture) for picture in pictures_in(file)]
     return _with_names_of_their_own([*pages, *remote]), failures
 
 
@@ -136,7 +136,7 @@ def _words(words: Sequence[str], stdin: "Iterable[str] | IO[str] | None") -> lis
     return names
 
 
-def _of_manifest(word: str, folder: Path) -> list[Page]:
+def _of_manifest(word: str, folder: Path) -> list[PageToRead]:
     """Return the pages of an IIIF manifest, named for it and by their labels; their pictures are not fetched yet."""
     canvases = iiif.canvases_of(word)
     parts = [part for part in word.split("?")[0].split("/") if part]
@@ -146,11 +146,11 @@ def _of_manifest(word: str, folder: Path) -> list[Page]:
     for frame, canvas in enumerate(canvases):
         picture = Picture(iiif.path_of(canvas.url, folder), frame, len(canvases))
         label = f"_{canvas.label}" if canvas.label else ""
-        pages.append(Page(f"{name}{picture.number}{label}", picture, canvas.url))
+        pages.append(PageToRead(f"{name}{picture.number}{label}", picture, canvas.url))
     return pages
 
 
-def _with_names_of_their_own(pages: list[Page]) -> list[Page]:
+def _with_names_of_their_own(pages: list[PageToRead]) -> list[PageToRead]:
     """Return pages whose files can be told apart, also where case or the form of Unicode do not count."""
     pages = [replace(page, name=_file_name(page.name)) for page in pages]
     for more in (_with_folder, _with_ending):
@@ -172,11 +172,11 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _with_folder(page: Page) -> Page:
+def _with_folder(page: PageToRead) -> PageToRead:
     return replace(page, name=_file_name(f"{page.picture.path.resolve().parent.name}_{page.name}"))
 
 
-def _with_ending(page: Page) -> Page:
+def _with_ending(page: PageToRead) -> PageToRead:
     return replace(page, name=_file_name(f"{page.name}_{page.picture.path.suffix.removeprefix('.').lower()}"))
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from kuzushiji.data.labels import PagePoints
 from kuzushiji.predict.fence import Failure
-from kuzushiji.predict.records import Source
-from kuzushiji.predict.sources import Page
+from kuzushiji.predict.records import PageSource
+from kuzushiji.predict.sources import PageToRead
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class PageTask:
         location: The way from the results to the picture.
     """
 
-    page: Page
-    source: Source
+    page: PageToRead
+    source: PageSource
     location: str
 
     def __str__(self) -> str:

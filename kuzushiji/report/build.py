@@ -21,7 +21,7 @@ from kuzushiji.report.instances import pairs_with_pictures
 from kuzushiji.report.missing import missing_parts
 from kuzushiji.report.outcome import Outcome, final_outcome, held_out_outcomes
 from kuzushiji.report.page_table import table_of_groups, table_of_pages
-from kuzushiji.report.picture import Picture
+from kuzushiji.report.picture import Plot
 from kuzushiji.report.reference import Reference
 from kuzushiji.report.stages import wide_table, without_dashes
 from kuzushiji.report.table import Row
@@ -112,10 +112,10 @@ def _pairs(outcome: Outcome, table: pd.DataFrame, chars: Mapping[str, str], view
 
 def _pictures(
     known: Sequence[Outcome], results: Sequence[Outcome], examples: "pd.Series[int]", books: pd.DataFrame
-) -> list[Picture]:
+) -> list[Plot]:
     """Return the plots: errors and calibration of each model, all else of the last one alone."""
 
-    def of_groups(title: str, x: str, tables: Sequence[pd.DataFrame], least: Sequence[float]) -> Picture:
+    def of_groups(title: str, x: str, tables: Sequence[pd.DataFrame], least: Sequence[float]) -> Plot:
         named = [(outcome.name, table) for outcome, table in zip(results, tables, strict=True)]
         return plots.f1_points(title, x, named, least)
 

@@ -11,7 +11,7 @@ from kuzushiji.report.errors import ErrorCounts
 from kuzushiji.report.font import font_style
 from kuzushiji.report.grid import Grid
 from kuzushiji.report.instances import Pair
-from kuzushiji.report.picture import Picture
+from kuzushiji.report.picture import Plot
 from kuzushiji.report.stages import WideTable
 from kuzushiji.report.viewed import WHY
 from kuzushiji.viewer import ViewerPage, viewer_section
@@ -67,8 +67,8 @@ class Report:
     pairs: Sequence[PairOfLinks]
     pairs_of: str
     characters: Grid | None
-    pictures: Sequence[Picture]
-    curves: Sequence[Picture]
+    pictures: Sequence[Plot]
+    curves: Sequence[Plot]
     pages: Grid | None
     viewed: Sequence[ViewerPage]
 

@@ -17,7 +17,7 @@ from kuzushiji.report.fates import RIGHT
 from kuzushiji.report.groups import group_names
 from kuzushiji.report.intervals import wilson
 from kuzushiji.report.outcome import Outcome
-from kuzushiji.report.picture import Picture
+from kuzushiji.report.picture import Plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,14 +40,14 @@ _WIDTH = 5.6
 _ROW = 2.2
 
 
-def learning_curves(kind: str, runs: Sequence[Run]) -> Picture:
+def learning_curves(kind: str, runs: Sequence[Run]) -> Plot:
     """Return loss, held-out F1 and learning rate of a kind's folds by update; what has one point is left out."""
     curves = {
         key: [(run.fold, points) for run in runs if len(points := _points_of(run, key)) > 1] for key, _ in _CURVES
     }
     drawn = [(key, title) for key, title in _CURVES if curves[key]]
     if not drawn:
-        return Picture(kind, "")
+        return Plot(kind, "")
     last_step = max(points[-1][0] for found in curves.values() for _, points in found)
     colors = {run.fold: f"C{i % 10}" for i, run in enumerate(runs)}
     figure = _figure(_ROW)
@@ -65,10 +65,10 @@ def learning_curves(kind: str, runs: Sequence[Run]) -> Picture:
         f"{_mean(points[-1][1] for _, points in curves[key]):.3g}"
         for key, title in drawn
     ]
-    return Picture(kind, _svg(figure), f"Learning curves of {kind} over {last_step:,} updates: {', '.join(ends)}.")
+    return Plot(kind, _svg(figure), f"Learning curves of {kind} over {last_step:,} updates: {', '.join(ends)}.")
 
 
-def f1_by_book(books: pd.DataFrame) -> Picture:
+def f1_by_book(books: pd.DataFrame) -> Plot:
     """Return F1 of each book with its interval, a mark a reading, the best read book on top.
 
     Args:
@@ -76,7 +76,7 @@ def f1_by_book(books: pd.DataFrame) -> Picture:
     """
     title = "F1 by book"
     if books.empty:
-        return Picture(title, "")
+        return Plot(title, "")
     order = books.groupby("book")["f1"].mean().sort_values(kind="stable").index
     size = books.groupby("book")[["pages", "characters"]].max()
     place = {book: i for i, book in enumerate(order)}
@@ -98,14 +98,14 @@ def f1_by_book(books: pd.DataFrame) -> Picture:
         f"F1 of {len(order)} books: from {worst.f1:.3f} ({worst.book}, {worst.kind}) to {best.f1:.3f} "
         f"({best.book}, {best.kind})."
     )
-    return Picture(title, _svg(figure), alt)
+    return Plot(title, _svg(figure), alt)
 
 
-def error_bars(errors: Sequence[tuple[str, ErrorCounts]]) -> Picture:
+def error_bars(errors: Sequence[tuple[str, ErrorCounts]]) -> Plot:
     """Return the errors of each outcome in a hundred characters, by kind."""
     title = "Errors by kind"
     if not errors:
-        return Picture(title, "")
+        return Plot(title, "")
     figure = _figure(1.1 + 0.33 * len(errors))
     axes = figure.add_subplot(1, 1, 1)
     start, words = np.zeros(len(errors)), [f"{name}:" for name, _ in errors]
@@ -120,12 +120,10 @@ def error_bars(errors: Sequence[tuple[str, ErrorCounts]]) -> Picture:
     axes.invert_yaxis()
     figure.legend(fontsize=7, loc="outside upper center", ncols=len(_ERRORS), frameon=False)
     _label(axes, "", "errors in 100 characters")
-    return Picture(
-        title, _svg(figure), "Errors in 100 characters. " + ". ".join(word.rstrip(",") for word in words) + "."
-    )
+    return Plot(title, _svg(figure), "Errors in 100 characters. " + ". ".join(word.rstrip(",") for word in words) + ".")
 
 
-def calibration_curves(outcomes: Sequence[Outcome]) -> Picture:
+def calibration_curves(outcomes: Sequence[Outcome]) -> Plot:
     """Return how often characters read with a probability are right, by the rule of the metric.
 
     The legend names the expected calibration error, as of `classify.calibration`. A point of few characters has a
@@ -133,7 +131,7 @@ def calibration_curves(outcomes: Sequence[Outcome]) -> Picture:
     """
     title = "Calibration: is a character of probability 0.8 right in 80 of 100 cases?"
     if not outcomes:
-        return Picture(title, "")
+        return Plot(title, "")
     figure = _figure(3.6)
     axes = figure.add_subplot(1, 1, 1)
     axes.plot([0, 1], [0, 1], color="#8c959f", linewidth=1, linestyle="--")
@@ -154,10 +152,10 @@ def calibration_curves(outcomes: Sequence[Outcome]) -> Picture:
     axes.legend(fontsize=7)
     axes.set_ylabel("share that is right, with its 95 % interval", fontsize=8)
     _label(axes, "", "probability")
-    return Picture(title, _svg(figure), f"Mean difference of probability and share that is right. {'. '.join(words)}.")
+    return Plot(title, _svg(figure), f"Mean difference of probability and share that is right. {'. '.join(words)}.")
 
 
-def f1_points(title: str, x: str, tables: Sequence[tuple[str, pd.DataFrame]], least: Sequence[float]) -> Picture:
+def f1_points(title: str, x: str, tables: Sequence[tuple[str, pd.DataFrame]], least: Sequence[float]) -> Plot:
     """Return F1 of groups of characters: points with intervals, and below them how many characters each has.
 
     Args:
@@ -168,7 +166,7 @@ def f1_points(title: str, x: str, tables: Sequence[tuple[str, pd.DataFrame]], le
     """
     tables = [(name, table) for name, table in tables if len(table)]
     if not tables:
-        return Picture(title, "")
+        return Plot(title, "")
     bounds = sorted({value for _, table in tables for value in table["least"]})
     place = {value: i for i, value in enumerate(bounds)}
     names = dict(zip(bounds, group_names(bounds, least), strict=True))
@@ -192,7 +190,7 @@ def f1_points(title: str, x: str, tables: Sequence[tuple[str, pd.DataFrame]], le
     axes.legend(fontsize=7)
     below = " / ".join(_plain(name) for name, _ in tables)
     _label(axes, "", f"{x}; below, characters: {below}")
-    return Picture(title, _svg(figure), f"F1 by {x}, with the number of characters. {'. '.join(words)}.")
+    return Plot(title, _svg(figure), f"F1 by {x}, with the number of characters. {'. '.join(words)}.")
 
 
 _POINT: Any = {"markersize": 4, "linewidth": 1, "alpha": 0.85, "capsize": 1.5}

@@ -12,7 +12,7 @@ from kuzushiji.report.candidates import ModelCandidates
 from kuzushiji.report.errors import misread
 from kuzushiji.report.fates import DROPPED, NO_BOX
 from kuzushiji.report.outcome import Outcome
-from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
+from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture
 
 HEIGHT = 1100
 """Of a page's picture at most, pixels: many pages in a file that can still be sent."""
@@ -109,7 +109,7 @@ def viewer_page(
         height: Height of the picture at most, pixels.
     """
     boxes = boxes_of_page(outcome, page, chars, models, single)
-    return ViewerPage(page, Picture.of_page(read_page(outcome.image(page)), height=height), boxes, note=note)
+    return ViewerPage(page, ViewerPicture.of_page(read_page(outcome.image(page)), height=height), boxes, note=note)
 
 
 def boxes_of_page(

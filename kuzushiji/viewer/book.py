@@ -13,7 +13,7 @@ from typing import Any
 
 from kuzushiji import __version__
 from kuzushiji.errors import InputError
-from kuzushiji.viewer.page import Picture, ViewerPage
+from kuzushiji.viewer.page import ViewerPage, ViewerPicture
 from kuzushiji.viewer.render import asset, embedded, environment, pages_as_json
 
 BOOK = "viewer.html"
@@ -53,7 +53,7 @@ class Origin:
     doubt: str = ""
 
 
-def page_script(page: ViewerPage, thumbnail: Picture, origin: Origin) -> str:
+def page_script(page: ViewerPage, thumbnail: ViewerPicture, origin: Origin) -> str:
     """Return the script of a page: a line for the list of pages, and the page."""
     summary = {
         "name": page.name, "image": origin.image, "frame": origin.frame, "sha256": origin.sha256,

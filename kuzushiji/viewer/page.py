@@ -73,7 +73,7 @@ class ViewerBox:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ViewerPicture:
     """The picture of a page as the viewer embeds it: a JPEG, and the size of the page that it shows.
 
     Attributes:
@@ -87,7 +87,7 @@ class Picture:
     height: int
 
     @classmethod
-    def of_page(cls, image: NDArray[np.uint8], *, height: int = DEFAULT_HEIGHT) -> "Picture":
+    def of_page(cls, image: NDArray[np.uint8], *, height: int = DEFAULT_HEIGHT) -> "ViewerPicture":
         """Return the picture of an RGB page (h, w, 3), scaled down to `height` pixels, never up."""
         import cv2
 
@@ -118,7 +118,7 @@ class ViewerPage:
     """
 
     name: str
-    picture: Picture
+    picture: ViewerPicture
     boxes: Sequence[ViewerBox]
     columns: Sequence[Sequence[int]] | None = None
     note: str = ""

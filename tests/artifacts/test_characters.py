@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from kuzushiji.artifacts import Characters, characters_path, read_characters, write_characters
+from kuzushiji.artifacts import PredictedCharacters, characters_path, read_characters, write_characters
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.errors import InputError
 
@@ -14,7 +14,7 @@ from kuzushiji.errors import InputError
 def characters():
     boxes = np.array([[0, 0, 4, 4], [0, 9, 4, 4], [5, 0, 4, 4]], float)
     labels = PageLabels.from_arrays(["p_1"], np.zeros(3, int), np.array(["A", "seg_fp", "B"], object), boxes)
-    return Characters.from_labels(("p_1", "p_2"), labels, np.array([0.5, 0.9, 1.0]))
+    return PredictedCharacters.from_labels(("p_1", "p_2"), labels, np.array([0.5, 0.9, 1.0]))
 
 
 def test_both_ways(tmp_path, characters):

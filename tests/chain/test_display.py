@@ -9,7 +9,7 @@ import pytest
 
 from kuzushiji.chain.display import Display, Log, duration
 from kuzushiji.chain.executors import Running
-from kuzushiji.chain.listing import Job, Stage
+from kuzushiji.chain.listing import Job, ListedStage
 from kuzushiji.chain.reached import closing, facts_of, reached
 
 TRAIN, BLEND = "kuzushiji.classify.main", "kuzushiji.classify.blend"
@@ -18,7 +18,7 @@ TRAIN, BLEND = "kuzushiji.classify.main", "kuzushiji.classify.blend"
 class Chain:
     """A display and the logs of its jobs."""
 
-    def __init__(self, folder: Path, *stages: Stage, verbose: bool = False) -> None:
+    def __init__(self, folder: Path, *stages: ListedStage, verbose: bool = False) -> None:
         self.folder, self.display = folder, Display(stages, verbose=verbose)
         self.stage_of = {job.name: stage for stage in stages for job in stage.jobs}
 
@@ -40,8 +40,8 @@ class Chain:
         self.display.ended(running.stage, running.job, seconds)
 
 
-def stage(name: str, module: str, *names: str) -> Stage:
-    return Stage(name, False, None, tuple(Job(each, (module, each), False) for each in names))
+def stage(name: str, module: str, *names: str) -> ListedStage:
+    return ListedStage(name, False, None, tuple(Job(each, (module, each), False) for each in names))
 
 
 def test_a_job_that_trains_has_a_line_and_short_ones_share_one(

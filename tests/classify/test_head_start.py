@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kuzushiji.classify import head_start
 from kuzushiji.classify.head_start import HeadStart, box_features, shuffled, start_head, train_head
-from kuzushiji.classify.inputs import Page, pages_of
+from kuzushiji.classify.inputs import BoxedPage, pages_of
 from kuzushiji.classify.main import main
 from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model, roi_features
 from kuzushiji.classify.predict import Predictor
@@ -26,7 +26,7 @@ RECIPE = HeadStart(epochs=30, lr=1e-2, batch_size=16)
 
 
 @pytest.fixture(scope="module")
-def pages(tiny_root: Path) -> list[Page]:
+def pages(tiny_root: Path) -> list[BoxedPage]:
     root = DataRoot(tiny_root)
     labels = read_page_labels(root.train_csv).of_pages(["umgy001-001", "hnsd001-002", "100000003_00002_1"])
     return pages_of(labels, root.train_image, Vocabulary.from_train_csv(root.train_csv), "train.csv")
@@ -39,7 +39,7 @@ def model(tiny_root: Path) -> RoIClassifier:
     return build_model(ModelConfig("mobilenetv4_conv_small", head_size=32, head_dropout=0), n_classes, pretrained=False)
 
 
-def test_features_of_all_boxes_in_order(model: RoIClassifier, pages: list[Page]) -> None:
+def test_features_of_all_boxes_in_order(model: RoIClassifier, pages: list[BoxedPage]) -> None:
     features, classes = box_features(model, pages, PREDICTOR, page_height=240)
     assert features.shape == (sum(len(page.classes) for page in pages), roi_features(model.backbone))
     assert classes.tolist() == [number for page in pages for number in page.classes]
@@ -47,7 +47,7 @@ def test_features_of_all_boxes_in_order(model: RoIClassifier, pages: list[Page])
 
 
 def test_several_processes_divide_the_pages(
-    model: RoIClassifier, pages: list[Page], monkeypatch: pytest.MonkeyPatch
+    model: RoIClassifier, pages: list[BoxedPage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Together they have what one process has, bit for bit; each page was looked at by one of them."""
     expected, classes = box_features(model, pages, PREDICTOR, page_height=240)
@@ -62,7 +62,7 @@ def test_several_processes_divide_the_pages(
     assert not set(parts[0]) & set(parts[1])
 
 
-def test_the_head_learns_and_the_backbone_stays(model: RoIClassifier, pages: list[Page]) -> None:
+def test_the_head_learns_and_the_backbone_stays(model: RoIClassifier, pages: list[BoxedPage]) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     accuracy = start_head(model, pages, PREDICTOR, 240, RECIPE)
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
@@ -70,7 +70,7 @@ def test_the_head_learns_and_the_backbone_stays(model: RoIClassifier, pages: lis
     assert changed and all(name.startswith("head.") for name in changed)
 
 
-def test_the_result_depends_on_the_arguments_alone(model: RoIClassifier, pages: list[Page]) -> None:
+def test_the_result_depends_on_the_arguments_alone(model: RoIClassifier, pages: list[BoxedPage]) -> None:
     start = {name: value.clone() for name, value in model.state_dict().items()}
     heads = []
     for seed in (1, 2):  # of the world around
@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_stops_it(model: RoIClassifier) -> None:
         train_head(model.head, features, torch.zeros(4, dtype=torch.int64), PREDICTOR.precision, RECIPE)
 
 
-def test_a_page_that_comes_twice_counts_twice(model: RoIClassifier, pages: list[Page]) -> None:
+def test_a_page_that_comes_twice_counts_twice(model: RoIClassifier, pages: list[BoxedPage]) -> None:
     features, classes = box_features(model, [*pages, pages[0]], PREDICTOR, page_height=240)
     n = len(pages[0].classes)
     assert torch.equal(features[-n:], features[:n])

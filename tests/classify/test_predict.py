@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kuzushiji.classify.dataset import PageView
-from kuzushiji.classify.inputs import Page, pages_of
+from kuzushiji.classify.inputs import BoxedPage, pages_of
 from kuzushiji.classify.predict import Predictor, evaluate, predict_detailed
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
@@ -43,7 +43,7 @@ class Always(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def fold(tiny_root: Path) -> tuple[list[Page], PageLabels, Vocabulary]:
+def fold(tiny_root: Path) -> tuple[list[BoxedPage], PageLabels, Vocabulary]:
     root = DataRoot(tiny_root)
     labels = read_page_labels(root.train_csv)
     vocabulary = Vocabulary.from_train_csv(root.train_csv)
@@ -51,7 +51,7 @@ def fold(tiny_root: Path) -> tuple[list[Page], PageLabels, Vocabulary]:
     return pages_of(labels, root.train_image, vocabulary, "train.csv"), labels, vocabulary
 
 
-def test_logits_are_averaged_over_the_sizes(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+def test_logits_are_averaged_over_the_sizes(fold: tuple[list[BoxedPage], PageLabels, Vocabulary]) -> None:
     pages, labels, vocabulary = fold
     detailed = predict_detailed(PREDICTOR, HeightModel(), pages, labels, vocabulary, heights=(240, 264), top_k=50)
     assert detailed.logits.shape == (len(labels.boxes), 6)  # fewer classes than asked for: all
@@ -63,7 +63,7 @@ def test_logits_are_averaged_over_the_sizes(fold: tuple[list[Page], PageLabels, 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_every_box_and_every_page_is_in_the_table(
-    fold: tuple[list[Page], PageLabels, Vocabulary], workers: int
+    fold: tuple[list[BoxedPage], PageLabels, Vocabulary], workers: int
 ) -> None:
     pages, labels, vocabulary = fold
     predictor = Predictor(PREDICTOR.precision, workers)
@@ -125,17 +125,17 @@ def test_pages_pass_through_without_being_kept(tiny_root: Path, monkeypatch: pyt
     assert max(n for n, _ in alive) == 1 and max(n for _, n in alive) <= 2
 
 
-def test_no_boxes_at_all(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+def test_no_boxes_at_all(fold: tuple[list[BoxedPage], PageLabels, Vocabulary]) -> None:
     pages, labels, vocabulary = fold
     empty = PageLabels(labels.image_ids, labels.boxes.iloc[:0])
-    none = [Page(page.image_id, page.path, page.boxes_xyxy[:0], page.classes[:0]) for page in pages]
+    none = [BoxedPage(page.image_id, page.path, page.boxes_xyxy[:0], page.classes[:0]) for page in pages]
     detailed = predict_detailed(PREDICTOR, Always(3), none, empty, vocabulary, heights=(240,), top_k=50)
     assert len(detailed) == 0 and detailed.pages == labels.image_ids
     metrics = evaluate(PREDICTOR, Always(3), none, empty, labels, vocabulary, height=240)
     assert metrics["fn"] == len(labels.boxes) and metrics["accuracy"] == metrics["loss"] == 0
 
 
-def test_evaluation_of_a_constant_answer(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+def test_evaluation_of_a_constant_answer(fold: tuple[list[BoxedPage], PageLabels, Vocabulary]) -> None:
     pages, labels, vocabulary = fold
     metrics = evaluate(PREDICTOR, Always(3), pages, labels, labels, vocabulary, height=240)
     right, n = int((labels.boxes["code"] == vocabulary.codes[3]).sum()), len(labels.boxes)
@@ -145,19 +145,19 @@ def test_evaluation_of_a_constant_answer(fold: tuple[list[Page], PageLabels, Voc
     assert metrics["loss"] == pytest.approx(sure_and_wrong - 10 * right / n, rel=1e-4)
 
 
-def test_fault_2_characters_without_a_box_are_missed(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+def test_fault_2_characters_without_a_box_are_missed(fold: tuple[list[BoxedPage], PageLabels, Vocabulary]) -> None:
     """Segmentation found nothing on one page: its characters are not predicted, and count."""
     pages, labels, vocabulary = fold
     lost = (labels.boxes["image_id"] == "umgy001-001").to_numpy()
     found = PageLabels(labels.image_ids, labels.boxes[~lost].reset_index(drop=True))
-    kept = [Page(p.image_id, p.path, p.boxes_xyxy[:0], p.classes[:0]) if not i else p for i, p in enumerate(pages)]
+    kept = [BoxedPage(p.image_id, p.path, p.boxes_xyxy[:0], p.classes[:0]) if not i else p for i, p in enumerate(pages)]
     metrics = evaluate(PREDICTOR, Always(3), kept, found, labels, vocabulary, height=240)
     right = int((found.boxes["code"] == vocabulary.codes[3]).sum())
     assert metrics["tp"] == right and metrics["fn"] == len(labels.boxes) - right
     assert metrics["accuracy"] == pytest.approx(right / len(found.boxes))  # of the boxes that there are
 
 
-def test_boxes_called_seg_fp_are_no_predictions(fold: tuple[list[Page], PageLabels, Vocabulary]) -> None:
+def test_boxes_called_seg_fp_are_no_predictions(fold: tuple[list[BoxedPage], PageLabels, Vocabulary]) -> None:
     pages, labels, vocabulary = fold
     assert vocabulary.codes[5] == SEG_FP
     metrics = evaluate(PREDICTOR, Always(5), pages, labels, labels, vocabulary, height=240)

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
+from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture
 from kuzushiji.viewer.book import BOOK, ENDING, Origin, page_script, read_summary, render_book
 
 WIDTH, HEIGHT = 300, 400
@@ -49,8 +49,8 @@ def write_book(
             f"pictures/{name}.png", 0, hashlib.sha256(path.read_bytes()).hexdigest(), "a" * 16, reading,
             0.5 + number / 9,
         )  # fmt: skip
-        page = ViewerPage(name, Picture.of_page(image), boxes, lines)
-        script = page_script(page, Picture.of_page(image, height=40), origin)
+        page = ViewerPage(name, ViewerPicture.of_page(image), boxes, lines)
+        script = page_script(page, ViewerPicture.of_page(image, height=40), origin)
         (folder / f"{name}{ENDING}").write_text(script, encoding="utf-8")
     summaries = [read_summary(folder / f"{name}{ENDING}") for name in names]
     (folder / BOOK).write_text(render_book(summaries, "A book"), encoding="utf-8")

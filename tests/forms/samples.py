@@ -11,7 +11,7 @@ from kuzushiji.files import sha256_of_file
 from kuzushiji.forms.cleaning import Cleaner
 from kuzushiji.forms.corrections import content_of
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Page
+from kuzushiji.forms.page import LabelledPage
 from kuzushiji.forms.pictures import Finder
 from kuzushiji.forms.table import files_of, read_pages
 
@@ -360,7 +360,7 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], None]]] = {
 """By name: the form that it is, and who writes it into a folder."""
 
 
-def read(folder: Path, form: str | None = None) -> tuple[list[Page], Notes]:
+def read(folder: Path, form: str | None = None) -> tuple[list[LabelledPage], Notes]:
     """Return the pages of a source, and what was odd."""
     notes = Notes()
     _, files = files_of(folder, form, notes)

@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from kuzushiji.convert.root import labels_of
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
-from kuzushiji.forms.page import NO_LINE, Page
+from kuzushiji.forms.page import NO_LINE, LabelledPage
 from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.table import FORMS
 from kuzushiji.layout import TEXT
@@ -65,7 +65,7 @@ def test_files_of_two_forms(tmp_path: Path) -> None:
     assert len(read(tmp_path, "coco")[0]) == 2
 
 
-def pages_of(root: Path) -> list[Page]:
+def pages_of(root: Path) -> list[LabelledPage]:
     pages, notes = read(root, "root")
     assert not notes.counts and not notes.failures
     return pages
@@ -105,7 +105,7 @@ def test_lines_that_a_file_has_are_kept(form: str, tmp_path: Path) -> None:
     assert back[0].line.tolist() == [0, 1, 1] and set(back[0].role) == {TEXT}
 
 
-def written(form: str, tiny_root: Path, out: Path) -> list[Page]:
+def written(form: str, tiny_root: Path, out: Path) -> list[LabelledPage]:
     write = FORMS[form].write
     assert write is not None
     pages = pages_of(tiny_root)
@@ -236,7 +236,7 @@ def test_turned_boxes_are_those_of_label_studio(angle: float, tmp_path: Path) ->
     )
 
 
-def boxes_of(pages: Sequence[Page]) -> dict[str, list[tuple[object, ...]]]:
+def boxes_of(pages: Sequence[LabelledPage]) -> dict[str, list[tuple[object, ...]]]:
     """Return each page's codes and boxes in hundredths of a pixel, whatever their order."""
     return {
         page.name: sorted(

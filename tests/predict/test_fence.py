@@ -12,7 +12,7 @@ from PIL import Image
 
 from kuzushiji import cli
 from kuzushiji.predict.__main__ import main
-from kuzushiji.predict.reader import Reader
+from kuzushiji.predict.reader import BundleReader
 from kuzushiji.predict.records import Output
 
 Failed = Callable[..., tuple[int, list[str]]]
@@ -36,14 +36,14 @@ def failed(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> F
 def test_whatever_happens_to_a_page_is_its_line(
     pages: Path, tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Reader.read
+    read = BundleReader.read
 
-    def odd(reader: Reader, image: Any, *, name: str = "", **more: Any) -> Any:
+    def odd(reader: BundleReader, image: Any, *, name: str = "", **more: Any) -> Any:
         if name == "page1":
             raise TypeError("no\nsuch thing")
         return read(reader, image, name=name, **more)
 
-    monkeypatch.setattr(Reader, "read", odd)
+    monkeypatch.setattr(BundleReader, "read", odd)
     code, lines = failed(pages, "--formats", "text", "csv")
     assert (code, lines) == (1, [f"failed: {pages}/page1.jpg: cannot be read: TypeError: no\\nsuch thing"])
     assert (tmp_path / "out" / "page2.txt").is_file()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kuzushiji.bundle.files import find_models
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.looking import LOOKS, read_somehow
-from kuzushiji.predict.reader import Reader, Stopwatch
+from kuzushiji.predict.reader import BundleReader, Stopwatch
 from kuzushiji.predict.run import load_reader
 from kuzushiji.predict.tiling import Tile, tiles_of
 from kuzushiji.predict.transcription import Doubts, Transcription, make_transcription
@@ -168,7 +168,7 @@ def test_a_scroll_of_small_characters_is_read_in_smaller_tiles(
         n = 1 if len(seen) == 1 else 0
         return np.full((n, 4), side), np.ones(n, np.float32)
 
-    monkeypatch.setattr(Reader, "_detect", detect)
+    monkeypatch.setattr(BundleReader, "_detect", detect)
     reader.read(np.full((800, 5410, 3), 200, np.uint8))
     assert seen == tiles
 

@@ -26,7 +26,7 @@ from kuzushiji.files import sha256_of_file
 from kuzushiji.predict.__main__ import main
 from kuzushiji.predict.config import FORMATS
 from kuzushiji.predict.formats import PAGE_FORMATS
-from kuzushiji.predict.reader import Reader
+from kuzushiji.predict.reader import BundleReader
 from kuzushiji.segment import fuse
 from kuzushiji.segment.main import main as segment
 from tests.models import LEVEL2, some_of, write_classifier, write_detector
@@ -157,14 +157,14 @@ def test_reads_what_the_stages_read(
 def test_goes_on_after_a_page_that_does_not_fit_into_memory(
     light: Path, pages: Path, tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Reader.read
+    read = BundleReader.read
 
-    def full(reader: Reader, image: Any, *, name: str = "", **options: Any) -> Any:
+    def full(reader: BundleReader, image: Any, *, name: str = "", **options: Any) -> Any:
         if name == "page1":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return read(reader, image, name=name, **options)
 
-    monkeypatch.setattr(Reader, "read", full)
+    monkeypatch.setattr(BundleReader, "read", full)
     code, error = failed(light, tmp_path / "out", pages)
     assert code == 1 and "page1: the memory of the device does not suffice: give a smaller picture" in error
     assert (tmp_path / "out" / "page2.txt").exists() and "Traceback" not in error

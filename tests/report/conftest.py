@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kuzushiji.artifacts import Characters, Detailed, characters_path, write_characters, write_detailed
+from kuzushiji.artifacts import Detailed, PredictedCharacters, characters_path, write_characters, write_detailed
 from kuzushiji.data.labels import PageLabels, PagePoints, read_page_labels, write_page_labels, write_page_points
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.scoring import points_of
@@ -33,7 +33,7 @@ def runs(tiny_root: Path, tmp_path: Path) -> Path:
     write_page_points(tmp_path / "submission.csv", points_of(PageLabels(truth.image_ids, read)))
     rows = read.assign(probability=np.float32(0.9))
     columns = ["image_id", "box", "x", "y", "w", "h", "code", "probability"]
-    write_characters(characters_path(tmp_path / "submission.csv"), Characters(truth.image_ids, rows[columns]))
+    write_characters(characters_path(tmp_path / "submission.csv"), PredictedCharacters(truth.image_ids, rows[columns]))
     return tmp_path
 
 

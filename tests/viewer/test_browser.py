@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage, render_viewer
+from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture, render_viewer
 from tests.browser import open_chromium
 
 WIDTH, HEIGHT = 300, 200
@@ -39,7 +39,7 @@ def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """A tab with a viewer of two pages; it fails when the script does."""
     image = np.full((HEIGHT, WIDTH, 3), 220, np.uint8)
     cv2.rectangle(image, (200, 80), (240, 120), (0, 0, 0), -1)
-    picture = Picture.of_page(image)
+    picture = ViewerPicture.of_page(image)
     other = ViewerPage("second", picture, [ViewerBox(10, 10, 30, 30, "read", "<b>", "U+003C")], note="F1 0.5")
     path = tmp_path / "viewer.html"
     path.write_text(render_viewer([ViewerPage("first", picture, BOXES), other], "Pages"), encoding="utf-8")
@@ -95,7 +95,7 @@ def test_where_nothing_is_the_truth_is_no_character(page: Any) -> None:
 
 def test_a_character_that_is_right_but_does_not_count_has_its_reason(browser: Any, tmp_path: Path) -> None:
     twice = ViewerBox(200, 50, 40, 40, "wrong", "あ", "U+3042", 0.5, "あ", "U+3042")
-    picture = Picture.of_page(np.full((HEIGHT, WIDTH, 3), 220, np.uint8))
+    picture = ViewerPicture.of_page(np.full((HEIGHT, WIDTH, 3), 220, np.uint8))
     path = tmp_path / "viewer.html"
     path.write_text(render_viewer([ViewerPage("first", picture, [BOXES[0], twice])], "Pages"), encoding="utf-8")
     tab = browser.new_page(viewport={"width": 1200, "height": 800})

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from kuzushiji.viewer import Picture, ViewerBox, ViewerPage
+from kuzushiji.viewer import ViewerBox, ViewerPage, ViewerPicture
 
-PICTURE = Picture.of_page(np.zeros((20, 30, 3), np.uint8))
+PICTURE = ViewerPicture.of_page(np.zeros((20, 30, 3), np.uint8))
 
 
 def box(x: float, y: float) -> ViewerBox:
@@ -37,7 +37,7 @@ def test_given_columns_are_kept_and_may_leave_boxes_out() -> None:
     ],
 )
 def test_the_picture_is_scaled_and_knows_the_size_of_the_page(height: int, expected: tuple[int, int, int]) -> None:
-    picture = Picture.of_page(np.zeros((20, 30, 3), np.uint8), height=height)
+    picture = ViewerPicture.of_page(np.zeros((20, 30, 3), np.uint8), height=height)
     assert (picture.width, picture.height) == (30, 20)
     assert cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR).shape == expected
     assert picture.source.startswith("data:image/jpeg;base64,")

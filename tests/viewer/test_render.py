@@ -3,9 +3,9 @@ import re
 
 import numpy as np
 
-from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage, render_viewer, viewer_section
+from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture, render_viewer, viewer_section
 
-PICTURE = Picture.of_page(np.zeros((20, 30, 3), np.uint8))
+PICTURE = ViewerPicture.of_page(np.zeros((20, 30, 3), np.uint8))
 CANDIDATES = {"clf": [Candidate("あ", "U+3042", 0.75), Candidate("い", "U+3044", 0.2)], "level 2": []}
 
 

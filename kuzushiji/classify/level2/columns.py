@@ -37,7 +37,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Source:
+class ColumnSource:
     """The data from which the rows of some pages are made.
 
     Attributes:
@@ -50,12 +50,12 @@ class Source:
     context: Context | None
     language: NGrams | None
 
-    def take(self, rows: NDArray[np.int64]) -> "Source":
+    def take(self, rows: NDArray[np.int64]) -> "ColumnSource":
         """Return the source of the boxes at `rows`."""
         context = None if self.context is None else self.context.take(self.features.offsets, rows)
         return replace(self, features=self.features.take(rows), context=context)
 
-    def keep(self, kept: NDArray[np.bool_]) -> "Source":
+    def keep(self, kept: NDArray[np.bool_]) -> "ColumnSource":
         """Return the source of the same boxes with those candidates (m,) only."""
         context = None if self.context is None else self.context.keep(kept)
         return replace(self, features=self.features.keep(kept), context=context)
@@ -88,7 +88,7 @@ class Source:
         self._add_page_and_language(columns, self.context, leave_out)
         return columns.table(self.features.offsets)
 
-    def read_as(self, scores: NDArray[np.floating]) -> "Source":
+    def read_as(self, scores: NDArray[np.floating]) -> "ColumnSource":
         """Return the source whose neighbours are read by these scores (m,)."""
         assert self.context is not None, "the reference's columns have no neighbours"
         return replace(self, context=self.context.read_as(self.features, best_classes(self.features, scores)))
@@ -99,11 +99,11 @@ class Source:
             _add_language(columns, self.features, context, self.language, leave_out)
 
 
-def source_of(features: Features, feature_set: str, language: NGrams | None) -> Source:
+def source_of(features: Features, feature_set: str, language: NGrams | None) -> ColumnSource:
     """Return the source for the rows of `feature_set`."""
     if feature_set == REFERENCE:
-        return Source(features, None, None)
-    return Source(features, context_of(features), language)
+        return ColumnSource(features, None, None)
+    return ColumnSource(features, context_of(features), language)
 
 
 def column_names(

@@ -106,7 +106,7 @@ def calibration_of_folds(features: Mapping[int, Features], choices: Mapping[int,
 
 
 @dataclass(frozen=True)
-class Report:
+class Level2Report:
     """What a training came to.
 
     Attributes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.classify.level2.columns import Source, Table
+from kuzushiji.classify.level2.columns import ColumnSource, Table
 from kuzushiji.classify.level2.context import blended_logits
 from kuzushiji.classify.level2.linear_start import ENOUGH_BOXES, LinearStart, fit_linear_start
 from kuzushiji.ragged import group_max, members, offsets_of, softmax
@@ -41,7 +41,7 @@ class Shortlist:
         kept: (m,) bool, which of the candidates that is.
     """
 
-    source: Source
+    source: ColumnSource
     kept: NDArray[np.bool_]
 
     def keep(self, likely: NDArray[np.bool_]) -> "Shortlist":
@@ -80,12 +80,12 @@ def one_of_each(right: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray
     return whole
 
 
-def unread(source: Source) -> Shortlist:
+def unread(source: ColumnSource) -> Shortlist:
     """Return all candidates, with the neighbours of the source."""
     return Shortlist(source, np.ones(len(source.features.candidates), np.bool_))
 
 
-def read(source: Source, readers: tuple[LinearStart, ...], leave_out: Collection[int]) -> Shortlist:
+def read(source: ColumnSource, readers: tuple[LinearStart, ...], leave_out: Collection[int]) -> Shortlist:
     """Return what the readers make of boxes on whole pages; all of it as it is where there are no readers.
 
     Args:
@@ -102,7 +102,7 @@ def read(source: Source, readers: tuple[LinearStart, ...], leave_out: Collection
 
 
 def fit_readers(
-    sources: Mapping[int, Source],
+    sources: Mapping[int, ColumnSource],
     targets: Mapping[int, NDArray[np.bool_]],
     leave_out: Mapping[int, Collection[int]],
     n_readings: int = N_READINGS,
@@ -143,7 +143,7 @@ def joined(tables: Mapping[int, Table], targets: Mapping[int, NDArray[np.bool_]]
     return table, np.concatenate([targets[number] for number in tables])
 
 
-def _without_what_the_blend_rules_out(source: Source) -> Shortlist:
+def _without_what_the_blend_rules_out(source: ColumnSource) -> Shortlist:
     features = source.features
     likely = softmax(blended_logits(features), features.offsets) >= _BLEND_RULES_OUT
     return unread(source).keep(_with_seg_fp(likely, features.offsets))

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from kuzushiji.artifacts.features import Features
     from kuzushiji.classify.level2.choice import Decision
-    from kuzushiji.classify.level2.columns import Source
+    from kuzushiji.classify.level2.columns import ColumnSource
     from kuzushiji.classify.level2.ngrams import NGrams
-    from kuzushiji.classify.level2.report import FoldChoices, Report
+    from kuzushiji.classify.level2.report import FoldChoices, Level2Report
     from kuzushiji.classify.level2.training import FoldResult, Level2Training
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
@@ -144,7 +144,7 @@ class Boxes:
     """All boxes of the training pages, by fold, and the pages' labels."""
 
     features: "dict[int, Features]"
-    sources: "dict[int, Source]"
+    sources: "dict[int, ColumnSource]"
     classes: "dict[int, NDArray[np.int32]]"
     targets: "dict[int, NDArray[np.bool_]]"
     truth: "PageLabels"
@@ -227,11 +227,11 @@ def report_of(
     results: "Sequence[FoldResult]",
     choices: "dict[int, FoldChoices]",
     found: "dict[int, Decision]",
-) -> "Report":
+) -> "Level2Report":
     """Return the out-of-fold scores of the training."""
-    from kuzushiji.classify.level2.report import Report, calibration_of_folds, score_folds
+    from kuzushiji.classify.level2.report import Level2Report, calibration_of_folds, score_folds
 
-    return Report(
+    return Level2Report(
         scores=score_folds(boxes.truth, boxes.fold_of_page, boxes.features, choices),
         fit=calibration_of_folds(boxes.features, choices),
         results=results,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.boosters import TRAINERS
 from kuzushiji.classify.level2.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
-from kuzushiji.classify.level2.columns import Source, Table
+from kuzushiji.classify.level2.columns import ColumnSource, Table
 from kuzushiji.classify.level2.context import blended_logits
 from kuzushiji.classify.level2.linear_start import LinearStart, fit_linear_start
 from kuzushiji.classify.level2.shortlist import Shortlist, fit_readers, joined, one_of_each, read, unread
@@ -106,7 +106,7 @@ def target_rows(features: Features, true_classes: NDArray[np.int32]) -> NDArray[
 
 
 def train_across_folds(
-    sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Level2Training
+    sources: Mapping[int, ColumnSource], targets: Mapping[int, NDArray[np.bool_]], training: Level2Training
 ) -> list[FoldResult]:
     """Train, for each fold, on the others.
 
@@ -142,7 +142,7 @@ def rounds_without(best: Sequence[int], left_out: int) -> int:
     return round(sum(others) / len(others))
 
 
-def fold_scores(model: FoldModel, source: Source, leave_out: Collection[int]) -> dict[str, Scores]:
+def fold_scores(model: FoldModel, source: ColumnSource, leave_out: Collection[int]) -> dict[str, Scores]:
     """Return the scores (m,) that each library's model gives the candidates of boxes on whole pages.
 
     Args:
@@ -173,7 +173,7 @@ class _Trained:
 
 
 def _train_fold(
-    fold: int, sources: Mapping[int, Source], targets: Mapping[int, NDArray[np.bool_]], training: Level2Training
+    fold: int, sources: Mapping[int, ColumnSource], targets: Mapping[int, NDArray[np.bool_]], training: Level2Training
 ) -> _Trained:
     """Train on all folds but one, each library until it stops."""
     others = {number: source for number, source in sources.items() if number != fold}
@@ -194,7 +194,7 @@ def _train_fold(
 def _train_longer(
     one: _Trained,
     rounds: Mapping[str, int],
-    sources: Mapping[int, Source],
+    sources: Mapping[int, ColumnSource],
     targets: Mapping[int, NDArray[np.bool_]],
     training: Level2Training,
 ) -> dict[str, Boosted]:

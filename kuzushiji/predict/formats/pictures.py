@@ -14,7 +14,7 @@ from kuzushiji.layout import EDGE, FURIGANA
 from kuzushiji.predict.transcription import Candidates, Transcription
 from kuzushiji.report.marks import Mark
 from kuzushiji.report.overlay import overlay
-from kuzushiji.viewer import Candidate, Picture, ViewerBox, ViewerPage
+from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture
 from kuzushiji.viewer.book import PICTURE_HEIGHT, THUMBNAIL_HEIGHT, Origin, page_script
 
 Image = NDArray[np.uint8]
@@ -54,14 +54,14 @@ def viewer_script(transcription: Transcription, image: Image) -> bytes:
     dropped = transcription.doubts.dropped.boxes_xywh.astype(np.float64).tolist()
     boxes += [ViewerBox(x, y, w, h, _DROPPED, _NOTHING, SEG_FP) for x, y, w, h in dropped]
     columns = [members.tolist() for members in transcription.columns()]
-    page = ViewerPage(transcription.name, Picture.of_page(image, height=PICTURE_HEIGHT), boxes, columns)
+    page = ViewerPage(transcription.name, ViewerPicture.of_page(image, height=PICTURE_HEIGHT), boxes, columns)
     read = [[box.x, box.y, box.w, box.h, box.code] for box in boxes]
     origin = Origin(
         transcription.location or transcription.image, transcription.frame, transcription.sha256,
         str(transcription.made_by.get("models", "")), hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16],
         transcription.doubts.confidence, transcription.doubts.reason,
     )  # fmt: skip
-    return page_script(page, Picture.of_page(image, height=THUMBNAIL_HEIGHT), origin).encode()
+    return page_script(page, ViewerPicture.of_page(image, height=THUMBNAIL_HEIGHT), origin).encode()
 
 
 def _mark(box_xywh: NDArray[np.int64], char: str) -> Mark:
