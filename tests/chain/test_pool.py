@@ -32,7 +32,7 @@ from pathlib import Path
 from kuzushiji import cli
 from kuzushiji.chain.display import Display
 from kuzushiji.chain.executors import Slurm, ThisMachine
-from kuzushiji.chain.listing import Job, Stage
+from kuzushiji.chain.listing import Job, ListedStage
 from kuzushiji.chain.machine import Places
 from kuzushiji.chain.pool import Pool
 
@@ -43,11 +43,11 @@ def main(argv):
     for text in texts:  # STAGE, +STAGE beside the one above; NAME SECONDS CODE ..., !NAME alone
         words = text.split(" ")
         if len(words) == 1:
-            stages.append(Stage(text.lstrip("+"), text[0] == "+", None, ()))
+            stages.append(ListedStage(text.lstrip("+"), text[0] == "+", None, ()))
         else:
             name = words[0].lstrip("!")
             job = Job(name, ("job", name, *words[1:]), text[0] == "!")
-            stages[-1] = Stage(stages[-1].name, stages[-1].beside, None, (*stages[-1].jobs, job))
+            stages[-1] = ListedStage(stages[-1].name, stages[-1].beside, None, (*stages[-1].jobs, job))
     make = {"local": ThisMachine, "slurm": Slurm}[executor]
     Pool(make(sys.executable, places), Path("."), Display(stages, verbose=verbose == "1")).run(stages)
     print("after")
