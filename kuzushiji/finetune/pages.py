@@ -14,6 +14,7 @@ from kuzushiji.data.labels import PageLabels, read_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
+from kuzushiji.segment.pages import existing_images
 from kuzushiji.segment.truth import label_with_truth
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ def read_new_pages(data: DataRoot, seen: Collection[str]) -> PageLabels:
     """Return the labels of the training pages.
 
     Raises:
-        InputError: the table or an image is missing; the models were trained on all of the pages already; none of them
-            has a box.
+        InputError: the table or an image is missing, or an image is none; the models were trained on all of the pages
+            already; none of them has a box.
     """
     labels = read_page_labels(data.train_csv)
     new = [image_id for image_id in labels.image_ids if image_id not in seen]
@@ -43,6 +44,8 @@ def read_new_pages(data: DataRoot, seen: Collection[str]) -> PageLabels:
         logger.warning(
             "%s: %d pages have no box, such as %s: they count as empty", data.train_csv, len(without), without[0]
         )
+    for path in existing_images(labels.image_ids, data.train_image, data.train_csv).values():
+        page_size(path)
     return labels.of_pages([*new, *(image_id for image_id in labels.image_ids if image_id in seen)])
 
 

@@ -54,11 +54,12 @@ def finetune(config: FinetuneConfig) -> Facts:
         InputError: models or pages cannot be used; see the stages.
     """
     data, output = DataRoot.find(config.data), config.output
-    source = read_source(config.from_, output / EXPORTED)
+    source = read_source(config.from_)
     labels = read_new_pages(data, source.seen)
+    source = source.exported(output / EXPORTED)  # nothing is written before the pages are known to be usable
     pages = _divided(config, data, labels, source)
     vocabulary = _vocabulary(config, labels, source)
-    reader = _reader(config, source.folder)
+    reader = _reader(config, source.files.folder)
     before = _measured(output / BEFORE, reader, pages)
     learned = boxes_to_learn(pages.train, data.train_image, partial(_boxes, reader))
     write_page_labels(output / BOXES, learned)
@@ -66,8 +67,8 @@ def finetune(config: FinetuneConfig) -> Facts:
     run_parts(detector_parts(_detector_words(config, source, detector, pages), pages), _here)
     words = _classifier_words(config, source, classifier, output / BOXES, pages)
     run_parts(classifier_parts(words, pages, vocabulary, detector), _here)
-    if source.language is not None:
-        own = language_with(source.language, source.vocabulary, vocabulary, pages.train)
+    if source.files.language is not None:
+        own = language_with(source.files.language, source.vocabulary, vocabulary, pages.train)
         write_pairs(output / LANGUAGE, own)
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
@@ -127,7 +128,7 @@ def _words(
 ) -> list[str]:
     """Return the options that both stages have, and further ones."""
     common = {
-        "output_dir": folder, "data_root": config.data, "start": source.folder, "lr": config.lr,
+        "output_dir": folder, "data_root": config.data, "start": source.files.folder, "lr": config.lr,
         "evaluate_every": int(bool(pages.held_out.image_ids)), "seed": config.seed, "device": config.device,
         "workers": config.workers, "threads": config.threads, "cache_mib": 600, "force": int(config.force),
     }  # fmt: skip

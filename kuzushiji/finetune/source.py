@@ -32,28 +32,38 @@ class StartingModels:
     """The first detector and the first classifier of a folder.
 
     Attributes:
-        folder: Exported models, for `--start`.
+        files: The two, and the language.
         detector: What the detector is, and how it is applied.
         classifier: Likewise of the classifier.
         vocabulary: Its classes.
-        language: Counts of pairs of characters; None where there are none.
         seen: Pages that the models were trained on, as far as that is known.
         detector_sizes: Options of `segment` for the sizes of pages and crops.
         classifier_sizes: Likewise of `classify`.
     """
 
-    folder: Path
+    files: ModelFiles
     detector: DetectorSpec
     classifier: ClassifierSpec
     vocabulary: Vocabulary
-    language: Path | None
     seen: frozenset[str]
     detector_sizes: Mapping[str, Any]
     classifier_sizes: Mapping[str, Any]
 
+    def exported(self, folder: Path) -> "StartingModels":
+        """Return the source as exported models, for `--start`; those of a run are written into a folder.
 
-def read_source(name: str, exported: Path) -> StartingModels:
-    """Return the models that `--from` names; those of a run are exported into a folder first.
+        Raises:
+            InputError: a file is damaged, or the folder cannot be written to.
+        """
+        if self.files.description is not None:
+            return self
+        with atomic_folder(folder, last=BUNDLE_FILE) as temporary:
+            write_bundle(self.files, temporary, half=False, facts={"versions": package_versions()})
+        return dataclasses.replace(self, files=find_models(folder))
+
+
+def read_source(name: str) -> StartingModels:
+    """Return the models that `--from` names.
 
     Raises:
         InputError: there are no such models, or they are damaged.
@@ -68,13 +78,8 @@ def read_source(name: str, exported: Path) -> StartingModels:
     )  # fmt: skip
     seen, detector_params, classifier_params = _known_of_run(files)
     detector, classifier = read_detector(files, files.detectors[0]), read_classifier(files, files.classifiers[0])
-    folder = files.folder
-    if files.description is None:
-        with atomic_folder(exported, last=BUNDLE_FILE) as temporary:
-            write_bundle(files, temporary, half=False, facts={"versions": package_versions()})
-        folder = exported
     return StartingModels(
-        folder, detector.spec, classifier.spec, classifier.vocabulary, files.language, seen,
+        files, detector.spec, classifier.spec, classifier.vocabulary, seen,
         _detector_sizes(detector.spec, detector_params), _classifier_sizes(classifier.spec, classifier_params),
     )  # fmt: skip
 

@@ -124,7 +124,7 @@ def test_the_run_is_one_like_any_other(tuned: Path, data: Path, tmp_path: Path) 
     assert [path.parent.name for path in files.detectors] == ["segment-fold0"]
     for name in ("segment-fold0/clf_gt.csv", "clf-fold0/detailed.parquet", "clf-fold0/metrics-oof.json"):
         assert (tuned / name).is_file()
-    assert read_source(str(tuned), tmp_path / "start").seen == {"100000003_00001_1", "100000003_00003_1"}
+    assert read_source(str(tuned)).seen == {"100000003_00001_1", "100000003_00003_1"}
     words = ["--device", "cpu", "--formats", "json", "text", "--opt-level", "O0"]
     pages, read = str(data / "train_images"), {}
     assert export([str(tuned), str(tmp_path / "exported")]) == 0
@@ -142,6 +142,13 @@ def test_the_language_is_carried_over(tuned: Path, source: Path) -> None:
     before, after = (read_language(folder / LANGUAGE, len(find_vocabulary(folder))) for folder in (source, tuned))
     assert len(after.frequency) == len(before.frequency) + 1 and after.frequency.sum() > before.frequency.sum() + 9
     assert find_models(tuned).language == tuned / LANGUAGE
+
+
+def test_what_is_left_out_is_said(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = read_source(str(models)).files
+    assert (len(files.detectors), len(files.classifiers), files.level2) == (1, 1, None)
+    assert "of its models the first detector and the first classifier are trained further" in caplog.text
+    assert "its second level does not fit models that are trained further, and is left out" in caplog.text
 
 
 def test_what_is_done_is_skipped(tuned: Path, data: Path, source: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -177,3 +184,12 @@ def test_what_cannot_be(data: Path, tuned: Path, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "data" / "train.csv", index=False)
     with pytest.raises(InputError, match="expected pages that the models have not seen, got 2 that they were trained"):
         main([str(tmp_path / "data"), "--from", str(tuned), "--output", str(tmp_path / "run")])
+    image = tmp_path / "data" / "train_images" / f"{table['image_id'].iloc[0]}.jpg"
+    table.assign(image_id=lambda rows: "new_" + rows["image_id"]).to_csv(tmp_path / "data" / "train.csv", index=False)
+    with pytest.raises(InputError, match="page new_.*: expected its image .*, it is missing .and 1 more"):
+        main([str(tmp_path / "data"), "--from", str(tuned), "--output", str(tmp_path / "run")])
+    image.write_text("no picture")
+    pd.read_csv(data / "train.csv").to_csv(tmp_path / "data" / "train.csv", index=False)
+    with pytest.raises(InputError, match=rf"{image.name}: expected a JPEG, .* got 10 bytes that are none"):
+        main([str(tmp_path / "data"), "--from", str(tuned), "--output", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()

@@ -41,8 +41,7 @@ def test_division(pages: dict[str, int], seen: tuple[str, ...], share: float, he
 
 
 def test_pages_that_are_refused(tiny_root: Path, tmp_path: Path) -> None:
-    data = DataRoot(tmp_path)
-    shutil.copy(tiny_root / "train.csv", tmp_path)
+    data = DataRoot(shutil.copytree(tiny_root, tmp_path / "data"))
     names = read_page_labels(data.train_csv).image_ids
     assert read_new_pages(data, names[:3]).image_ids == (*names[3:], *names[:3])
     with pytest.raises(InputError, match="expected pages that the models have not seen, got 13 that they were trained"):
