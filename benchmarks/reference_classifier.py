@@ -49,6 +49,11 @@ def adaptive(maps: Tensor, rois: Tensor, *, size: int, scale: float, ratio: int,
     return torchvision_roi_align(maps.float(), rois, size, spatial_scale=scale, sampling_ratio=-1, aligned=aligned)  # type: ignore[no-any-return]
 
 
+def one_point(maps: Tensor, rois: Tensor, **how: Any) -> Tensor:
+    """RoI align with one point in a cell."""
+    return roi_align(maps, rois, **{**how, "ratio": 1})
+
+
 def neither(maps: Tensor, rois: Tensor, **how: Any) -> Tensor:
     """RoI align with both of torchvision's defaults."""
     return adaptive(maps, rois, **{**how, "aligned": False})
@@ -72,6 +77,7 @@ VARIANTS: dict[str, list[Change]] = {
     "ours": [],
     "aligned=False": [(models, "roi_align", not_aligned)],
     "adaptive points": [(models, "roi_align", adaptive)],
+    "one point": [(models, "roi_align", one_point)],
     "cosine by epoch": [COSINE],
     "last batch kept": [LAST],
     "as the reference": [(models, "roi_align", neither), COSINE, LAST],

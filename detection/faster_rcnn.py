@@ -33,8 +33,8 @@ Detections = dict[str, Tensor]
 
 _LEVELS = ("layer1", "layer2", "layer3", "layer4")
 _STRIDES_LOG2 = (2, 3, 4, 5)
-_SIZE_DIVISIBLE = 64
-"""Of the padded batch: the stride of the last level, so that anchors of all levels lie exactly where they should."""
+_SIZE_DIVISIBLE = 2 ** _STRIDES_LOG2[-1]
+"""Of the padded batch: the stride of the backbone's last map, so that each map has half the sides of the one before."""
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -119,7 +119,7 @@ def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
     (n, 4) float32 xyxy within the image, `scores` (n,) falling, `labels` (n,); n may be 0.
     """
     backbone = _build_backbone(config)
-    anchors = _Float32Anchors(
+    anchors = _Anchors(
         tuple((size,) for size in config.anchor_sizes), (config.aspect_ratios,) * len(config.anchor_sizes)
     )
     most = {"training": config.proposals_train, "testing": config.proposals_test}
@@ -175,7 +175,7 @@ class PadAndNormalize(nn.Module):
     def forward(
         self, images: list[Tensor], targets: list[Target] | None = None
     ) -> tuple[ImageList, list[Target] | None]:
-        """Return the batch (n, 3, h, w) float32, h and w multiples of 64, and the targets as they are."""
+        """Return the batch (n, 3, h, w) float32, h and w multiples of 32, and the targets as they are."""
         sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
         height, width = (-(-max(side) // _SIZE_DIVISIBLE) * _SIZE_DIVISIBLE for side in zip(*sizes, strict=True))
         shape = (len(images), 3, height, width)
@@ -198,11 +198,18 @@ class _Backbone(BackboneWithFPN):  # type: ignore[misc]
         return features
 
 
-class _Float32Anchors(AnchorGenerator):  # type: ignore[misc]
-    """Anchors in float32 whatever the features are: bfloat16 does not tell pixel 1000 from 1003."""
+class _Anchors(AnchorGenerator):  # type: ignore[misc]
+    """Anchors in float32 whatever the features are: bfloat16 does not distinguish pixel 1000 from 1003.
 
-    def set_cell_anchors(self, _dtype: torch.dtype, device: torch.device) -> None:
-        super().set_cell_anchors(torch.float32, device)
+    They lie on the strides of the levels. torchvision divides the sides of the batch by those of the maps, which gives
+    48 in place of 64 for the last level of a batch 96 high.
+    """
+
+    def forward(self, batch: ImageList, maps: list[Tensor]) -> list[Tensor]:
+        self.set_cell_anchors(torch.float32, maps[0].device)
+        strides = [(4 << level, 4 << level) for level in range(len(maps))]
+        anchors = torch.cat(self.grid_anchors([level.shape[-2:] for level in maps], strides))
+        return [anchors] * len(batch.image_sizes)
 
 
 class _Float32RPNHead(RPNHead):  # type: ignore[misc]

@@ -173,7 +173,7 @@ def test_reference_classifier(
     assert script.main([str(tmp_path), "--seeds", "1"]) == 0
     assert changed == {
         "ours-seed1": set(), "aligned=False-seed1": {"points"}, "adaptive-points-seed1": {"points"},
-        "cosine-by-epoch-seed1": {"rate"}, "last-batch-kept-seed1": {"last"},
+        "one-point-seed1": {"points"}, "cosine-by-epoch-seed1": {"rate"}, "last-batch-kept-seed1": {"last"},
         "as-the-reference-seed1": {"points", "rate", "last"},
     }  # fmt: skip
     assert json.loads(capsys.readouterr().out)["variants"]["as the reference"]["ahead"] == {"1": 0.03}
@@ -191,6 +191,8 @@ def test_the_changes_of_the_reference_classifier(monkeypatch: pytest.MonkeyPatch
 
     assert means(script.roi_align) == means(script.adaptive) == [3.5]
     assert means(script.not_aligned) == means(script.neither) == [4.0]
+    box = torch.tensor([[0.0, 0, 16, 8, 48]])  # half of it lies outside the first place's centre: -0.25 counts as 0
+    assert means(script.roi_align) == [0.125] and means(script.one_point) == [0.0]
     factor = script.by_epoch(SimpleNamespace(accumulation_steps=1, epochs=2), 3)
     assert [round(factor(step), 3) for step in range(6)] == [1, 1, 1, 0.5, 0.5, 0.5]
     assert len(script.last_batch_kept([0, 1, 2], 2, drop_last=True)) == 2

@@ -158,13 +158,7 @@ def test_the_disk_of_a_profile_holds_what_it_writes(profile: str) -> None:
     assert said is not None and gb <= int(said[1]) <= gb * 1.1
 
 
-PADDED = pytest.mark.xfail(strict=True, reason="its numbers were measured with crops of 288 x 224 or 128 x 96")
-
-
-@pytest.mark.parametrize(
-    "profile",
-    ["kaggle", "modern", "fullsize", "real", pytest.param("demo", marks=PADDED), pytest.param("tiny", marks=PADDED)],
-)
+@pytest.mark.parametrize("profile", ["kaggle", "modern", "fullsize", "real", "demo", "tiny"])
 def test_crops_of_the_detector_are_not_padded(profile: str) -> None:
     config = configs(profile)["segment-fold0"]
     crop = torch.zeros(3, config.crop_height, config.crop_width)

@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 import torch
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FrozenBatchNorm2d
 
 from detection.faster_rcnn import BACKBONES, DetectorConfig, PadAndNormalize, build_detector
@@ -103,11 +105,11 @@ def test_trains_on_crops_without_any_character():
 
 
 def test_uint8_and_float_images_are_the_same():
-    image = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)
+    image = torch.randint(0, 256, (3, 40, 70), dtype=torch.uint8)
     batches = [PadAndNormalize()([given])[0] for given in (image, image.float() / 255)]
     torch.testing.assert_close(batches[0].tensors, batches[1].tensors)
-    assert batches[0].tensors.shape == (1, 3, 64, 64)
-    assert batches[0].image_sizes == [(40, 50)]
+    assert batches[0].tensors.shape == (1, 3, 64, 96)
+    assert batches[0].image_sizes == [(40, 70)]
     assert (batches[0].tensors[..., 40:, :] == 0).all()  # the padding is the mean colour
 
 
@@ -135,22 +137,33 @@ def test_anchors_are_exact_under_autocast():
     assert set(centers[: 3 * 160].unique().tolist()) == set(range(0, 640, 4))
 
 
-def test_anchors_of_the_last_level_lie_on_its_stride():
-    """Of a batch padded to multiples of 32 only, its stride would come out as 48 here, and not as 64."""
+def test_anchors_lie_on_the_strides_of_their_levels():
+    """torchvision would compute a stride of 48 for the last level here, and not 64."""
     detector = build().eval()
     seen = []
-    detector.rpn.anchor_generator.register_forward_hook(lambda *call: seen.append(call[2][0]))
+    detector.rpn.anchor_generator.register_forward_hook(lambda *call: seen.append(call[2]))
     with torch.no_grad():
-        detector([torch.zeros(3, 96, 96)])
-    last = seen[0][-4 * 3 :]  # 128 / 64 = 2 x 2 places, 3 ratios
-    assert sorted(set(((last[:, 0] + last[:, 2]) / 2).tolist())) == [0, 64]
+        detector([torch.zeros(3, 96, 160)] * 2)
+    assert torch.equal(*seen[0])
+    of_level = seen[0][0].split([3 * 24 * 40, 3 * 12 * 20, 3 * 6 * 10, 3 * 3 * 5, 3 * 2 * 3])
+    for stride, anchors in zip((4, 8, 16, 32, 64), of_level, strict=True):
+        centers = (anchors[:, :2] + anchors[:, 2:]) / 2
+        assert centers[:, 0].unique().tolist() == list(range(0, 160, stride))
+        assert centers[:, 1].unique().tolist() == list(range(0, 96, stride))
+
+
+def test_anchors_of_a_batch_of_whole_strides_are_torchvision_s():
+    generator = build().rpn.anchor_generator
+    batch = ImageList(torch.zeros(1, 3, 128, 192), [(128, 192)])
+    maps = [torch.zeros(1, 16, 128 // stride, 192 // stride) for stride in (4, 8, 16, 32, 64)]
+    torch.testing.assert_close(generator(batch, maps), AnchorGenerator.forward(generator, batch, maps), rtol=0, atol=0)
 
 
 def test_region_pooling_does_not_depend_on_the_first_batch():
     detector = build().eval()
     scales = list(detector.roi_heads.box_roi_pool.scales)
     with torch.no_grad():
-        detector([torch.rand(3, 65, 65)])  # padded to 128: torchvision would take 1/2 for the first level
+        detector([torch.rand(3, 65, 65)])  # padded to 96: torchvision would take 1/2 for the first level
     assert detector.roi_heads.box_roi_pool.scales == scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32]
 
 
