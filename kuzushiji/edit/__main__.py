@@ -21,6 +21,9 @@ class EditConfig:
     out: Path = option(
         dataclasses.MISSING, "folder that kuzushiji predict wrote with --formats viewer", positional=True, metavar="OUT"
     )
+    truth: Path | None = option(
+        None, "table of labels (train.csv) of some of these pages: what was read wrongly is shown", metavar="TABLE"
+    )
     port: int = option(
         PORT, "port on 127.0.0.1, 0 for any; browsers keep unsaved work by port", type=cli.non_negative_int
     )
@@ -40,7 +43,7 @@ class Edit(Command):
         from kuzushiji.edit.folder import EditedFolder
         from kuzushiji.edit.server import EditServer
 
-        folder = EditedFolder(self.config.out)
+        folder = EditedFolder(self.config.out, self.config.truth)
         with EditServer(folder, self.config.port) as server:
             print(server.address, flush=True)
             logger.warning("Ctrl-C ends the editor; what was edited is in %s", folder.path)

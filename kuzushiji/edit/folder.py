@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from kuzushiji.data.labels import PageLabels, read_page_labels
+from kuzushiji.edit.truth import with_truth
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.forms.corrections import FILE, checked_page, content_of, pages_of
@@ -26,15 +28,16 @@ class EditedFolder:
 
     Args:
         folder: The folder.
+        truth: Table of labels of some of the pages; None without one.
 
     Attributes:
         pages: What the list of pages says of each, by name.
 
     Raises:
-        InputError: it is no such folder; its corrections are damaged.
+        InputError: it is no such folder; its corrections or the table are damaged; the table has none of its pages.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, truth: Path | None = None) -> None:
         if not (folder / BOOK).is_file():
             raise InputError(f"{folder}: expected a folder of kuzushiji predict --formats viewer, got none with {BOOK}")
         self._folder = folder
@@ -42,15 +45,34 @@ class EditedFolder:
         found = [read_summary(path) for path in sorted(folder.glob(f"*{ENDING}"))]
         self.pages = {str(summary["name"]): summary for summary in found}
         self.corrections()
+        self._truth = None if truth is None else self._labels(truth)
 
     @property
     def path(self) -> Path:
         """The file of corrections."""
         return self._folder / FILE
 
-    def files(self) -> dict[str, Path]:
-        """Return the files that the browser may ask for, by name."""
-        return {name: self._folder / name for name in (BOOK, *(f"{page}{ENDING}" for page in self.pages))}
+    def text(self, name: str) -> str | None:
+        """Return a file that the browser may ask for, a page with its truth where that is known; None of others.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        page = name.removesuffix(ENDING)
+        if name != BOOK and (page == name or page not in self.pages):
+            return None
+        text = (self._folder / name).read_text(encoding="utf-8")
+        if self._truth is None or page not in self._truth.image_ids:
+            return text
+        return with_truth(text, self._truth.of_pages([page]))
+
+    def _labels(self, table: Path) -> PageLabels:
+        labels = read_page_labels(table)
+        if not self.pages.keys() & set(labels.image_ids):
+            pages = f"the pages of {self._folder}, such as {next(iter(self.pages), 'none')}"
+            others = f"those of {labels.image_ids[0]}" if labels.image_ids else "none"
+            raise InputError(f"{table}: expected labels of {pages}, got {others}")
+        return labels
 
     def corrections(self) -> list[Any]:
         """Return the pages that were saved.

@@ -71,14 +71,14 @@ class _Handler(BaseHTTPRequestHandler):
         name = self._asked()
         if name is None:
             return
-        path = self.server.folder.files().get(name)
         try:
+            text = self.server.folder.text(name)
             if name == FILE:
                 self._answer(json.dumps(content_of(self.server.folder.corrections()), ensure_ascii=False), _JSON)
-            elif path is None:
+            elif text is None:
                 self._refuse(HTTPStatus.NOT_FOUND, "expected a file of the viewer, got another path")
             else:
-                self._answer(path.read_text(encoding="utf-8"), _TYPES[Path(name).suffix])
+                self._answer(text, _TYPES[Path(name).suffix])
         except (OSError, InputError) as error:
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
