@@ -83,9 +83,8 @@ class MakeReport(Command):
 
     def execute(self) -> int:
         """Print the table, write the page."""
-        from kuzushiji.report.collect import collect
+        from kuzushiji.report.collect import collect, find_root
         from kuzushiji.report.compare import compare, format_comparison
-        from kuzushiji.report.source import find_root
         from kuzushiji.report.table import format_stages, stage_table
 
         config = self.config

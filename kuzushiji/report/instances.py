@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.data.pages import read_page
 from kuzushiji.report.errors import misread
-from kuzushiji.report.fates import RIGHT
-from kuzushiji.report.outcome import Outcome
+from kuzushiji.report.outcome import RIGHT, Outcome
 
 SIZE = 56
 """Side of the square that an instance is shown in, pixels."""

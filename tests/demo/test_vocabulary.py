@@ -1,6 +1,6 @@
 import numpy as np
 
-from kuzushiji.demo.strokes import known_characters
+from kuzushiji.data.strokes import known_characters
 from kuzushiji.demo.text import text_characters
 from kuzushiji.demo.vocabulary import choose_characters
 

@@ -1,7 +1,6 @@
 import numpy as np
 
-from kuzushiji.report.marks import Mark
-from kuzushiji.report.overlay import COLORS, overlay
+from kuzushiji.report.marked_page import COLORS, Mark, overlay
 
 PAGE = np.full((100, 60, 3), 128, np.uint8)
 
