@@ -138,11 +138,11 @@ def text_of(labels: str) -> str:
 
 def rebox(models: Path, folder: Path) -> None:
     """Write the placed pages with the boxes that a detector finds in the place of those that a program placed."""
-    from kuzushiji.bundle.files import find_models
+    from kuzushiji.bundle.model_files import find_models
     from kuzushiji.data.pictures import Picture, read_picture
     from kuzushiji.predict.config import PredictConfig
-    from kuzushiji.predict.reader import Stopwatch
     from kuzushiji.predict.run import load_reader
+    from kuzushiji.predict.stopwatch import Stopwatch
 
     table = pd.read_csv(folder / "real.csv", dtype={"exact": str}, keep_default_na=False)
     config = PredictConfig(pages=(), models=str(models), threads=1, level2=False)
@@ -277,8 +277,8 @@ def found_boxes(folder: Path, fold: int) -> list[LabelledBoxes]:
     """Return what the detector of a fold finds on the pages of that fold, with the true boxes."""
     import torch
 
-    from kuzushiji.bundle.files import find_models
     from kuzushiji.bundle.loading import ready_detector
+    from kuzushiji.bundle.model_files import find_models
     from kuzushiji.bundle.stored import read_detector
     from kuzushiji.data.pictures import Picture, read_picture
     from kuzushiji.segment.dataset import whole_page

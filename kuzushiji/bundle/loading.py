@@ -9,8 +9,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from detection.faster_rcnn import build_detector
-from kuzushiji.bundle.files import ModelFiles, digest_of
-from kuzushiji.bundle.models import (
+from kuzushiji.bundle.members import (
     Bundle,
     ReadyClassifier,
     ReadyDetector,
@@ -18,11 +17,12 @@ from kuzushiji.bundle.models import (
     StoredDetector,
     check_level2,
 )
+from kuzushiji.bundle.model_files import ModelFiles, digest_of
 from kuzushiji.bundle.stored import read_classifiers, read_detector
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.pairs import read_language
-from kuzushiji.classify.models import build_model
+from kuzushiji.classify.level2.saving import load_model
+from kuzushiji.classify.network import build_model
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
 from kuzushiji.segment.selection import Rule, read_selection

@@ -12,26 +12,26 @@ from torch import Tensor
 
 from detection.faster_rcnn import DetectorConfig
 from kuzushiji.artifacts import N_BEST
-from kuzushiji.bundle.files import FORMAT, ClassifierFile, ModelFiles, params_of
-from kuzushiji.bundle.models import (
+from kuzushiji.bundle.members import (
     ClassifierSpec,
     DetectorSpec,
     StoredClassifier,
     StoredDetector,
     check_same_vocabulary,
 )
+from kuzushiji.bundle.model_files import FORMAT, ClassifierFile, ModelFiles, params_of
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.pairs import read_pairs, write_pairs
-from kuzushiji.classify.models import ModelConfig
+from kuzushiji.classify.level2.saving import load_model
+from kuzushiji.classify.network import ModelConfig
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import in_8_bits, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
 from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, LEVEL2, LEVEL2_FILE, METRICS_OOF, SELECTION, VOCABULARY
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.model import detector_config, read_model
+from kuzushiji.segment.detector import detector_config, read_model
 from kuzushiji.segment.selection import read_selection, write_selection
 
 _ENDING = ".safetensors"

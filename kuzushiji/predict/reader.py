@@ -1,8 +1,6 @@
 """A picture of a page -> its characters: detectors fused, classifiers blended, the second level if it is there."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +11,8 @@ from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
 from detection.fusion import not_suppressed
 from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.detections import Detections
-from kuzushiji.bundle.models import Bundle, ReadyClassifier, ReadyDetector
-from kuzushiji.classify.blending import blend_tables
+from kuzushiji.bundle.members import Bundle, ReadyClassifier, ReadyDetector
+from kuzushiji.classify.averaging import blend_tables
 from kuzushiji.classify.calibration import best_probability, softmax
 from kuzushiji.classify.dataset import PageView, page_view
 from kuzushiji.classify.level2.candidates import build_features
@@ -23,6 +21,7 @@ from kuzushiji.classify.level2.pairs import LEAST_PROBABILITY, read_page
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.confidence import page_confidence, page_doubt
+from kuzushiji.predict.stopwatch import Stopwatch
 from kuzushiji.predict.tiling import Tile, are_small, owned_by, tiles_of
 from kuzushiji.predict.transcription import (
     N_CANDIDATES,
@@ -34,40 +33,11 @@ from kuzushiji.predict.transcription import (
     make_transcription,
 )
 from kuzushiji.segment.dataset import WholePage, whole_page
-from kuzushiji.segment.fusing import fuse_pages
+from kuzushiji.segment.joining import fuse_pages
 from kuzushiji.segment.predict import find_boxes
 
 Image = NDArray[np.uint8]
-STAGES = ("read", "detect", "classify", "level 2", "write")
-"""What the time of a page is spent on."""
-
 _PAGE = "page"
-
-
-class Stopwatch:
-    """Seconds by stage, of the stages that pages went through."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds of each stage, in the order of `STAGES`."""
-        return {stage: self._seconds[stage] for stage in STAGES if stage in self._seconds}
-
-    def take(self) -> dict[str, float]:
-        """Return `seconds`, and begin anew."""
-        seconds, self._seconds = self.seconds, {}
-        return seconds
-
-    @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
-        """Count the time of the block."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True)

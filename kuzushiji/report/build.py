@@ -17,7 +17,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.report import groups, plots
 from kuzushiji.report.collect import Collected, missing_parts
 from kuzushiji.report.compare import Comparison
-from kuzushiji.report.errors import confused_pairs, count_errors
+from kuzushiji.report.error_counts import confused_pairs, count_errors
 from kuzushiji.report.grids import table_of_characters, table_of_groups, table_of_pages
 from kuzushiji.report.html import PairOfLinks, Report
 from kuzushiji.report.instances import pairs_with_pictures
@@ -25,8 +25,8 @@ from kuzushiji.report.outcome import Outcome, final_outcome, held_out_outcomes
 from kuzushiji.report.page_scores import f1_by, pages_of, read_test_books
 from kuzushiji.report.plots import Plot
 from kuzushiji.report.reference import Reference
+from kuzushiji.report.stage_rows import Row
 from kuzushiji.report.stages import wide_table, without_dashes
-from kuzushiji.report.table import Row
 from kuzushiji.report.viewing import Viewed, viewed_pages
 
 _CHECKOUT = Path(__file__).parents[2]

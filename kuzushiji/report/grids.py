@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from kuzushiji.report.errors import misread
+from kuzushiji.report.error_counts import misread
 from kuzushiji.report.outcome import DROPPED, FALSE_BOX, NO_BOX, RIGHT, SECOND_BOX, WRONG_CHARACTER, Outcome
 from kuzushiji.report.viewing import Viewed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from kuzushiji.report.compare import COLUMNS as COMPARED
 from kuzushiji.report.compare import NOTES as COMPARED_NOTES
 from kuzushiji.report.compare import Comparison
-from kuzushiji.report.errors import ErrorCounts
+from kuzushiji.report.error_counts import ErrorCounts
 from kuzushiji.report.font import font_style
 from kuzushiji.report.grids import Grid
 from kuzushiji.report.instances import Pair

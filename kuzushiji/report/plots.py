@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kuzushiji.classify.calibration import calibration
 from kuzushiji.report.collect import Run
-from kuzushiji.report.errors import ErrorCounts
+from kuzushiji.report.error_counts import ErrorCounts
 from kuzushiji.report.groups import group_names, wilson
 from kuzushiji.report.outcome import RIGHT, Outcome
 

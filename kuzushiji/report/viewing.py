@@ -9,10 +9,10 @@ import pandas as pd
 
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.pages import read_page
-from kuzushiji.report.candidates import ModelCandidates, final_candidates, held_out_candidates
 from kuzushiji.report.collect import Collected
-from kuzushiji.report.errors import misread
+from kuzushiji.report.error_counts import misread
 from kuzushiji.report.instances import Instance
+from kuzushiji.report.model_candidates import ModelCandidates, final_candidates, held_out_candidates
 from kuzushiji.report.outcome import DROPPED, NO_BOX, TEST_PAGES, Outcome
 from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture
 
@@ -66,7 +66,7 @@ def pages_with_pairs(
 
     Args:
         outcome: With truth.
-        pairs: As `errors.confused_pairs` returns them.
+        pairs: As `error_counts.confused_pairs` returns them.
         count: Pages at most.
         chars: The character of each code.
         chosen: Pages that are shown anyway.

@@ -12,8 +12,8 @@ import torch
 from safetensors import safe_open
 
 from kuzushiji import cli
-from kuzushiji.bundle.files import find_models
 from kuzushiji.bundle.loading import load_bundle
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.classify.level2.pairs import count_pairs, write_pairs
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError

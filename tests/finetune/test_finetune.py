@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.bundle.stored import read_classifier
 from kuzushiji.classify.level2.pairs import count_pairs, read_language, write_pairs
 from kuzushiji.errors import InputError

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.evaluate.text import score_text
+from kuzushiji.evaluate.measures import score_text
 from kuzushiji.report.grids import Grid, table_of_characters, without_dashes
 from kuzushiji.report.page_scores import (
     SEEN,

@@ -24,7 +24,7 @@ from kuzushiji.run_folder import (
     ModelName,
     kinds_of,
 )
-from kuzushiji.segment.fusion import Fusion
+from kuzushiji.segment.joining import Fusion
 
 FORMAT = "kuzushiji-bundle-1"
 _FEATURES = f"level2_features*fold*{ENDING}"

@@ -7,14 +7,14 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from detection.faster_rcnn import DetectorConfig
-from kuzushiji.bundle.files import ClassifierFile
+from kuzushiji.bundle.model_files import ClassifierFile
 from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.level2.pairs import Pairs
-from kuzushiji.classify.models import ModelConfig, RoIClassifier
+from kuzushiji.classify.network import ModelConfig, RoIClassifier
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision
 from kuzushiji.errors import InputError
-from kuzushiji.segment.fusion import Fusion
+from kuzushiji.segment.joining import Fusion
 from kuzushiji.segment.selection import Selection
 
 
