@@ -176,6 +176,7 @@ def test_keys(page: Any, index: int, keys: list[str], expected: list[str]) -> No
 
 def test_the_next_doubtful_one_and_confirming(page: Any) -> None:
     open_page(page)
+    assert page.get_by_role("checkbox", name="missed").is_hidden()  # no truth is known
     select(page, 0)
     press(page, "n")
     assert page.evaluate("document.activeElement.dataset.box") == "1"
@@ -190,6 +191,7 @@ def test_where_the_truth_is_known_the_wrong_ones_come_too(browser: Any, tmp_path
     tab = browser.new_page()
     tab.goto((tmp_path / "viewer.html").as_uri())
     select(tab, 0)
+    assert tab.get_by_role("checkbox", name="missed (1)").is_visible()
     press(tab, "d")  # an edit leaves the state of the others
     for index in ("1", "2", "0"):
         press(tab, "n")
@@ -458,3 +460,72 @@ def test_the_server_gets_what_is_edited_and_the_second_is_told(browser: Any, ser
     wait_until(lambda: json.loads(path.read_text(encoding="utf-8"))["pages"][0]["revision"] == 3)
     for tab in tabs:
         tab.context.close()
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_two_windows_of_one_browser(
+    browser: Any, server: EditServer, folder: Path, served: bool, tmp_path: Path
+) -> None:
+    """The second is told, and its version is there still when the first has gone on."""
+    context = browser.new_context(accept_downloads=True)
+    tabs = [context.new_page() for _ in range(2)]
+    for tab in tabs:
+        tab.goto(server.address if served else (folder / "viewer.html").as_uri())
+        open_page(tab)
+    kept = tabs[0].locator(".viewer-status").filter(has_text="saved" if served else "kept in this browser")
+    select(tabs[0], 0)
+    press(tabs[0], "1")
+    kept.wait_for()
+    select(tabs[1], 0)
+    press(tabs[1], "3")
+    tabs[1].locator(".viewer-alert").filter(has_text="Another window of this browser has changed this page").wait_for()
+    press(tabs[0], "d")  # the first window goes on
+    kept.wait_for()
+    tabs[1].reload()
+    mine = tabs[1].get_by_role("button", name="Show mine")
+    mine.wait_for()
+    assert text(tabs[1]) == ["いい", "うえ"]
+    mine.click()
+    assert text(tabs[1]) == ["うい", "うえ"]
+    tabs[1].locator(".viewer-status").filter(has_text="saved" if served else "kept in this browser").wait_for()
+    value = download(tabs[1], tmp_path / "mine.json")
+    assert "".join(item["char"] for item in value["pages"][0]["characters"][:2]) == "うい"
+    context.close()
+
+
+def test_corrections_of_an_older_reading(browser: Any, folder: Path) -> None:
+    """They are shown, and what they lack of the new reading is said."""
+    content = {"name": "a.json", "mimeType": "text/plain", "buffer": json.dumps(content_of([page_of(folder)])).encode()}
+    write_book(folder, reading="1" * 16)
+    tab = browser.new_page()
+    tab.goto((folder / "viewer.html").as_uri())
+    tab.locator('input[type="file"]').set_input_files(content)
+    tab.locator(".viewer-alert").filter(has_text="1 pages taken").wait_for()
+    open_page(tab, 1)
+    press(tab, "PageUp")
+    tab.locator(".viewer-alert").filter(has_text="These corrections are of an older reading").wait_for()
+    assert text(tab) == ["あ"]
+    tab.close()
+
+
+def test_a_browser_that_is_closed_while_it_saves(browser: Any, server: EditServer, folder: Path) -> None:
+    """The edit is in the browser, and reaches the folder when the page is opened again."""
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.goto(server.address)
+    open_page(tab)
+    context.route("**/corrections/*", lambda route: route.abort())
+    select(tab, 0)
+    press(tab, "3")
+    tab.locator(".viewer-status").filter(has_text="kept in this browser").wait_for()
+    tab.close()
+    assert not (folder / "corrections.json").exists()
+    context.unroute("**/corrections/*")
+    tab = context.new_page()
+    tab.goto(server.address)
+    open_page(tab)
+    assert text(tab) == ["うい", "うえ"]
+    wait_until((folder / "corrections.json").exists)
+    (page,) = json.loads((folder / "corrections.json").read_text(encoding="utf-8"))["pages"]
+    assert page["characters"][0]["char"] == "う"
+    context.close()

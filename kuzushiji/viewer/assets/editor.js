@@ -82,7 +82,7 @@ class Editor extends SavingViewer {
     this.edits = data.edits;
     const { page, mine } = await this.store.newest(summary);
     this.stored = page;
-    if (page && !this.edits.past.length) this.edits.load(page.characters, page.done);
+    if (page && (mine || !this.edits.past.length)) this.edits.load(page.characters, page.done);
     if (page?.reading && page.reading !== summary.reading)
       this.warn("These corrections are of an older reading; the candidates are those of the new one.");
     this.draw(this.edits.page);
@@ -117,6 +117,7 @@ class Editor extends SavingViewer {
     super.paint();
     this.outlined = element("div", { className: "viewer-outline", hidden: true });
     this.sheet.append(this.outlined);
+    for (const node of this.root.querySelectorAll("[data-truth]")) node.hidden = !this.content.boxes.some((box) => box.known);
     if (selected < 0) return;
     const there = this.content.boxes[selected] && !this.content.boxes[selected].gone && this.isShown(selected);
     this.selected = -1;

@@ -15,7 +15,10 @@ class SavingViewer extends Viewer {
   keep() {
     const record = this.record();
     this.stored = record;
-    this.kept = this.store.keep({ ...record, dirty: true }).then(() => this.showState(), (error) => this.warn(`not kept in the browser: ${error}`));
+    this.kept = this.store.keep({ ...record, dirty: true }).then(
+      (newest) => (newest ? this.showState() : this.refuse("Another window of this browser has changed this page; load it again: your version stays in this browser")),
+      (error) => this.warn(`not kept in the browser: ${error}`),
+    );
     this.index.mark(record);
     if (!this.store.served || this.refused) return;
     this.pending = record;
@@ -36,15 +39,19 @@ class SavingViewer extends Viewer {
 
   async saveOne(record) {
     const { page, refused } = await this.store.save(record);
-    if (refused) {
-      this.refused = true; // until the page is shown again: the browser's version is not lost meanwhile
-      return this.warn(refused);
-    }
+    if (refused) return this.refuse(refused);
     const isNewest = this.stored === record;
     if (this.stored?.page === page.page) this.stored = { ...this.stored, revision: page.revision };
     if (this.pending?.page === page.page) this.pending = { ...this.pending, revision: page.revision };
     if (isNewest) await this.store.keep({ ...page, dirty: false });
     this.showState(isNewest ? "saved" : undefined);
+  }
+
+  // Nothing more goes into the folder until the page is shown again: the browser's version is not lost meanwhile.
+  refuse(line) {
+    this.refused = true;
+    this.pending = null;
+    this.warn(line);
   }
 
   showState(text) {
@@ -70,6 +77,7 @@ class SavingViewer extends Viewer {
     this.warn("This page was saved elsewhere since; that version is shown. This browser has another one.", "Show mine", () => {
       this.edits.past.push(this.edits.state);
       this.edits.load(mine.characters, mine.done);
+      this.store.forgetAside(mine);
       this.changed("the browser's version");
     });
   }

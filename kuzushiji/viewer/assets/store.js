@@ -12,6 +12,7 @@ class Store {
     this.served = location.protocol.startsWith("http");
     this.folder = new Map(); // what the folder had when it was last asked, by page
     this.memory = new Map(); // where a browser keeps nothing
+    this.marks = new Map(); // of the version of each page that this window has seen last
     this.problem = "";
   }
 
@@ -39,25 +40,43 @@ class Store {
   }
 
   async local(page) {
-    return this.database ? settled(this.objects("readonly").get(this.key(page))) : this.memory.get(this.key(page));
+    if (!this.database) return this.memory.get(this.key(page));
+    const local = await settled(this.objects("readonly").get(this.key(page)));
+    this.marks.set(this.key(page), local?.mark);
+    return local;
   }
 
+  // The version that another window was faster than.
+  async aside(page) {
+    return this.database && settled(this.objects("readonly").get(`${this.key(page)}/mine`));
+  }
+
+  // Keeps a page. False where another window has kept a version that this one has not seen: then it is put aside.
   async keep(page) {
-    if (this.database) await settled(this.objects("readwrite").put(page, this.key(page)));
-    else this.memory.set(this.key(page), page);
+    const key = this.key(page), mark = `${Date.now()} ${Math.random()}`;
+    if (!this.database) return Boolean(this.memory.set(key, page));
+    const objects = this.objects("readwrite"), old = await settled(objects.get(key));
+    const newest = !old || old.mark === this.marks.get(key);
+    await settled(objects.put({ ...page, mark }, newest ? key : `${key}/mine`));
+    if (newest) this.marks.set(key, mark);
+    return newest;
   }
 
-  // The newest version of a page and, where the folder has changed since it was begun, the browser's own.
+  async forgetAside(page) {
+    if (this.database) await settled(this.objects("readwrite").delete(`${this.key(page)}/mine`));
+  }
+
+  // The newest version of a page and, where another window or the folder has changed it since, this window's own.
   async newest(page) {
-    const [local, folder] = [await this.local(page), this.folder.get(this.key(page))];
-    if (!folder || !local) return { page: folder ?? local };
-    if (!local.dirty) return { page: this.served ? folder : local };
-    return folder.revision > local.revision ? { page: folder, mine: local } : { page: local };
+    const [local, mine, folder] = [await this.local(page), await this.aside(page), this.folder.get(this.key(page))];
+    if (!folder || !local) return { page: folder ?? local, mine };
+    if (!local.dirty) return { page: this.served ? folder : local, mine };
+    return folder.revision > local.revision ? { page: folder, mine: mine ?? local } : { page: local, mine };
   }
 
   // Writes a page into the folder. Returns { page } with its new revision, or { refused } with a line that says why.
   async save(page) {
-    const { dirty, ...plain } = page, body = JSON.stringify(plain);
+    const { dirty, mark, ...plain } = page, body = JSON.stringify(plain);
     const answer = await fetch(`corrections/${encodeURIComponent(page.page)}`, {
       method: "PUT", headers: { "Content-Type": "application/json" }, body,
       keepalive: body.length < 16_000, // also while the tab is closed; browsers allow 64 kB in all
@@ -75,7 +94,7 @@ class Store {
     for (const page of pages) {
       const { page: newest } = await this.newest(page);
       if (!newest) continue;
-      const { dirty, ...plain } = newest;
+      const { dirty, mark, ...plain } = newest;
       found.push(plain);
     }
     return { format: FORMAT, version, pages: found };
@@ -88,6 +107,7 @@ class Store {
     const own = value.pages.filter((page) => known.has(this.key(page)));
     for (const page of own) {
       const revision = this.folder.get(this.key(page))?.revision ?? page.revision;
+      await this.local(page); // what other windows have kept gives way to the file
       await this.keep({ ...page, revision, dirty: true });
       const saved = this.served && (await this.save({ ...page, revision })).page;
       if (saved) await this.keep({ ...saved, dirty: false });

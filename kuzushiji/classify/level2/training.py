@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.features import Features
+from kuzushiji.classify.level2.boosters import TRAINERS
 from kuzushiji.classify.level2.boosting import Boosted, Course, Recipe, Rows, Scores, Trees
 from kuzushiji.classify.level2.columns import ColumnSource, Table
 from kuzushiji.classify.level2.context import blended_logits
-from kuzushiji.classify.level2.libraries import TRAINERS
 from kuzushiji.classify.level2.linear_start import LinearStart, fit_linear_start
 from kuzushiji.classify.level2.shortlist import Shortlist, fit_readers, joined, one_of_each, read, unread
 from kuzushiji.classify.parallel import in_parallel

@@ -23,9 +23,9 @@ from kuzushiji.classify.calibration import best_probability
 from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_classifier
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import BoxedPage, Split, pages_of
-from kuzushiji.classify.network import RoIClassifier
+from kuzushiji.classify.models import RoIClassifier
 from kuzushiji.classify.predict import Predictor, predict_detailed
-from kuzushiji.classify.results import calibration_of_table
+from kuzushiji.classify.predictions import calibration_of_table
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary, write_vocabulary

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from kuzushiji.classify.level2.boosters import SUFFIXES, load_trees
 from kuzushiji.classify.level2.choice import Decision
 from kuzushiji.classify.level2.columns import column_names
 from kuzushiji.classify.level2.config import BINARY, EXTENDED, FEATURE_SETS, OBJECTIVES
-from kuzushiji.classify.level2.cross_fitting import FoldModel
 from kuzushiji.classify.level2.fields import Field
-from kuzushiji.classify.level2.libraries import SUFFIXES, load_trees
 from kuzushiji.classify.level2.linear_start import LinearStart, linear_names
 from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.level2.ngrams import ORDER, NGrams
+from kuzushiji.classify.level2.training import FoldModel
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file

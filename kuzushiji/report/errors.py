@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.report.outcome import (
+from kuzushiji.report.fates import (
     DROPPED,
     FALSE_BOX,
     NO_BOX,
@@ -15,8 +15,8 @@ from kuzushiji.report.outcome import (
     RIGHT,
     SECOND_BOX,
     WRONG_CHARACTER,
-    Outcome,
 )
+from kuzushiji.report.outcome import Outcome
 
 
 @dataclass(frozen=True)

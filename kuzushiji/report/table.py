@@ -7,7 +7,7 @@ from pathlib import Path
 from kuzushiji.data.labels import PageLabels, read_page_labels, read_page_points
 from kuzushiji.metric import Counts, score_points
 from kuzushiji.report.collect import ALL_KINDS, Collected, Run
-from kuzushiji.report.grids import without_dashes
+from kuzushiji.report.grid import without_dashes
 from kuzushiji.run_folder import SEGMENT
 from kuzushiji.scoring import score_boxes
 from kuzushiji.terminal import format_table

@@ -18,9 +18,9 @@ from kuzushiji.forms import (
     via,
     yolo,
 )
-from kuzushiji.forms.labelled_page import LabelledPage, RawPage
 from kuzushiji.forms.notes import SUMMARY, Notes
-from kuzushiji.forms.picture_files import Placer
+from kuzushiji.forms.page import LabelledPage, RawPage
+from kuzushiji.forms.pictures import Placer
 from kuzushiji.forms.transcriptions import writer_of
 
 Writer = Callable[[Path, Iterable[LabelledPage], Placer], int]

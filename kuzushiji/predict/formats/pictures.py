@@ -12,7 +12,8 @@ from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.layout import EDGE, FURIGANA
 from kuzushiji.predict.transcription import Candidates, Transcription
-from kuzushiji.report.marked_page import Mark, overlay
+from kuzushiji.report.marks import Mark
+from kuzushiji.report.overlay import overlay
 from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture
 from kuzushiji.viewer.book import PICTURE_HEIGHT, THUMBNAIL_HEIGHT, Origin, page_script
 

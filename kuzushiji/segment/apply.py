@@ -15,8 +15,8 @@ from kuzushiji.imaging.store import PageStore
 from kuzushiji.run_folder import CLF_GT, DETECTIONS, METRICS_OOF, TEST_DETECTIONS, TEST_PREDICTIONS
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.detector import StoredModel, read_model
-from kuzushiji.segment.fold_pages import FoldPages, Images
+from kuzushiji.segment.model import StoredModel, read_model
+from kuzushiji.segment.pages import FoldPages, Images
 from kuzushiji.segment.predict import page_loader, predict_pages
 from kuzushiji.segment.truth import label_with_truth
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from kuzushiji.data.folds import book_id
 from kuzushiji.errors import InputError
-from kuzushiji.evaluate.measures import BoxScores, Confusions, TextScore
+from kuzushiji.evaluate.boxes import BoxScores, Confusions
+from kuzushiji.evaluate.text import TextScore
 from kuzushiji.files import atomic_write_text
 
 PAGES, LINES, CLASSES, CONFUSIONS = "pages.csv", "lines.csv", "classes.csv", "confusions.csv"

@@ -14,8 +14,8 @@ from kuzushiji.data.pages import page_size
 from kuzushiji.data.paths import SUFFIXES
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, make_folder
-from kuzushiji.forms.labelled_page import LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
+from kuzushiji.forms.page import LabelledPage, RawPage
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "JPEG2000": ".jp2"}
 """By Pillow's name of a kind: the ending that its pictures get."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kuzushiji.data.strokes import known_characters
+from kuzushiji.demo.strokes import known_characters
 from kuzushiji.demo.text import text_characters
 
 _FIRST_KANJI, _LAST_KANJI = "一", "龯"

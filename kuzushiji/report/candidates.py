@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, candidates_path, read_detailed
-from kuzushiji.classify.averaging import blend_tables
+from kuzushiji.classify.blending import blend_tables
 from kuzushiji.classify.calibration import softmax
 from kuzushiji.report.collect import SECOND_LEVEL, Collected
 from kuzushiji.report.outcome import held_out_tables, probability_of_log, read_second_level
