@@ -10,7 +10,8 @@ import pytest
 from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels
 from kuzushiji.segment.fuse import main
-from kuzushiji.segment.joining import Fusion, fuse_pages
+from kuzushiji.segment.fusing import fuse_pages
+from kuzushiji.segment.fusion import Fusion
 
 Failure = Callable[..., tuple[Any, str]]
 

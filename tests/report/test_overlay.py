@@ -1,6 +1,7 @@
 import numpy as np
 
-from kuzushiji.report.marked_page import COLORS, Mark, overlay
+from kuzushiji.report.marks import Mark
+from kuzushiji.report.overlay import COLORS, overlay
 
 PAGE = np.full((100, 60, 3), 128, np.uint8)
 

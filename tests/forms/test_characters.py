@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kuzushiji.errors import InputError
-from kuzushiji.forms.character_codes import character_of, normalised, read_character_map
+from kuzushiji.forms.characters import character_of, normalised, read_character_map
 
 SAME = {
     "itself": ("あ", "あ"),

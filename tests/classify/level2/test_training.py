@@ -9,16 +9,16 @@ import pytest
 
 from kuzushiji.artifacts import read_detailed, write_detailed
 from kuzushiji.artifacts.features import read_features, write_features
-from kuzushiji.classify.level2 import cross_fitting
+from kuzushiji.classify.level2 import training
 from kuzushiji.classify.level2.__main__ import main
 from kuzushiji.classify.level2.boosting import Recipe
 from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.config import EXTENDED, SOFTMAX
-from kuzushiji.classify.level2.cross_fitting import Level2Training, rounds_without, target_rows, train_across_folds
+from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.ngrams import count_ngrams
-from kuzushiji.classify.level2.saving import load_model
 from kuzushiji.classify.level2.tables import true_classes
+from kuzushiji.classify.level2.training import Level2Training, rounds_without, target_rows, train_across_folds
 from kuzushiji.data.folds import assign_folds
 from kuzushiji.files import read_json
 from tests.tables import make_detailed
@@ -40,7 +40,7 @@ def test_a_fold_that_stopped_too_early_is_trained_longer(tables, tiny_root, tmp_
     """The same trees as before, and more: also where the fold's own pages said that it was enough."""
     words = [*tables, *fast, "--data-root", str(tiny_root), "--save-model"]
     assert main([*words, str(tmp_path / "once")]) == 0
-    monkeypatch.setattr(cross_fitting, "rounds_without", lambda best, left_out: 9)
+    monkeypatch.setattr(training, "rounds_without", lambda best, left_out: 9)
     assert main([*words, str(tmp_path / "longer")]) == 0
     for fold in range(3):
         once, longer = (read_json(tmp_path / name / f"fold{fold}.xgb.json") for name in ("once", "longer"))
@@ -76,7 +76,7 @@ def test_fault_9_nothing_said_of_a_fold_depends_on_its_truth(tables, other_truth
 
     The number of rounds is given: it comes from the models of the other folds, which were trained on fold 0.
     """
-    monkeypatch.setattr(cross_fitting, "rounds_without", lambda best, left_out: 6)  # more than were trained at first
+    monkeypatch.setattr(training, "rounds_without", lambda best, left_out: 6)  # more than were trained at first
     folders = tmp_path / "plain", tmp_path / "changed"
     for folder, (words, root) in zip(folders, ((tables, tiny_root), other_truth), strict=True):
         words = [*words, "--save-model", str(folder), "--data-root", str(root), "--n-folds", "3"]
@@ -110,7 +110,7 @@ def rows_of_text(page, text):
 
 def test_language_of_a_fold_says_nothing_of_it(monkeypatch):
     """Everywhere E follows D, D follows C and so on, but on most pages of fold 0 it may be the other way round."""
-    monkeypatch.setattr(cross_fitting, "rounds_without", lambda best, left_out: 2)
+    monkeypatch.setattr(training, "rounds_without", lambda best, left_out: 2)
     how = Level2Training({"xgboost": Recipe(SOFTMAX, 2, 0, 0.3)}, readings=2, max_rows=10**6, seed=0, threads=1)
     tables = [make_detailed(rows_of_text(f"{fold}", "ABCDE" * 10)) for fold in range(3)]
     features = [build_features([table], [["a"]], {}, 5) for table in tables]

@@ -1,6 +1,7 @@
 import numpy as np
 
-from kuzushiji.report.marked_page import Mark, page_svg
+from kuzushiji.report.marks import Mark
+from kuzushiji.report.pages import page_svg
 
 
 def test_the_picture_is_scaled_down_and_never_up() -> None:

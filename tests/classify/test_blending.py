@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kuzushiji.classify.averaging import blend_tables
+from kuzushiji.classify.blending import blend_tables
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from tests.tables import make_detailed, random_detailed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kuzushiji.chain.resources import TARGETS_MULTIPLE, Places, usable_cores, visible_gpus
+from kuzushiji.chain.machine import TARGETS_MULTIPLE, Places, usable_cores, visible_gpus
 from kuzushiji.classify.targets import MULTIPLE
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 def test_no_more_cores_than_this_process_may_use() -> None:
     first = str(min(os.sched_getaffinity(0)))
     script = (
-        "from pathlib import Path; from kuzushiji.chain.resources import usable_cores; print(usable_cores(Path('/no')))"
+        "from pathlib import Path; from kuzushiji.chain.machine import usable_cores; print(usable_cores(Path('/no')))"
     )
     command = ["taskset", "-c", first, sys.executable, "-c", script]
     environment = {**os.environ, "OMP_NUM_THREADS": "7"}

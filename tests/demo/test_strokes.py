@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.data.strokes import REPEAT_MARK, STEP, known_characters, strokes_of
+from kuzushiji.demo.strokes import REPEAT_MARK, STEP, known_characters, strokes_of
 from kuzushiji.errors import InputError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kuzushiji.artifacts import write_detailed
+from kuzushiji.report.candidates import final_candidates, held_out_candidates
 from kuzushiji.report.collect import collect
-from kuzushiji.report.model_candidates import final_candidates, held_out_candidates
 from tests.tables import make_detailed
 
 LOGITS = [("A", 2.0), ("B", 1.0), ("C", 0.0), ("D", -1.0), ("E", -2.0), ("seg_fp", -3.0)]

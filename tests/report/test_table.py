@@ -6,7 +6,7 @@ import pytest
 from kuzushiji.data.labels import PagePoints, read_page_labels, write_page_points
 from kuzushiji.metric import Counts
 from kuzushiji.report.collect import collect
-from kuzushiji.report.stage_rows import COLUMNS, Row, format_stages, stage_table
+from kuzushiji.report.table import COLUMNS, Row, format_stages, stage_table
 
 
 def test_without_runs_there_is_only_the_head(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.classify.level2 import saving
+from kuzushiji.classify.level2 import folder
 from kuzushiji.classify.level2.__main__ import main
+from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.ngrams import ORDER, NGrams
-from kuzushiji.classify.level2.saving import load_model
 from kuzushiji.errors import InputError
 from kuzushiji.files import read_json, sha256_of_file
 
@@ -146,6 +146,6 @@ def test_trees_on_other_columns_are_refused(trained, tmp_path):
 def test_counts_of_before_are_refused(tmp_path):
     """They hold ends of pages as characters."""
     keys, counts = zip(*[(np.array([0, 4]), np.ones((2, 1), np.int32))] * ORDER, strict=True)
-    saving._write_language(tmp_path / "language.parquet", NGrams(4, keys, counts))
+    folder._write_language(tmp_path / "language.parquet", NGrams(4, keys, counts))
     with pytest.raises(InputError, match="it counts ends of pages as characters"):
-        saving._read_language(tmp_path / "language.parquet")
+        folder._read_language(tmp_path / "language.parquet")

@@ -3,7 +3,7 @@ import pytest
 
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.metric import Counts, score_points
-from kuzushiji.report.error_counts import ErrorCounts, confused_pairs, count_errors
+from kuzushiji.report.errors import ErrorCounts, confused_pairs, count_errors
 from kuzushiji.scoring import points_of
 from tests.report.outcomes import A, B, labels, outcome
 

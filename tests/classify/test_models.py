@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kuzushiji.classify.backbones import Backbone, build_backbone
-from kuzushiji.classify.network import (
+from kuzushiji.classify.models import (
     ModelConfig,
     RoIClassifier,
     RowsLinear,

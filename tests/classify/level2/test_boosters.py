@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kuzushiji.classify.level2.boosters import SUFFIXES, TRAINERS, load_trees
 from kuzushiji.classify.level2.boosting import Recipe, Rows, gradients_of, loss_of, probabilities
 from kuzushiji.classify.level2.config import BINARY, LIGHTGBM, OBJECTIVES, RANKING, SOFTMAX, XGBOOST
-from kuzushiji.classify.level2.libraries import SUFFIXES, TRAINERS, load_trees
 from kuzushiji.errors import InputError
 from kuzushiji.ragged import best_of_group, offsets_of
 
