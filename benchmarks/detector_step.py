@@ -22,8 +22,8 @@ from kuzushiji.engine.optim import build_optimizer
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.update import WeightUpdate
 from kuzushiji.segment.dataset import Crop, CropBatch, collate_crops
+from kuzushiji.segment.detector import build_model
 from kuzushiji.segment.main import Segment
-from kuzushiji.segment.model import build_model
 from kuzushiji.segment.train import build_step
 
 WARM_UP = 2

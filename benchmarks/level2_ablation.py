@@ -24,10 +24,10 @@ from measure import machine
 
 from kuzushiji.classify.level2.choice import Choice
 from kuzushiji.classify.level2.config import LIGHTGBM, XGBOOST
+from kuzushiji.classify.level2.cross_fitting import target_rows
 from kuzushiji.classify.level2.model import apply_model
 from kuzushiji.classify.level2.report import BLEND, LEVEL2, fold_choices, score_folds
 from kuzushiji.classify.level2.tables import true_classes
-from kuzushiji.classify.level2.training import target_rows
 from kuzushiji.classify.parallel import n_cores
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.metric import Counts

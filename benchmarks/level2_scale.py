@@ -31,7 +31,7 @@ XGBOOST = {"objective": "binary:logistic", "eta": 0.15, "max_depth": 8, "gamma":
 ROUNDS, PATIENCE = 400, 20
 WHERE_TIME_GOES = """
 import json, sys, time
-from kuzushiji.classify.level2 import __main__ as level2, report, train, training
+from kuzushiji.classify.level2 import __main__ as level2, cross_fitting, report, train
 parts = {}
 def timed(module, name):
     work = getattr(module, name)
@@ -45,7 +45,7 @@ def timed(module, name):
     setattr(module, name, measured)
 timed(train, "prepare")
 for name in ("fit_readers", "read", "_sampled_rows", "fit_linear_start", "_boost", "_scores_of"):
-    timed(training, name)
+    timed(cross_fitting, name)
 timed(report, "fold_choices"), timed(report, "score_folds"), timed(train, "save")
 level2.main(sys.argv[3:])
 rounded = {name: {what: round(value, 1) for what, value in took.items()} for name, took in parts.items()}
@@ -103,8 +103,8 @@ def fold_parts(out: Path, fold: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the reference's table of a fold, and which rows are right."""
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.classify.level2.columns import reference_table
+    from kuzushiji.classify.level2.cross_fitting import target_rows
     from kuzushiji.classify.level2.tables import true_classes
-    from kuzushiji.classify.level2.training import target_rows
 
     features = read_features(out / f"features{fold}.parquet")
     table = reference_table(features)
@@ -115,8 +115,8 @@ def quality(out: Path, probability: np.ndarray, name: str) -> dict[str, float]:
     """Return log loss of the rows and F1 of fold 0."""
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.classify.level2.choice import choose
+    from kuzushiji.classify.level2.cross_fitting import target_rows
     from kuzushiji.classify.level2.tables import true_classes
-    from kuzushiji.classify.level2.training import target_rows
     from kuzushiji.data.labels import PageLabels, read_page_labels
     from kuzushiji.scoring import score_classes
 
@@ -172,8 +172,8 @@ def ours_on_fold_0(out: Path) -> dict[str, float]:
     from kuzushiji.artifacts.features import read_features
     from kuzushiji.classify.level2.choice import mean_probability
     from kuzushiji.classify.level2.columns import source_of
-    from kuzushiji.classify.level2.folder import load_model
-    from kuzushiji.classify.level2.training import fold_scores
+    from kuzushiji.classify.level2.cross_fitting import fold_scores
+    from kuzushiji.classify.level2.saving import load_model
 
     model = load_model(out / "model")
     features = read_features(out / "features0.parquet")

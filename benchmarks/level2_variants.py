@@ -17,12 +17,12 @@ from kuzushiji.classify.level2.choice import Decision
 from kuzushiji.classify.level2.columns import ColumnSource, Table, source_of
 from kuzushiji.classify.level2.config import BINARY, EXTENDED, LIGHTGBM, RANKING, REFERENCE, SOFTMAX, XGBOOST
 from kuzushiji.classify.level2.context import BOX_FEATURES, best_classes, blended_logits, share_of_group
+from kuzushiji.classify.level2.cross_fitting import FoldResult, Level2Training, target_rows, train_across_folds
 from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.level2.ngrams import FEATURES as LANGUAGE
 from kuzushiji.classify.level2.ngrams import NGrams, count_ngrams
 from kuzushiji.classify.level2.shortlist import N_READINGS
 from kuzushiji.classify.level2.tables import true_classes
-from kuzushiji.classify.level2.training import FoldResult, Level2Training, target_rows, train_across_folds
 from kuzushiji.data.folds import book_id, fold_of_pages
 from kuzushiji.data.labels import PageLabels, read_page_labels
 

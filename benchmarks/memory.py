@@ -117,8 +117,8 @@ def run_segment_evaluation(folder: Path, n_pages: int, watch: Watch) -> None:
     from kuzushiji.engine.machine import set_up
     from kuzushiji.imaging.store import PageStore
     from kuzushiji.segment import predict as stage
+    from kuzushiji.segment.detector import build_model
     from kuzushiji.segment.main import Segment
-    from kuzushiji.segment.model import build_model
 
     config = Segment.parse_args(["--output-dir", str(folder), *SEGMENT.split(), *COMMON.split()])
     precision = set_up(config)
@@ -137,7 +137,7 @@ def run_classify_evaluation(folder: Path, n_pages: int, watch: Watch) -> None:
     import torch
 
     from kuzushiji.classify.inputs import pages_of
-    from kuzushiji.classify.models import ModelConfig, build_model
+    from kuzushiji.classify.network import ModelConfig, build_model
     from kuzushiji.classify.predict import Predictor, predict_detailed
     from kuzushiji.data.labels import PageLabels, read_page_labels
     from kuzushiji.data.vocabulary import Vocabulary

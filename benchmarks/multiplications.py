@@ -25,12 +25,12 @@ from page_costs import FOLDS, STAGES, TEST_PAGES, TRAIN_PAGES, kind_of, passes_o
 from torch.utils.flop_counter import FlopCounterMode
 
 from kuzushiji.classify.main import Classify
-from kuzushiji.classify.models import ModelConfig
-from kuzushiji.classify.models import build_model as build_classifier
+from kuzushiji.classify.network import ModelConfig
+from kuzushiji.classify.network import build_model as build_classifier
 from kuzushiji.options import all_parameters
 from kuzushiji.segment.config import MODELS
+from kuzushiji.segment.detector import build_model as build_detector
 from kuzushiji.segment.main import Segment
-from kuzushiji.segment.model import build_model as build_detector
 
 BOXES = 21
 """Characters of a crop: a batch of the reference's second backbone has 256 in twelve."""

@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 from measure import machine
 
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.data.pictures import Picture
 from kuzushiji.named_models import models_folder
 from kuzushiji.predict.config import PredictConfig

@@ -25,16 +25,16 @@ import torch
 from measure import machine, pages_in
 
 from kuzushiji.classify.inputs import BoxedPage
-from kuzushiji.classify.models import ModelConfig
-from kuzushiji.classify.models import build_model as build_classifier
+from kuzushiji.classify.network import ModelConfig
+from kuzushiji.classify.network import build_model as build_classifier
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.engine.device import peak_memory, resolve_device
 from kuzushiji.engine.machine import use_threads
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.config import MODELS
+from kuzushiji.segment.detector import build_model as build_detector
 from kuzushiji.segment.main import Segment
-from kuzushiji.segment.model import build_model as build_detector
 from kuzushiji.segment.predict import find_boxes, page_loader
 
 PAGE_HEIGHT = 3400

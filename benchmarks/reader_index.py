@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reader_pages import measures
-from kuzushiji.bundle.files import digest_of, find_models
+from kuzushiji.bundle.model_files import digest_of, find_models
 from kuzushiji.files import atomic_write_json, atomic_write_text, read_json
 from kuzushiji.named_models import BOOKS, FORMAT, INDEX
 from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE

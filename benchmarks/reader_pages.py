@@ -26,15 +26,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import PageLabels, parse_labels
 from kuzushiji.data.pictures import Picture, read_picture
 from kuzushiji.layout import TEXT
 from kuzushiji.predict.config import PredictConfig
-from kuzushiji.predict.reader import Stopwatch
 from kuzushiji.predict.run import load_reader
+from kuzushiji.predict.stopwatch import Stopwatch
 from kuzushiji.predict.transcription import Transcription
 from kuzushiji.reading_order import reading_order
 from kuzushiji.scoring import score_boxes, score_classes

@@ -25,9 +25,9 @@ from torch import Tensor
 from torchvision.ops import roi_align as torchvision_roi_align
 
 from detection.roi_align import roi_align
-from kuzushiji.classify import models
+from kuzushiji.classify import network
 from kuzushiji.classify.main import main as classify
-from kuzushiji.engine import optim, training
+from kuzushiji.engine import optim, training_run
 from kuzushiji.engine.loader import build_loader
 from kuzushiji.files import atomic_write_json, read_json
 
@@ -71,16 +71,16 @@ def last_batch_kept(*args: Any, **further: Any) -> Any:
 
 
 Change = tuple[Any, str, Any]
-COSINE: Change = (training, "factor_of", by_epoch)
-LAST: Change = (training, "build_loader", last_batch_kept)
+COSINE: Change = (training_run, "factor_of", by_epoch)
+LAST: Change = (training_run, "build_loader", last_batch_kept)
 VARIANTS: dict[str, list[Change]] = {
     "ours": [],
-    "aligned=False": [(models, "roi_align", not_aligned)],
-    "adaptive points": [(models, "roi_align", adaptive)],
-    "one point": [(models, "roi_align", one_point)],
+    "aligned=False": [(network, "roi_align", not_aligned)],
+    "adaptive points": [(network, "roi_align", adaptive)],
+    "one point": [(network, "roi_align", one_point)],
     "cosine by epoch": [COSINE],
     "last batch kept": [LAST],
-    "as the reference": [(models, "roi_align", neither), COSINE, LAST],
+    "as the reference": [(network, "roi_align", neither), COSINE, LAST],
 }
 
 

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from traffic import Traffic, kept_for_backward
 
 from kuzushiji.classify.dataset import Batch
-from kuzushiji.classify.models import ModelConfig
-from kuzushiji.classify.models import build_model as build_classifier
+from kuzushiji.classify.network import ModelConfig
+from kuzushiji.classify.network import build_model as build_classifier
 from kuzushiji.classify.targets import targets_kept
 from kuzushiji.classify.train import Step
 from kuzushiji.engine.assembly import assemble
@@ -41,7 +41,7 @@ from kuzushiji.engine.progress import StepOutput
 from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.segment.config import MODELS, SegmentConfig
 from kuzushiji.segment.dataset import Crop, collate_crops
-from kuzushiji.segment.model import build_model as build_detector
+from kuzushiji.segment.detector import build_model as build_detector
 from kuzushiji.segment.train import build_step
 
 sys.path.insert(0, str(ROOT))

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from kuzushiji.classify.backbones import backbone_info
-from kuzushiji.classify.models import ROI_SIZE, SAMPLING_RATIO, ModelConfig, RoIClassifier, build_model
+from kuzushiji.classify.network import ROI_SIZE, SAMPLING_RATIO, ModelConfig, RoIClassifier, build_model
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.device import peak_memory, resolve_device, set_benchmark
 from kuzushiji.engine.optim import build_optimizer

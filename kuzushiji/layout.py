@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.double_lines import Pair, double_lines
+from kuzushiji.page_regions import regions
 from kuzushiji.reading_order import reading_order
-from kuzushiji.regions import regions
 
 TEXT, FURIGANA, EDGE = "text", "furigana", "edge"
 ROLES = (TEXT, FURIGANA, EDGE)

@@ -88,7 +88,7 @@ class LanguageModel(ExtraColumns):
     @cached_property
     def split(self) -> str:
         """What the folds divide."""
-        from kuzushiji.classify.tables import split_of
+        from kuzushiji.classify.given_tables import split_of
 
         return split_of(classifier_tables(self.config))
 
@@ -137,7 +137,7 @@ def n_folds_of_run(config: LanguageModelConfig) -> int:
     Raises:
         InputError: it is not known and not given, or given as another, with which a page's own truth would count.
     """
-    from kuzushiji.classify.tables import n_folds_of
+    from kuzushiji.classify.given_tables import n_folds_of
 
     n_folds = n_folds_of(classifier_tables(config), config.n_folds)
     if n_folds is None:
@@ -159,10 +159,10 @@ def classes_read(config: LanguageModelConfig, features: "Features", root: "DataR
         InputError: the table of `--read-as` is not of the same boxes or vocabulary.
     """
     from kuzushiji.artifacts import read_characters, read_detailed, rows_in_order_of
-    from kuzushiji.artifacts.characters import KIND as CHARACTERS
     from kuzushiji.artifacts.detailed import vocabulary_difference
     from kuzushiji.artifacts.detailed_files import is_text
     from kuzushiji.artifacts.parquet import kind_of
+    from kuzushiji.artifacts.predicted_characters import KIND as CHARACTERS
     from kuzushiji.classify.level2.context import best_classes, blended_logits
 
     if config.read_as is None:

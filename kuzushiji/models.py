@@ -29,7 +29,7 @@ class Models(Command):
 
     def execute(self) -> int:
         """Print a row for each of them."""
-        from kuzushiji.bundle.files import digest_of, find_models
+        from kuzushiji.bundle.model_files import digest_of, find_models
         from kuzushiji.named_models import FOLDER, packaged_models
 
         found = []

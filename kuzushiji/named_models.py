@@ -34,7 +34,7 @@ class PackagedModels:
         licence: Of the weights.
         f1: F1 of characters on pages that training has not seen, by book.
         cer: Character error rate on such pages, by book.
-        digest: Of the files, as `bundle.files.digest_of` computes it; "" where the index has none.
+        digest: Of the files, as `bundle.model_files.digest_of` computes it; "" where the index has none.
     """
 
     name: str

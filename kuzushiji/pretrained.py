@@ -80,7 +80,7 @@ def fill(name: str, file: Path | None) -> None:
     if file is not None and not file.is_file():
         raise InputError(f"{file}: expected a file with weights of {name}, got none")
     if name in MODELS:
-        from kuzushiji.segment.model import build_model
+        from kuzushiji.segment.detector import build_model
 
         build_model(SegmentConfig(output_dir=Path(), model=name, weights=str(file) if file else None))
         return

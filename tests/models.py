@@ -8,13 +8,13 @@ import torch
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.classifier import Classifier, meta_of
 from kuzushiji.classify.level2 import __main__ as level2
-from kuzushiji.classify.models import ModelConfig, build_model
+from kuzushiji.classify.network import ModelConfig, build_model
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.files import atomic_write_json
 from kuzushiji.segment.config import STAGE, SegmentConfig
-from kuzushiji.segment.model import build_model as build_detector
-from kuzushiji.segment.model import checkpoint_meta
+from kuzushiji.segment.detector import build_model as build_detector
+from kuzushiji.segment.detector import checkpoint_meta
 from tests.tables import N_FOLDS, write_runs
 
 KINDS = ("clf", "clf-b")

@@ -21,7 +21,7 @@ TABLE_MODULES = (
     "kuzushiji.segment.merge", "kuzushiji.segment.fuse",
     "kuzushiji.classify.blend", "kuzushiji.classify.pseudolabel", "kuzushiji.classify.level2_features",
     "kuzushiji.classify.knn", "kuzushiji.lm",
-    "kuzushiji.bundle.files", "kuzushiji.predict.transcription", "kuzushiji.predict.formats",
+    "kuzushiji.bundle.model_files", "kuzushiji.predict.transcription", "kuzushiji.predict.formats",
     "detection.boxes", "detection.overlap", "detection.matching", "detection.fusion",
 )  # fmt: skip
 

@@ -100,7 +100,7 @@ def test_a_folder_of_the_user_s_named_detection(installed: Path, tmp_path: Path)
     (tmp_path / "detection" / "__init__.py").write_text("mine = True\n")
     assert run(installed, "-c", "import kuzushiji, detection; print(detection.mine)", cwd=tmp_path).strip() == "True"
     script = installed.parent / "reads_boxes"  # like the command, which lies there
-    script.write_text("from kuzushiji.segment import fusing; import detection; print(detection.__file__)")
+    script.write_text("from kuzushiji.segment import joining; import detection; print(detection.__file__)")
     assert Path(run(installed, str(script), cwd=tmp_path).strip()).is_relative_to(installed.parent.parent)
     words = ["-c", "from kuzushiji import cli; cli.run(lambda argv: __import__('detection.boxes') and 0, [])"]
     done = subprocess.run([str(installed), *words], cwd=tmp_path, capture_output=True, text=True, check=False)

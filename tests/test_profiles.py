@@ -132,10 +132,10 @@ def weights_of(network: str) -> int:
     """How many numbers the weights of a detector or a classifier are; none is made."""
     import torch
 
-    from kuzushiji.classify.models import ModelConfig
-    from kuzushiji.classify.models import build_model as build_classifier
+    from kuzushiji.classify.network import ModelConfig
+    from kuzushiji.classify.network import build_model as build_classifier
+    from kuzushiji.segment.detector import build_model as build_detector
     from kuzushiji.segment.main import Segment
-    from kuzushiji.segment.model import build_model as build_detector
 
     with torch.device("meta"):
         if network.startswith("fasterrcnn"):

@@ -11,7 +11,7 @@ from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.segment import main as segment
-from kuzushiji.segment.pages import read_fold
+from kuzushiji.segment.fold_pages import read_fold
 
 
 @pytest.fixture

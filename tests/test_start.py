@@ -12,7 +12,7 @@ import torch
 
 from kuzushiji import named_models
 from kuzushiji.chain.listing import Job
-from kuzushiji.chain.weights import needed_weights
+from kuzushiji.chain.start_weights import needed_weights
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import BoxedPage, read_split
 from kuzushiji.classify.main import Classify
@@ -27,8 +27,8 @@ from kuzushiji.errors import InputError, UsageError
 from kuzushiji.export.__main__ import main as export
 from kuzushiji.options import WEIGHTS
 from kuzushiji.run_folder import BUNDLE_FILE, VOCABULARY
+from kuzushiji.segment.detector import detector_config, read_model, read_start
 from kuzushiji.segment.main import Segment
-from kuzushiji.segment.model import detector_config, read_model, read_start
 from tests.models import some_of
 
 CPU = Precision.from_level("O0", torch.device("cpu"))

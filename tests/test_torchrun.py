@@ -198,7 +198,7 @@ from kuzushiji import cli
 from kuzushiji.engine.progress import Losses
 from kuzushiji.engine.processes import processes, rank
 from kuzushiji.engine.progress import Progress
-from kuzushiji.engine.training import StepOutput
+from kuzushiji.engine.training_run import StepOutput
 
 def main(argv):
     with processes(lambda: "cpu"):

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from kuzushiji import cli
-from kuzushiji.classify import apply as classify_apply
+from kuzushiji.classify import outputs as classify_outputs
 from kuzushiji.classify import train as classify_train
 from kuzushiji.classify.main import main as classify
 from kuzushiji.engine.progress import StepOutput
-from kuzushiji.segment import apply as segment_apply
+from kuzushiji.segment import outputs as segment_outputs
 from kuzushiji.segment import train as segment_train
 from kuzushiji.segment.main import main as segment
 from tests.published import write_published
@@ -150,8 +150,8 @@ def test_too_little_memory_for_whole_pages(
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(classify_apply, "predict_detailed", full)
-    monkeypatch.setattr(segment_apply, "predict_pages", full)
+    monkeypatch.setattr(classify_outputs, "predict_detailed", full)
+    monkeypatch.setattr(segment_outputs, "predict_pages", full)
     line = failure()
     assert "held-out pages: the memory of the device does not suffice: lower --test-" in line
     assert "--opt-level O1" in line

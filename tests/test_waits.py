@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from kuzushiji.classify.dataset import Batch
-from kuzushiji.classify.models import ModelConfig
-from kuzushiji.classify.models import build_model as build_classifier
+from kuzushiji.classify.network import ModelConfig
+from kuzushiji.classify.network import build_model as build_classifier
 from kuzushiji.classify.train import Step
 from kuzushiji.engine.loader import SampleKey
 from kuzushiji.engine.optim import build_optimizer
@@ -17,7 +17,7 @@ from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import Crop, collate_crops
-from kuzushiji.segment.model import build_model as build_detector
+from kuzushiji.segment.detector import build_model as build_detector
 from kuzushiji.segment.train import build_step
 from tests.cuda_stand_in import StandIn, cuda_stand_in
 

@@ -103,14 +103,14 @@ def _events_target(path: Path) -> Target:
 
 
 def _level2_target(folder: Path) -> Target:
-    from kuzushiji.classify.level2.boosters import TRAINERS
     from kuzushiji.classify.level2.boosting import Recipe, Rows
     from kuzushiji.classify.level2.choice import Decision
     from kuzushiji.classify.level2.columns import column_names
     from kuzushiji.classify.level2.config import BINARY, REFERENCE, XGBOOST
-    from kuzushiji.classify.level2.folder import load_model, save_model
+    from kuzushiji.classify.level2.cross_fitting import FoldModel
+    from kuzushiji.classify.level2.libraries import TRAINERS
     from kuzushiji.classify.level2.model import Level2Model
-    from kuzushiji.classify.level2.training import FoldModel
+    from kuzushiji.classify.level2.saving import load_model, save_model
     from kuzushiji.run_folder import LEVEL2_FILE
 
     vocabulary = Vocabulary.from_codes(CODES)

@@ -11,10 +11,10 @@ from benchmarks.fuzz_targets.target import Check, Target, require
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.errors import InputError
 from kuzushiji.forms.cleaning import Cleaner
+from kuzushiji.forms.labelled_page import NO_LINE, LabelledPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import NO_LINE, LabelledPage
-from kuzushiji.forms.pictures import Finder
-from kuzushiji.forms.table import files_of, read_pages
+from kuzushiji.forms.picture_files import Finder
+from kuzushiji.forms.registry import files_of, read_pages
 from kuzushiji.layout import ROLES
 from tests.forms.samples import SAMPLES
 

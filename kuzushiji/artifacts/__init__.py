@@ -1,15 +1,15 @@
 """Every file between stages: its columns, keys and types, how it is read, written and checked."""
 
 from kuzushiji.artifacts.box_table import BOX_COLUMNS
-from kuzushiji.artifacts.characters import (
+from kuzushiji.artifacts.detailed import N_BEST, Detailed, concat_detailed, rows_in_order_of
+from kuzushiji.artifacts.detailed_files import read_detailed, write_detailed
+from kuzushiji.artifacts.predicted_characters import (
     PredictedCharacters,
     candidates_path,
     characters_path,
     read_characters,
     write_characters,
 )
-from kuzushiji.artifacts.detailed import N_BEST, Detailed, concat_detailed, rows_in_order_of
-from kuzushiji.artifacts.detailed_files import read_detailed, write_detailed
 
 __all__ = [
     "BOX_COLUMNS",

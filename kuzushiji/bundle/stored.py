@@ -12,26 +12,27 @@ from torch import Tensor
 
 from detection.faster_rcnn import DetectorConfig
 from kuzushiji.artifacts import N_BEST
-from kuzushiji.bundle.files import FORMAT, ClassifierFile, ModelFiles, params_of
-from kuzushiji.bundle.models import (
+from kuzushiji.bundle.members import (
     ClassifierSpec,
     DetectorSpec,
     StoredClassifier,
     StoredDetector,
     check_same_vocabulary,
 )
+from kuzushiji.bundle.model_files import FORMAT, ClassifierFile, ModelFiles, params_of
 from kuzushiji.classify.classifier import read_classifier_state
 from kuzushiji.classify.config import heights_of
-from kuzushiji.classify.level2.folder import load_model
 from kuzushiji.classify.level2.pairs import read_pairs, write_pairs
-from kuzushiji.classify.models import ModelConfig
+from kuzushiji.classify.level2.saving import load_model
+from kuzushiji.classify.network import ModelConfig
 from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import in_8_bits, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
-from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, LEVEL2, LEVEL2_FILE, METRICS_OOF, VOCABULARY
+from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, LEVEL2, LEVEL2_FILE, METRICS_OOF, SELECTION, VOCABULARY
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.model import detector_config, read_model
+from kuzushiji.segment.detector import detector_config, read_model
+from kuzushiji.segment.selection import read_selection, write_selection
 
 _ENDING = ".safetensors"
 
@@ -137,6 +138,8 @@ def write_bundle(
         copy_level2(files.level2, folder / LEVEL2)
     if files.language is not None:
         write_pairs(folder / LANGUAGE, read_pairs(files.language))
+    if files.selection is not None:
+        write_selection(folder / SELECTION, read_selection(files.selection))
     description = {
         "format": FORMAT,
         **facts,
@@ -148,6 +151,7 @@ def write_bundle(
         "classifiers": classifiers,
         "level2": files.level2 is not None,
         "language": files.language is not None,
+        "selection": files.selection is not None,
     }
     atomic_write_json(folder / BUNDLE_FILE, description)
     return description

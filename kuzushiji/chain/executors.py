@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kuzushiji.chain.listing import THREADS, Job, ListedStage
-from kuzushiji.chain.machine import Places
+from kuzushiji.chain.resources import Places
 
 Process = subprocess.Popen[bytes]
 

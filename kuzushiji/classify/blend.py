@@ -18,7 +18,7 @@ from kuzushiji.terminal import print_result
 
 if TYPE_CHECKING:
     from kuzushiji.artifacts import Detailed
-    from kuzushiji.classify.blending import FoundWeights
+    from kuzushiji.classify.averaging import FoundWeights
     from kuzushiji.data.paths import DataRoot
 
 
@@ -111,7 +111,7 @@ class Blend(Stage):
     @cached_property
     def root(self) -> "DataRoot | None":
         """The data root; None where there is none and nothing needs one."""
-        from kuzushiji.classify.tables import data_root_of
+        from kuzushiji.classify.given_tables import data_root_of
         from kuzushiji.data.paths import DataRoot
 
         config = self.config
@@ -126,7 +126,7 @@ class Blend(Stage):
 
     def inputs(self) -> list[Path]:
         """Return the tables, what text tables need beside them, and the sample submission."""
-        from kuzushiji.classify.tables import table_inputs
+        from kuzushiji.classify.given_tables import table_inputs
 
         paths = list(self.config.paths)
         if self.config.weights == "auto":
@@ -135,7 +135,7 @@ class Blend(Stage):
 
     def outputs(self) -> list[Path]:
         """Return the submission with the probabilities beside it, and the table, as far as they are asked for."""
-        from kuzushiji.classify.predictions import submission_outputs
+        from kuzushiji.classify.results import submission_outputs
 
         submission = submission_outputs(self.config.output) if self.config.output else []
         return [*submission, *filter(None, [self.config.output_detailed])]
@@ -170,8 +170,8 @@ class Blend(Stage):
 
     def find_weights(self, paths: Sequence[Path]) -> "FoundWeights":
         """Return the weights that are best on held-out tables."""
-        from kuzushiji.classify.blending import find_weights
-        from kuzushiji.classify.tables import read_tables
+        from kuzushiji.classify.averaging import find_weights
+        from kuzushiji.classify.given_tables import read_tables
 
         return find_weights(read_tables(paths, self.root), list(map(str, paths)))
 
@@ -179,7 +179,7 @@ class Blend(Stage):
         """Write the outputs that the command line asks for."""
         from kuzushiji.artifacts import write_detailed
         from kuzushiji.classify.calibration import best_probability
-        from kuzushiji.classify.predictions import write_predictions
+        from kuzushiji.classify.results import write_predictions
 
         config = self.config
         if config.output_detailed:
@@ -210,9 +210,9 @@ def read_and_blend(
     Raises:
         InputError: they do not match, one is there twice, or has a page that the sample lacks where there is one.
     """
-    from kuzushiji.classify.blending import blend_tables
-    from kuzushiji.classify.predictions import check_test_pages
-    from kuzushiji.classify.tables import read_tables
+    from kuzushiji.classify.averaging import blend_tables
+    from kuzushiji.classify.given_tables import read_tables
+    from kuzushiji.classify.results import check_test_pages
 
     tables = read_tables(paths, root)
     check_distinct(tables, paths)
@@ -242,7 +242,7 @@ def check_distinct(tables: "Sequence[Detailed]", paths: Sequence[Path]) -> None:
 
 def score_of(blend: "Detailed", root: "DataRoot | None") -> dict[str, float]:
     """Return the score of a blend on the training pages that its tables looked at, with every missed character."""
-    from kuzushiji.classify.predictions import calibration_of_table, truth_of_pages
+    from kuzushiji.classify.results import calibration_of_table, truth_of_pages
     from kuzushiji.scoring import score_classes
 
     assert root is not None, "a data root is looked for wherever a score is asked for"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kuzushiji.classify.config import ClassifyConfig
-from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model
+from kuzushiji.classify.network import ModelConfig, RoIClassifier, build_model
 from kuzushiji.data.vocabulary import Vocabulary, read_vocabulary
 from kuzushiji.engine.checkpoint import load_checkpoint
 from kuzushiji.engine.precision import Precision, place

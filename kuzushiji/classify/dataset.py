@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from kuzushiji.classify.inputs import BoxedPage
-from kuzushiji.classify.models import rois_of
+from kuzushiji.classify.network import rois_of
 from kuzushiji.classify.targets import targets_kept
 from kuzushiji.classify.transforms import Boxes, CropRecipe, boxes_in, clip_to, draw_crop, jitter_boxes
 from kuzushiji.data.pages import page_size

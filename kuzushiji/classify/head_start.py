@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from kuzushiji.classify.inputs import BoxedPage
-from kuzushiji.classify.models import RoIClassifier
+from kuzushiji.classify.network import RoIClassifier
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.engine.optim import LRSchedule, build_factor, build_optimizer
 from kuzushiji.engine.precision import Precision

@@ -63,13 +63,13 @@ class Level2Features(Stage):
     @cached_property
     def root(self) -> "DataRoot | None":
         """Where tables of the reference have their pages and vocabulary."""
-        from kuzushiji.classify.tables import data_root_of
+        from kuzushiji.classify.given_tables import data_root_of
 
         return data_root_of(self.config.paths, self.config.data_root)
 
     def inputs(self) -> list[Path]:
         """Return the detailed tables, and what text tables need beside them."""
-        from kuzushiji.classify.tables import table_inputs
+        from kuzushiji.classify.given_tables import table_inputs
 
         return table_inputs(self.config.paths, self.root)
 
@@ -84,10 +84,10 @@ class Level2Features(Stage):
         from kuzushiji.artifacts import Detailed
         from kuzushiji.artifacts.detailed_files import is_text
         from kuzushiji.artifacts.features import write_features
-        from kuzushiji.classify.blending import blend_tables
+        from kuzushiji.classify.averaging import blend_tables
+        from kuzushiji.classify.given_tables import read_tables
         from kuzushiji.classify.level2.candidates import build_features
         from kuzushiji.classify.parallel import in_parallel
-        from kuzushiji.classify.tables import read_tables
 
         config = self.config
 

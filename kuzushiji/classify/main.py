@@ -8,7 +8,7 @@ from typing import Any
 from kuzushiji import cli
 from kuzushiji.classify.config import STAGE, ClassifyConfig
 from kuzushiji.classify.inputs import Split, read_split, read_test_boxes, vocabulary_of
-from kuzushiji.classify.predictions import submission_outputs
+from kuzushiji.classify.results import submission_outputs
 from kuzushiji.classify.targets import share_of_targets
 from kuzushiji.content import Input
 from kuzushiji.data.paths import DataRoot
@@ -126,7 +126,7 @@ class ReadHeldOutPages(ClassifierPart):
     def run(self) -> Facts:
         """Write the table; return its score."""
         split = self.split()
-        from kuzushiji.classify.apply import predict_held_out
+        from kuzushiji.classify.outputs import predict_held_out
 
         return predict_held_out(self.config, self.root, self.weights, split)
 
@@ -148,7 +148,7 @@ class ReadTestPages(ClassifierPart):
     def run(self) -> Facts:
         """Write table and submission; return how many boxes there are."""
         boxes, sample = read_test_boxes(self.config, self.root)
-        from kuzushiji.classify.apply import predict_test
+        from kuzushiji.classify.outputs import predict_test
 
         return predict_test(self.config, self.root, self.weights, boxes, sample)
 
@@ -172,7 +172,7 @@ class SaveHeadFeatures(ClassifierPart):
         """Write the tables; return the boxes by file."""
         split = self.split()
         boxes = read_test_boxes(self.config, self.root)[0] if self.with_test else None
-        from kuzushiji.classify.apply import save_head_features
+        from kuzushiji.classify.outputs import save_head_features
 
         return {**save_head_features(self.config, self.root, self.weights, split, boxes)}
 
@@ -180,7 +180,7 @@ class SaveHeadFeatures(ClassifierPart):
 def print_model(config: ClassifyConfig) -> int:
     """Print the model that the command line describes."""
     from kuzushiji.classify.classifier import build_classifier, load_classifier
-    from kuzushiji.classify.models import describe
+    from kuzushiji.classify.network import describe
     from kuzushiji.data.labels import read_page_labels
     from kuzushiji.engine.machine import set_up
 

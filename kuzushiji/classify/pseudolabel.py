@@ -81,20 +81,20 @@ class Pseudolabel(Stage):
     @cached_property
     def root(self) -> "DataRoot | None":
         """Where tables of the reference have their pages and vocabulary."""
-        from kuzushiji.classify.tables import data_root_of
+        from kuzushiji.classify.given_tables import data_root_of
 
         return data_root_of(self.config.detailed, self.config.data_root)
 
     def inputs(self) -> list[Path]:
         """Return the detailed tables, and what text tables need beside them."""
-        from kuzushiji.classify.tables import table_inputs
+        from kuzushiji.classify.given_tables import table_inputs
 
         return table_inputs(self.config.detailed, self.root)
 
     def run(self) -> Facts:
         """Write the pseudolabels; return how many boxes were kept, and how many are right where that is known."""
-        from kuzushiji.classify.blending import blend_tables
-        from kuzushiji.classify.tables import read_tables
+        from kuzushiji.classify.averaging import blend_tables
+        from kuzushiji.classify.given_tables import read_tables
         from kuzushiji.data.labels import write_page_labels
 
         config = self.config

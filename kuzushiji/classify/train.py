@@ -26,7 +26,7 @@ from kuzushiji.engine.machine import machine_facts, set_up
 from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, world_size
 from kuzushiji.engine.progress import StepOutput
-from kuzushiji.engine.training import Training, build_training
+from kuzushiji.engine.training_run import Training, build_training
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji.convert.config import ConvertConfig
-from kuzushiji.convert.division import book_prefix, choose_test_pages
-from kuzushiji.convert.root import write_root
+from kuzushiji.convert.new_root import book_prefix, choose_test_pages, write_root
 from kuzushiji.data.characters import char_to_code
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.paths import image_path
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_folder, atomic_write_json, atomic_write_text, read_json
-from kuzushiji.forms.characters import new_forms, read_character_map
+from kuzushiji.forms.character_codes import new_forms, read_character_map
 from kuzushiji.forms.cleaning import Cleaner
+from kuzushiji.forms.labelled_page import LabelledPage, RawPage
 from kuzushiji.forms.notes import LIST, SUMMARY, Notes
-from kuzushiji.forms.page import LabelledPage, RawPage
-from kuzushiji.forms.pictures import Finder, Placer
-from kuzushiji.forms.table import WRITERS, files_of, read_pages
+from kuzushiji.forms.picture_files import Finder, Placer
+from kuzushiji.forms.registry import WRITERS, files_of, read_pages
 from kuzushiji.terminal import progress
 
 logger = logging.getLogger(__name__)

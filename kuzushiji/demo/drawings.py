@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kuzushiji.data.strokes import strokes_of
 from kuzushiji.demo.hand import make_glyph
-from kuzushiji.demo.strokes import strokes_of
 from kuzushiji.demo.typesetting import Area, Placed
 
 Floats = NDArray[np.floating[Any]]

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.demo.strokes import STEP, strokes_of
+from kuzushiji.data.strokes import STEP, strokes_of
 from kuzushiji.demo.variants import Shape
 
 FloatArray = NDArray[np.float32]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kuzushiji.data.strokes import REPEAT_MARK, known_characters
 from kuzushiji.demo.passages import words
-from kuzushiji.demo.strokes import REPEAT_MARK, known_characters
 from kuzushiji.demo.variants import PLAIN
 
 _FOLDER = Path(__file__).with_name("texts")

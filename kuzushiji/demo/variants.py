@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from kuzushiji.demo.strokes import REPEAT_MARK
+from kuzushiji.data.strokes import REPEAT_MARK
 
 PARENTS: Mapping[str, str] = MappingProxyType({
     "あ": "阿愛", "い": "以意", "う": "宇有", "え": "江衣", "お": "於",

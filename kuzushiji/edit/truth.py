@@ -10,8 +10,8 @@ from detection.matching import match_boxes
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.metric import match
-from kuzushiji.viewer.page import TEXT
 from kuzushiji.viewer.render import embedded
+from kuzushiji.viewer.viewer_page import TEXT
 
 _BEGIN, _END = "kuzushiji.page(", ");"
 _MATCH_IOU = 0.25

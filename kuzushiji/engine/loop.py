@@ -31,7 +31,7 @@ from kuzushiji.engine.optim import LRSchedule
 from kuzushiji.engine.processes import is_main, on_main, world_size
 from kuzushiji.engine.progress import Losses, Metrics, Progress, as_text
 from kuzushiji.engine.signals import Stopped, StopRequest
-from kuzushiji.engine.training import FitResult, Training
+from kuzushiji.engine.training_run import FitResult, Training
 from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json

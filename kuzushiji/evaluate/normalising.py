@@ -8,8 +8,8 @@ import numpy as np
 
 from kuzushiji.evaluate.config import EDGE, FURIGANA, MARKS, OLD_FORMS, VOICING
 from kuzushiji.evaluate.readings import Reading
-from kuzushiji.forms.characters import normalised
-from kuzushiji.forms.page import TextLine
+from kuzushiji.forms.character_codes import normalised
+from kuzushiji.forms.labelled_page import TextLine
 
 _VOICING = "\u3099\u309a"
 _SPACING_VOICING = "\u309b\u309c"

@@ -16,11 +16,11 @@ from kuzushiji.data.pages import page_size
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
 from kuzushiji.evaluate.config import FORMS
-from kuzushiji.forms.characters import character_of
+from kuzushiji.forms.character_codes import character_of
+from kuzushiji.forms.labelled_page import MAX_IN_LAYOUT, RawPage, TextLine, found_layout
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import MAX_IN_LAYOUT, RawPage, TextLine, found_layout
 from kuzushiji.forms.reading import read_text_file
-from kuzushiji.forms.table import NoPagesError, files_of, read_pages
+from kuzushiji.forms.registry import NoPagesError, files_of, read_pages
 from kuzushiji.layout import TEXT
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,12 @@ import numpy as np
 
 from kuzushiji.data.folds import book_id
 from kuzushiji.errors import InputError
-from kuzushiji.evaluate.boxes import BoxScores, Confusions, score_boxes
 from kuzushiji.evaluate.config import EvaluateConfig
+from kuzushiji.evaluate.measures import BoxScores, Confusions, TextScore, score_boxes, score_text
 from kuzushiji.evaluate.normalising import Normaliser
+from kuzushiji.evaluate.output import write_tables
 from kuzushiji.evaluate.readings import BOXES, NOTHING, Reading, laid_out, read_readings
-from kuzushiji.evaluate.tables import write_tables
-from kuzushiji.evaluate.text import TextScore, score_text
-from kuzushiji.forms.characters import read_character_map
+from kuzushiji.forms.character_codes import read_character_map
 from kuzushiji.forms.notes import Notes
 from kuzushiji.layout import TEXT
 from kuzushiji.metric import Counts, chosen_pages

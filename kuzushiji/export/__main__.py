@@ -12,7 +12,7 @@ from kuzushiji.options import option
 from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
-    from kuzushiji.bundle.files import ModelFiles
+    from kuzushiji.bundle.model_files import ModelFiles
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Export(Command):
 
     def execute(self) -> int:
         """Write the folder and print what is in it."""
-        from kuzushiji.bundle.files import find_models
+        from kuzushiji.bundle.model_files import find_models
         from kuzushiji.files import atomic_folder
         from kuzushiji.locks import hold
         from kuzushiji.run_folder import BUNDLE_FILE
@@ -51,7 +51,7 @@ class Export(Command):
         config = self.config
         files = find_models(config.runs)
         if not config.level2:
-            files = dataclasses.replace(files, level2=None, language=None)
+            files = dataclasses.replace(files, level2=None, language=None, selection=None)
         check_output(config)
         # With an old description beside new weights the folder would be read as something that it is not.
         with hold(config.output), atomic_folder(config.output, last=BUNDLE_FILE) as folder:
@@ -80,7 +80,7 @@ def check_output(config: ExportConfig) -> None:
 
 def export(config: ExportConfig, files: "ModelFiles", folder: Path) -> dict[str, Any]:
     """Write the models into a folder, and return the content of `bundle.json`."""
-    from kuzushiji.bundle.files import trained_by_machine
+    from kuzushiji.bundle.model_files import trained_by_machine
     from kuzushiji.bundle.stored import write_bundle
     from kuzushiji.export.licences import CODE, licences_of
     from kuzushiji.record import package_versions

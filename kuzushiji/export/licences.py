@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kuzushiji.bundle.files import ModelFiles, params_of
+from kuzushiji.bundle.model_files import ModelFiles, params_of
 from kuzushiji.classify.backbones import backbone_info
 from kuzushiji.packaged import BOOKS
 from kuzushiji.segment.config import MODELS

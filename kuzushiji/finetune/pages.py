@@ -14,7 +14,7 @@ from kuzushiji.data.labels import PageLabels, read_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
-from kuzushiji.segment.pages import existing_images
+from kuzushiji.segment.fold_pages import existing_images
 from kuzushiji.segment.truth import label_with_truth
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.run_folder import CLF_GT, MODEL_BEST
 from kuzushiji.segment import main as segment
-from kuzushiji.segment.pages import FoldPages, existing_images
+from kuzushiji.segment.fold_pages import FoldPages, existing_images
 
 
 @dataclass(frozen=True)

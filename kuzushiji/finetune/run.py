@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.classify.level2.pairs import write_pairs
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
@@ -25,9 +25,11 @@ from kuzushiji.finetune.source import StartingModels, read_source
 from kuzushiji.options import as_flag
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.formats.as_json import transcription_json
-from kuzushiji.predict.reader import BundleReader, Stopwatch
+from kuzushiji.predict.reader import BundleReader
 from kuzushiji.predict.run import load_reader
-from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, ModelName
+from kuzushiji.predict.stopwatch import Stopwatch
+from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, SELECTION, ModelName
+from kuzushiji.segment.selection import read_selection, write_selection
 from kuzushiji.stage import Facts, run_parts
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,8 @@ def finetune(config: FinetuneConfig) -> Facts:
     if source.files.language is not None:
         own = language_with(source.files.language, source.vocabulary, vocabulary, pages.train)
         write_pairs(output / LANGUAGE, own)
+    if source.files.selection is not None:
+        write_selection(output / SELECTION, read_selection(source.files.selection))
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
     atomic_write_json(output / SUMMARY, found)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kuzushiji.bundle.files import ModelFiles, find_models, params_of
-from kuzushiji.bundle.models import ClassifierSpec, DetectorSpec
+from kuzushiji.bundle.members import ClassifierSpec, DetectorSpec
+from kuzushiji.bundle.model_files import ModelFiles, find_models, params_of
 from kuzushiji.bundle.stored import read_classifier, read_detector, write_bundle
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.files import atomic_folder
@@ -88,7 +88,7 @@ def _known_of_run(files: ModelFiles) -> tuple[frozenset[str], dict[str, Any], di
     """Return the training pages and the parameters of both trainings; nothing of exported models."""
     if files.description is not None:
         return frozenset(), {}, {}
-    from kuzushiji.segment.model import read_model
+    from kuzushiji.segment.detector import read_model
 
     stored = read_model(files.detectors[0])
     return stored.train_pages, dict(stored.config), params_of(files.classifiers[0].path.parent)

@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+from kuzushiji.forms.labelled_page import Label, RawPage, TextLine
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, RawPage, TextLine
 from kuzushiji.forms.page_xml import page_name
 from kuzushiji.forms.reading import number_of, read_xml, root_tag
 from kuzushiji.layout import ROLES, TEXT

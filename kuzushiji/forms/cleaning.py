@@ -8,10 +8,10 @@ import numpy as np
 from kuzushiji.data.characters import char_to_code
 from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
-from kuzushiji.forms.characters import character_of, mapped
+from kuzushiji.forms.character_codes import character_of, mapped
+from kuzushiji.forms.labelled_page import NO_LINE, Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import NO_LINE, Label, LabelledPage, RawPage
-from kuzushiji.forms.pictures import Finder, Header, read_picture_header
+from kuzushiji.forms.picture_files import Finder, Header, read_picture_header
 
 
 @dataclass

@@ -6,9 +6,9 @@ from typing import Any
 
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.files import atomic_write_json
+from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, LabelledPage, RawPage
-from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.picture_files import Placer
 from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json
 
 FILE = "annotations.json"

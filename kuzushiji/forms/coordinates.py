@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.label_text import read_columns
 from kuzushiji.files import atomic_write_text
+from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, LabelledPage, RawPage
-from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.picture_files import Placer
 from kuzushiji.forms.reading import number_of
 
 ENDING = "_coordinate.csv"

@@ -13,9 +13,9 @@ from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import whole_pixels
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, sha256_of_file
+from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage, TextLine
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, LabelledPage, RawPage, TextLine
-from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.picture_files import Placer
 from kuzushiji.forms.reading import number_of, read_any_json
 from kuzushiji.layout import ROLES
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
+from kuzushiji.forms.labelled_page import Label, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, RawPage
 from kuzushiji.forms.reading import read_any_json
 
 HISTORY = "history.json"

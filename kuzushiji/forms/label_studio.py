@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from kuzushiji.forms.labelled_page import Label, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, RawPage
 from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json
 
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from kuzushiji.errors import InputError
-from kuzushiji.forms.characters import character_of
+from kuzushiji.forms.character_codes import character_of
+from kuzushiji.forms.labelled_page import NO_LINE, Label, RawPage, TextLine
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import NO_LINE, Label, RawPage, TextLine
 from kuzushiji.forms.reading import number_of, read_any_json
 from kuzushiji.layout import ROLES, TEXT
 

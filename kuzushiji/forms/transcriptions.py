@@ -7,8 +7,8 @@ import numpy as np
 
 from kuzushiji.data.labels import whole_pixels
 from kuzushiji.files import atomic_path
-from kuzushiji.forms.page import LabelledPage
-from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.labelled_page import LabelledPage
+from kuzushiji.forms.picture_files import Placer
 from kuzushiji.predict.transcription import Transcription
 
 

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kuzushiji.errors import InputError
+from kuzushiji.forms.labelled_page import Label, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, RawPage
 from kuzushiji.forms.reading import MAX_JSON, bounding_box, list_of, number_of, read_any_json, read_bounded
 
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")

@@ -11,9 +11,9 @@ from typing import Any
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_text
+from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import Label, LabelledPage, RawPage
-from kuzushiji.forms.pictures import Placer
+from kuzushiji.forms.picture_files import Placer
 from kuzushiji.forms.reading import bounding_box, number_of, read_text_file
 
 FILE = "data.yaml"

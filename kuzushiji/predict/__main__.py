@@ -16,7 +16,7 @@ from kuzushiji.predict.config import PredictConfig
 from kuzushiji.stage import Command
 
 if TYPE_CHECKING:
-    from kuzushiji.bundle.files import ModelFiles
+    from kuzushiji.bundle.model_files import ModelFiles
     from kuzushiji.predict.fence import Failure
     from kuzushiji.predict.records import Output, PageSource
     from kuzushiji.predict.sources import PageToRead
@@ -38,7 +38,7 @@ class Predict(Command):
 
     def execute(self) -> int:
         """Read the pages, print what that took, or the text; return the exit code: 1 where a page failed."""
-        from kuzushiji.bundle.files import find_models
+        from kuzushiji.bundle.model_files import find_models
         from kuzushiji.locks import hold
         from kuzushiji.named_models import models_folder
         from kuzushiji.predict.records import shard_place
@@ -72,7 +72,7 @@ def _run(
     config: PredictConfig, files: "ModelFiles", pages: "list[PageToRead]", failures: "list[Failure]", folder: Path
 ) -> "Summary":
     """Read the pages and write what was read into a folder."""
-    from kuzushiji.bundle.files import digest_of
+    from kuzushiji.bundle.model_files import digest_of
     from kuzushiji.predict.records import Output
     from kuzushiji.predict.summary import Summary
 
@@ -100,7 +100,7 @@ def _run(
 
 def _warn_of_models(config: PredictConfig, files: "ModelFiles", pages: "list[PageToRead]") -> None:
     """Warn where models that have seen machine-written pages alone are to read other pages."""
-    from kuzushiji.bundle.files import trained_by_machine
+    from kuzushiji.bundle.model_files import trained_by_machine
     from kuzushiji.data.paths import DataRoot
 
     if trained_by_machine(files) and not all(

@@ -10,17 +10,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from kuzushiji.bundle.files import ModelFiles
-from kuzushiji.chain.machine import QUOTA, usable_cores
+from kuzushiji.bundle.model_files import ModelFiles
+from kuzushiji.chain.resources import QUOTA, usable_cores
 from kuzushiji.data.labels import PagePoints
 from kuzushiji.errors import InputError
 from kuzushiji.predict.config import RAY, PredictConfig
 from kuzushiji.predict.fence import Failure, OutputError, concerns_all, fence
 from kuzushiji.predict.lanes import Here, Lane, LaneLostError, OwnProcess, spread
-from kuzushiji.predict.reader import STAGES
 from kuzushiji.predict.records import Output, PageSource
 from kuzushiji.predict.run import page_work
 from kuzushiji.predict.sources import PageToRead, readable_name
+from kuzushiji.predict.stopwatch import STAGES
 from kuzushiji.predict.summary import Summary
 from kuzushiji.predict.tasks import PageAnswer, PageTask
 from kuzushiji.terminal import printable, progress

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.data.pictures import pictures_in, read_picture
 from kuzushiji.errors import InputError
 from kuzushiji.named_models import models_folder
 from kuzushiji.options import parameters
 from kuzushiji.predict.config import PredictConfig
-from kuzushiji.predict.reader import Stopwatch
 from kuzushiji.predict.run import load_reader
+from kuzushiji.predict.stopwatch import Stopwatch
 from kuzushiji.predict.transcription import Transcription
 
 

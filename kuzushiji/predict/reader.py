@@ -1,19 +1,18 @@
 """A picture of a page -> its characters: detectors fused, classifiers blended, the second level if it is there."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
+from detection.fusion import not_suppressed
 from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.detections import Detections
-from kuzushiji.bundle.models import Bundle, ReadyClassifier, ReadyDetector
-from kuzushiji.classify.blending import blend_tables
+from kuzushiji.bundle.members import Bundle, ReadyClassifier, ReadyDetector
+from kuzushiji.classify.averaging import blend_tables
 from kuzushiji.classify.calibration import best_probability, softmax
 from kuzushiji.classify.dataset import PageView, page_view
 from kuzushiji.classify.level2.candidates import build_features
@@ -22,6 +21,7 @@ from kuzushiji.classify.level2.pairs import LEAST_PROBABILITY, read_page
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import SEG_FP, whole_pixels
 from kuzushiji.predict.confidence import page_confidence, page_doubt
+from kuzushiji.predict.stopwatch import Stopwatch
 from kuzushiji.predict.tiling import Tile, are_small, owned_by, tiles_of
 from kuzushiji.predict.transcription import (
     N_CANDIDATES,
@@ -33,40 +33,11 @@ from kuzushiji.predict.transcription import (
     make_transcription,
 )
 from kuzushiji.segment.dataset import WholePage, whole_page
-from kuzushiji.segment.fusing import fuse_pages
+from kuzushiji.segment.joining import fuse_pages
 from kuzushiji.segment.predict import find_boxes
 
 Image = NDArray[np.uint8]
-STAGES = ("read", "detect", "classify", "level 2", "write")
-"""What the time of a page is spent on."""
-
 _PAGE = "page"
-
-
-class Stopwatch:
-    """Seconds by stage, of the stages that pages went through."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds of each stage, in the order of `STAGES`."""
-        return {stage: self._seconds[stage] for stage in STAGES if stage in self._seconds}
-
-    def take(self) -> dict[str, float]:
-        """Return `seconds`, and begin anew."""
-        seconds, self._seconds = self.seconds, {}
-        return seconds
-
-    @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
-        """Count the time of the block."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True)
@@ -191,12 +162,24 @@ class BundleReader:
             corners = xywh_to_xyxy(xywh[kept]).clip(0, [width, height, width, height])
             boxes.append(xyxy_to_xywh(corners).astype(np.int64))
             scores.append(score[kept])
-        return np.concatenate(boxes), np.concatenate(scores)
+        found, score = np.concatenate(boxes), np.concatenate(scores)
+        if self._bundle.selection is None:
+            return found, score
+        kept = self._bundle.selection.kept(found, score, width, height, self._found_alone(found, score))
+        return found[kept], score[kept]
+
+    def _found_alone(self, boxes_xywh: NDArray[np.int64], score: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which boxes (n,) the detectors find with their own thresholds."""
+        config = self._bundle.detectors[0].spec.config
+        alone = np.zeros(len(score), np.bool_)
+        alone[not_suppressed(xywh_to_xyxy(boxes_xywh), score, config.nms_threshold)] = True
+        return alone & (score >= config.score_threshold)
 
     def _detect_tile(
         self, image: Image, detectors: Sequence[ReadyDetector]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of some fused detectors in whole pixels, and their scores (n,)."""
+        rule = None if self._bundle.selection is None else self._bundle.selection.rule
         scaled: dict[int, WholePage] = {}
         found = []
         for detector in detectors:
@@ -205,9 +188,13 @@ class BundleReader:
                 if long_side not in scaled:
                     scaled[long_side] = whole_page(0, image, long_side)
             sizes = [scaled[long_side] for long_side in spec.long_sides]
-            boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, spec.config.score_threshold)
+            least = spec.config.score_threshold if rule is None else rule.score
+            boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, least)
             found.append(Detections.from_pages({_PAGE: _as_stored(boxes_xyxy, scores)}))
-        fused = fuse_pages(found, self._bundle.fusion)
+        fusion = self._bundle.fusion
+        if rule is not None:
+            fusion = replace(fusion, score_threshold=rule.score, nms_threshold=rule.nms)
+        fused = fuse_pages(found, fusion)
         return whole_pixels(xyxy_to_xywh(fused.boxes_xyxy)), fused.scores.astype(np.float32)
 
     def _classify(

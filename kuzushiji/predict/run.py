@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.bundle.files import ModelFiles
+from kuzushiji.bundle.model_files import ModelFiles
 from kuzushiji.data.labels import PagePoints, read_page_labels
 from kuzushiji.data.pictures import read_picture
 from kuzushiji.errors import InputError
 from kuzushiji.predict.config import KEEP, PredictConfig
 from kuzushiji.predict.fence import Failure, fence
 from kuzushiji.predict.looking import read_somehow
-from kuzushiji.predict.reader import BundleReader, Stopwatch
+from kuzushiji.predict.reader import BundleReader
 from kuzushiji.predict.sources import readable_name
+from kuzushiji.predict.stopwatch import Stopwatch
 from kuzushiji.predict.tasks import PageAnswer, PageTask
 from kuzushiji.predict.transcription import Transcription
 

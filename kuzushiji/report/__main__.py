@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kuzushiji.report.collect import Collected
     from kuzushiji.report.compare import Comparison
     from kuzushiji.report.reference import Reference
-    from kuzushiji.report.table import Row
+    from kuzushiji.report.stage_rows import Row
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +83,9 @@ class MakeReport(Command):
 
     def execute(self) -> int:
         """Print the table, write the page."""
-        from kuzushiji.report.collect import collect
+        from kuzushiji.report.collect import collect, find_root
         from kuzushiji.report.compare import compare, format_comparison
-        from kuzushiji.report.source import find_root
-        from kuzushiji.report.table import format_stages, stage_table
+        from kuzushiji.report.stage_rows import format_stages, stage_table
 
         config = self.config
         root = find_root(config.data_root, config.runs)

@@ -1,14 +1,18 @@
-"""What the stages left in a run folder: which runs there are, and what they say of themselves."""
+"""What the stages left in a run folder: its data root, which runs there are, their results, what is missing."""
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kuzushiji.artifacts import characters_path
+from kuzushiji.data.paths import DataRoot
 from kuzushiji.engine.events import EventLog
+from kuzushiji.errors import InputError
 from kuzushiji.files import read_json
 from kuzushiji.metric import Counts
 from kuzushiji.run_folder import (
+    BUNDLE_FILE,
     EVENTS,
     FUSED,
     LEVEL2,
@@ -21,6 +25,22 @@ from kuzushiji.run_folder import (
     TEST_PREDICTIONS,
     ModelName,
 )
+
+
+def find_root(given: Path | None, runs: Path) -> DataRoot:
+    """Return the data root: `given`, else the books beside the runs (demo), else as all stages find it.
+
+    Raises:
+        InputError: `runs` or the data root is no folder; `runs` has models alone.
+    """
+    if not runs.is_dir():
+        raise InputError(f"{runs}: expected a run folder, got none")
+    if (runs / BUNDLE_FILE).is_file():
+        expected = "expected the run folder that it was made of"
+        raise InputError(f"{runs}: {expected}, got exported models ({BUNDLE_FILE}), which have no results to report")
+    books = runs / "books"
+    return DataRoot.find(books if given is None and books.is_dir() else given)
+
 
 ALL_KINDS = "all"
 """Name of the blend of all kinds of models."""
@@ -140,3 +160,45 @@ def _blends(folder: Path) -> dict[str, Path]:
     found = [(match["name"], path) for path in folder.glob("blend-*.csv") if (match := _BLEND.fullmatch(path.name))]
     order = {"backbones": 1, ALL_KINDS: 2}
     return dict(sorted(found, key=lambda item: (order.get(item[0], 0), item[0])))
+
+
+def missing_parts(collected: Collected, *, truth_is_known: bool) -> list[str]:
+    """Return a line for each part that is missing; none for a run that is over.
+
+    Args:
+        collected: What is in the run folder.
+        truth_is_known: Whether the truth of the test pages is there.
+    """
+    if not collected.runs:
+        return [f"{collected.folder} holds no runs: no folder named segment-fold0, clf-fold0 and so on"]
+    lines = []
+    folds = {run.fold for run in collected.runs}
+    for kind in collected.kinds:
+        runs = collected.of_kind(kind)
+        absent = sorted(folds - {run.fold for run in runs})
+        if absent:
+            lines.append(f"{kind}: no run of fold {', '.join(map(str, absent))}")
+        lines += [line for run in runs if (line := _missing_of_run(run))]
+    if collected.kinds == (SEGMENT,):
+        lines.append("no classifiers yet: nothing was read, so there are no pages, errors and characters to show")
+    if collected.fused is None:
+        lines.append("the test boxes of all folds are not fused yet")
+    if not collected.blends:
+        lines.append("no blends yet")
+    if collected.final is None:
+        lines.append("no second level yet: the viewer shows held-out pages")
+    elif not characters_path(collected.final).exists():
+        lines.append(f"{characters_path(collected.final).name} is not there: the viewer shows held-out pages")
+    if not truth_is_known:
+        lines.append("the truth of the test pages is not known: no scores on test pages")
+    return lines
+
+
+def _missing_of_run(run: Run) -> str:
+    steps = (
+        ("training", bool(run.metrics)),
+        ("the prediction of held-out pages", run.held_out is not None),
+        ("the prediction of test pages", run.submission.exists()),
+    )
+    left = [name for name, is_done in steps if not is_done]
+    return f"{run.folder.name}: {', '.join(left)} not finished" if left else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kuzushiji.data.paths import DataRoot
-    from kuzushiji.report.marks import Mark
+    from kuzushiji.report.marked_page import Mark
 
 FORMATS = (".svg", ".png", ".jpg")
 
@@ -58,9 +58,8 @@ class Draw(Command):
         """Write the picture."""
         from kuzushiji.data.pages import read_page
         from kuzushiji.files import atomic_write_text
-        from kuzushiji.report.overlay import overlay
-        from kuzushiji.report.pages import page_svg
-        from kuzushiji.report.source import find_root
+        from kuzushiji.report.collect import find_root
+        from kuzushiji.report.marked_page import overlay, page_svg
 
         config = self.config
         root = find_root(config.data_root, config.source if config.source.is_dir() else config.source.parent)
@@ -79,7 +78,7 @@ def _marks(config: DrawConfig, root: "DataRoot") -> "list[Mark]":
     from kuzushiji.data.characters import read_characters
     from kuzushiji.data.labels import read_page_labels
     from kuzushiji.report.collect import collect
-    from kuzushiji.report.marks import marks_of, marks_of_table
+    from kuzushiji.report.marked_page import marks_of, marks_of_table
     from kuzushiji.report.outcome import final_outcome
     from kuzushiji.report.viewing import boxes_of_page
 

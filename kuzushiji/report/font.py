@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kuzushiji.demo.strokes import strokes_of
+from kuzushiji.data.strokes import strokes_of
 from kuzushiji.errors import InputError
 
 NAME = "Kuzushiji strokes"

@@ -1,4 +1,4 @@
-"""F1 of groups of characters: by frequency in training, by size of the box, by characters on the page."""
+"""F1 of groups of characters, by frequency, size of the box and characters on the page; the interval of a share."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kuzushiji.report.intervals import wilson
 from kuzushiji.report.outcome import Outcome
+
+Z = 1.96
+"""Of the normal distribution, for 95 %."""
+
+
+def wilson(share: ArrayLike, n: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lower and upper ends of Wilson's 95 % interval (Wilson 1927, "Probable inference").
+
+    For F1 it is an approximation: F1 is taken as a share of the mean of true and read characters.
+
+    Args:
+        share: (k,) shares, 0 to 1.
+        n: (k,) observations of each; 0 gives the interval from 0 to 1.
+    """
+    p, count = np.asarray(share, np.float64), np.maximum(np.asarray(n, np.float64), 1e-9)
+    middle = p + Z**2 / (2 * count)
+    half = Z * np.sqrt(p * (1 - p) / count + Z**2 / (4 * count**2))
+    scale = 1 + Z**2 / count
+    return np.clip((middle - half) / scale, 0, 1), np.clip((middle + half) / scale, 0, 1)
+
 
 FREQUENCIES = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 """Least number of training examples of each group."""

@@ -7,13 +7,13 @@ from pathlib import Path
 from kuzushiji.report.compare import COLUMNS as COMPARED
 from kuzushiji.report.compare import NOTES as COMPARED_NOTES
 from kuzushiji.report.compare import Comparison
-from kuzushiji.report.errors import ErrorCounts
+from kuzushiji.report.error_counts import ErrorCounts
 from kuzushiji.report.font import font_style
-from kuzushiji.report.grid import Grid
+from kuzushiji.report.grids import Grid
 from kuzushiji.report.instances import Pair
-from kuzushiji.report.picture import Plot
+from kuzushiji.report.plots import Plot
 from kuzushiji.report.stages import WideTable
-from kuzushiji.report.viewed import WHY
+from kuzushiji.report.viewing import WHY
 from kuzushiji.viewer import ViewerPage, viewer_section
 from kuzushiji.viewer.render import viewer_script, viewer_style
 

@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kuzushiji.data.pages import read_page
-from kuzushiji.report.errors import misread
-from kuzushiji.report.fates import RIGHT
-from kuzushiji.report.outcome import Outcome
+from kuzushiji.report.error_counts import misread
+from kuzushiji.report.outcome import RIGHT, Outcome
 
 SIZE = 56
 """Side of the square that an instance is shown in, pixels."""
@@ -77,7 +76,7 @@ def pairs_with_pictures(
 
     Args:
         outcome: With truth.
-        table: The pairs, as `errors.confused_pairs` returns them.
+        table: The pairs, as `error_counts.confused_pairs` returns them.
         chars: The character of each code; a code that is not there stands for itself.
         pages: Instances on these pages come first: the viewer shows them. Then those that the reader was most sure of.
     """

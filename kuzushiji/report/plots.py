@@ -1,8 +1,10 @@
 """Pictures of numbers, as SVG, each with what it shows in words; empty where there is nothing to show."""
 
+import base64
 import io
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +14,34 @@ from numpy.typing import NDArray
 
 from kuzushiji.classify.calibration import calibration
 from kuzushiji.report.collect import Run
-from kuzushiji.report.errors import ErrorCounts
-from kuzushiji.report.fates import RIGHT
-from kuzushiji.report.groups import group_names
-from kuzushiji.report.intervals import wilson
-from kuzushiji.report.outcome import Outcome
-from kuzushiji.report.picture import Plot
+from kuzushiji.report.error_counts import ErrorCounts
+from kuzushiji.report.groups import group_names, wilson
+from kuzushiji.report.outcome import RIGHT, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot.
+
+    Attributes:
+        title: Its heading.
+        svg: An SVG element; empty where there is nothing to show.
+        alt: What it shows, in words.
+    """
+
+    title: str
+    svg: str
+    alt: str = ""
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URI: pictures of one page cannot disturb each other's styles and names."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg.encode()).decode()}"
+
 
 _CURVES = (("loss", "training loss"), ("valid_f1", "held-out F1"), ("lr", "learning rate"))
 _ERRORS = (
@@ -72,7 +92,7 @@ def f1_by_book(books: pd.DataFrame) -> Plot:
     """Return F1 of each book with its interval, a mark a reading, the best read book on top.
 
     Args:
-        books: As `books.f1_by` returns them with `book`.
+        books: As `page_scores.f1_by` returns them with `book`.
     """
     title = "F1 by book"
     if books.empty:

@@ -8,7 +8,7 @@ from kuzushiji.metric import Counts
 from kuzushiji.report.collect import SECOND_LEVEL, Collected, Run
 from kuzushiji.report.outcome import Outcome
 from kuzushiji.report.reference import Reference
-from kuzushiji.report.table import Row, notes_of
+from kuzushiji.report.stage_rows import Row, notes_of
 
 GROUPS = (
     ("", ("stage", "model", "fold")),

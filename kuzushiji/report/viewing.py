@@ -1,6 +1,7 @@
-"""The pages of the viewer and of the overlays: which ones, and what was right, wrong and missed on them."""
+"""The pages of the viewer: which ones, what was right, wrong and missed on them, and links that lead to their boxes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.pages import read_page
-from kuzushiji.report.candidates import ModelCandidates
-from kuzushiji.report.errors import misread
-from kuzushiji.report.fates import DROPPED, NO_BOX
-from kuzushiji.report.outcome import Outcome
+from kuzushiji.report.collect import Collected
+from kuzushiji.report.error_counts import misread
+from kuzushiji.report.instances import Instance
+from kuzushiji.report.model_candidates import ModelCandidates, final_candidates, held_out_candidates
+from kuzushiji.report.outcome import DROPPED, NO_BOX, TEST_PAGES, Outcome
 from kuzushiji.viewer import Candidate, ViewerBox, ViewerPage, ViewerPicture
 
 HEIGHT = 1100
@@ -64,7 +66,7 @@ def pages_with_pairs(
 
     Args:
         outcome: With truth.
-        pairs: As `errors.confused_pairs` returns them.
+        pairs: As `error_counts.confused_pairs` returns them.
         count: Pages at most.
         chars: The character of each code.
         chosen: Pages that are shown anyway.
@@ -182,3 +184,68 @@ def _read_box(
         None if np.isnan(probability) else probability,
         name_of(truth) if truth else "", truth, **candidates_of(row["box"]),
     )  # fmt: skip
+
+
+WHY = (
+    "Half of the pages of each part are picked at equal distances in the order of F1, from the worst to the best, of "
+    "those with characters; the others have characters that are taken for each other (see above). Where the truth is "
+    "unknown, they are the first ones."
+)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """Pages of the viewer.
+
+    Attributes:
+        pages: In their order.
+        numbers: Number of each, by name of the outcome and page.
+    """
+
+    pages: tuple[ViewerPage, ...]
+    numbers: Mapping[tuple[str, str], int]
+
+    def link(self, outcome: Outcome, page: str) -> str:
+        """Return the link to a page; "" where the viewer does not show it."""
+        number = self.numbers.get((outcome.name, page))
+        return "" if number is None else f"#viewer-{number}"
+
+    def link_to(self, outcome: Outcome, instance: Instance) -> str:
+        """Return the link to a box that was read; "" where the viewer does not show its page."""
+        page = self.link(outcome, instance.page)
+        return f"{page}-{place_of_box(outcome, instance.row)}" if page else ""
+
+
+def viewed_pages(
+    collected: Collected,
+    outcomes: Sequence[Outcome],
+    pairs: Sequence[pd.DataFrame],
+    chars: Mapping[str, str],
+    count: int,
+) -> Viewed:
+    """Return the pages of outcomes for the viewer.
+
+    Args:
+        collected: What is in the run folder.
+        outcomes: What is shown: of the test pages, of held-out pages.
+        pairs: Pairs of characters that each outcome takes for each other; empty where the truth is unknown.
+        chars: The character of each code.
+        count: Pages of each outcome.
+    """
+    pages: list[ViewerPage] = []
+    numbers = {}
+    for outcome, confused in zip(outcomes, pairs, strict=True):
+        chosen = spread_of_pages(outcome, count if confused.empty else (count + 1) // 2)
+        names = [page for page, _ in chosen]
+        if outcome.truth is not None:
+            chosen += pages_with_pairs(outcome, confused, count - len(chosen), chars, names)
+            names = [page for page, _ in chosen]
+        if outcome.name == TEST_PAGES:
+            models, single = final_candidates(collected, names)
+        else:
+            models, single = held_out_candidates(collected, names), []
+        for page, note in chosen:
+            numbers[outcome.name, page] = len(pages)
+            note = f"{outcome.name}, {note}" if note else outcome.name
+            pages.append(viewer_page(outcome, page, models, chars, single=single, note=note))
+    return Viewed(tuple(pages), numbers)

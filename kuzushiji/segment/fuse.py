@@ -8,7 +8,7 @@ from kuzushiji import cli
 from kuzushiji.errors import InputError
 from kuzushiji.options import force_option, json_option, option
 from kuzushiji.run_folder import TEST_DETECTIONS
-from kuzushiji.segment.fusion import Fusion
+from kuzushiji.segment.joining import Fusion
 from kuzushiji.stage import Facts, Stage
 
 
@@ -76,7 +76,7 @@ class Fuse(Stage):
         """Write the table; return the number of pages and boxes."""
         from kuzushiji.artifacts.detections import read_detections
         from kuzushiji.data.labels import write_page_labels
-        from kuzushiji.segment.fusing import check_same_pages, fuse_pages
+        from kuzushiji.segment.joining import check_same_pages, fuse_pages
 
         config = self.config
         detections = [read_detections(path) for path in config.paths]

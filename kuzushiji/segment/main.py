@@ -24,7 +24,7 @@ from kuzushiji.stage import Facts
 from kuzushiji.training_stage import Part, TrainingCommand, TrainPart
 
 if TYPE_CHECKING:
-    from kuzushiji.segment.pages import FoldPages
+    from kuzushiji.segment.fold_pages import FoldPages
 
 
 class Segment(TrainingCommand):
@@ -49,7 +49,7 @@ class DetectorPart(Part):
 
     def pages(self) -> "FoldPages":
         """Return the training pages, divided; read when first needed."""
-        from kuzushiji.segment.pages import read_fold
+        from kuzushiji.segment.fold_pages import read_fold
 
         return read_fold(self.config, self.root)
 
@@ -61,7 +61,7 @@ class TrainDetector(TrainPart, DetectorPart):
 
     def check_pages(self) -> None:
         """Check that the test pages are there."""
-        from kuzushiji.segment.pages import read_test_images
+        from kuzushiji.segment.fold_pages import read_test_images
 
         read_test_images(self.config, self.root)
 
@@ -100,7 +100,7 @@ class FindHeldOutBoxes(DetectorPart):
     def run(self) -> Facts:
         """Write the boxes; return their score."""
         pages = self.pages()
-        from kuzushiji.segment.apply import predict_held_out
+        from kuzushiji.segment.outputs import predict_held_out
 
         return predict_held_out(self.config, pages, self.weights)
 
@@ -126,10 +126,10 @@ class FindTestBoxes(Part):
 
     def run(self) -> Facts:
         """Write the boxes; return how many."""
-        from kuzushiji.segment.pages import read_test_images
+        from kuzushiji.segment.fold_pages import read_test_images
 
         images = read_test_images(self.config, self.root)
-        from kuzushiji.segment.apply import predict_test
+        from kuzushiji.segment.outputs import predict_test
 
         return predict_test(self.config, images, self.weights)
 

@@ -46,7 +46,7 @@ class Merge(Stage):
     def run(self) -> Facts:
         """Write the table; return the number of pages and boxes."""
         from kuzushiji.data.labels import read_page_labels, write_page_labels
-        from kuzushiji.segment.merging import in_order_of, merge_tables
+        from kuzushiji.segment.joining import in_order_of, merge_tables
 
         config = self.config
         merged = merge_tables([read_page_labels(path) for path in config.tables], [str(path) for path in config.tables])

@@ -12,7 +12,7 @@ from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share
 from kuzushiji.engine.progress import StepOutput
-from kuzushiji.engine.training import FitResult, build_training
+from kuzushiji.engine.training_run import FitResult, build_training
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore, split_memory
@@ -23,8 +23,8 @@ from kuzushiji.run_folder import PARAMS
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment.config import STAGE, SegmentConfig
 from kuzushiji.segment.dataset import CropBatch, TrainCrops, collate_crops
-from kuzushiji.segment.model import build_model, checkpoint_meta, read_model, read_start
-from kuzushiji.segment.pages import FoldPages
+from kuzushiji.segment.detector import build_model, checkpoint_meta, read_model, read_start
+from kuzushiji.segment.fold_pages import FoldPages
 from kuzushiji.segment.predict import page_loader, predict_pages
 from kuzushiji.segment.transforms import CropSpec
 

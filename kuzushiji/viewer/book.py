@@ -13,8 +13,8 @@ from typing import Any
 
 from kuzushiji import __version__
 from kuzushiji.errors import InputError
-from kuzushiji.viewer.page import ViewerPage, ViewerPicture
 from kuzushiji.viewer.render import asset, embedded, environment, pages_as_json
+from kuzushiji.viewer.viewer_page import ViewerPage, ViewerPicture
 
 BOOK = "viewer.html"
 ENDING = ".viewer.js"

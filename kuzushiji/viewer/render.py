@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuzushiji.viewer.page import KINDS, TEXT, Candidate, ViewerBox, ViewerPage
+from kuzushiji.viewer.viewer_page import KINDS, TEXT, Candidate, ViewerBox, ViewerPage
 
 if TYPE_CHECKING:
     from markupsafe import Markup

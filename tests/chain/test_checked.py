@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kuzushiji.chain.checked import is_checked, note_checked
+from kuzushiji.chain.begin import is_checked, note_checked
 
 
 @pytest.fixture

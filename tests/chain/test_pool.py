@@ -33,7 +33,7 @@ from kuzushiji import cli
 from kuzushiji.chain.display import Display
 from kuzushiji.chain.executors import Slurm, ThisMachine
 from kuzushiji.chain.listing import Job, ListedStage
-from kuzushiji.chain.machine import Places
+from kuzushiji.chain.resources import Places
 from kuzushiji.chain.pool import Pool
 
 def main(argv):

@@ -22,7 +22,7 @@ def test_what_the_chain_does_after_its_jobs_needs_the_standard_library_alone(tmp
     code = (
         f"import importlib; from pathlib import Path; here = Path({str(tmp_path)!r})\n"
         f"for name in {modules}: importlib.import_module(name)\n"
-        "from kuzushiji.chain.checked import is_checked, note_checked\n"
+        "from kuzushiji.chain.begin import is_checked, note_checked\n"
         "note_checked(here, here); assert is_checked(here, here)"
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from kuzushiji.classify.backbones import backbone_info, build_backbone
-from kuzushiji.classify.models import ModelConfig, build_model
+from kuzushiji.classify.network import ModelConfig, build_model
 from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.errors import InputError
 from tests.published import assert_filled, without_random_start, write_published

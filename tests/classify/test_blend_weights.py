@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kuzushiji.artifacts import Detailed, read_detailed, write_detailed
+from kuzushiji.classify.averaging import find_weights
 from kuzushiji.classify.blend import main
-from kuzushiji.classify.blending import find_weights
 from kuzushiji.errors import InputError, UsageError
 from tests.tables import make_detailed, write_runs
 

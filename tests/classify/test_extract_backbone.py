@@ -9,7 +9,7 @@ from detection.faster_rcnn import DetectorConfig, build_detector
 from kuzushiji import cli
 from kuzushiji.classify.classifier import Classifier, meta_of
 from kuzushiji.classify.extract_backbone import main
-from kuzushiji.classify.models import ModelConfig, build_model
+from kuzushiji.classify.network import ModelConfig, build_model
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import save_checkpoint
 from kuzushiji.engine.weights import load_weights

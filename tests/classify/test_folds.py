@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kuzushiji.classify.tables import n_folds_of, split_of
+from kuzushiji.classify.given_tables import n_folds_of, split_of
 from kuzushiji.errors import InputError
 
 

@@ -12,7 +12,7 @@ from kuzushiji.classify import head_start
 from kuzushiji.classify.head_start import HeadStart, box_features, shuffled, start_head, train_head
 from kuzushiji.classify.inputs import BoxedPage, pages_of
 from kuzushiji.classify.main import main
-from kuzushiji.classify.models import ModelConfig, RoIClassifier, build_model, roi_features
+from kuzushiji.classify.network import ModelConfig, RoIClassifier, build_model, roi_features
 from kuzushiji.classify.predict import Predictor
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot

@@ -8,7 +8,7 @@ import pytest
 
 from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed, write_detailed
-from kuzushiji.classify.blending import blend_tables
+from kuzushiji.classify.averaging import blend_tables
 from kuzushiji.classify.pseudolabel import confident, main
 from kuzushiji.data.labels import read_page_labels
 from tests.tables import make_detailed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kuzushiji.convert.division import book_prefix, choose_test_pages
+from kuzushiji.convert.new_root import book_prefix, choose_test_pages
 from kuzushiji.data.folds import book_id
 from kuzushiji.errors import InputError
 

@@ -11,7 +11,7 @@ from kuzushiji.convert.config import FORMS, TARGETS
 from kuzushiji.data.check import main as check
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError, UsageError
-from kuzushiji.forms import table
+from kuzushiji.forms import registry
 from tests.forms.samples import BOXES, SAMPLES, picture, rows_of
 
 TRUTH = {("b1_001", f"U+{ord(char):04X}", *map(float, box)) for char, *box in BOXES}
@@ -30,8 +30,8 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_the_command_line_names_all_forms() -> None:
-    assert tuple(table.FORMS) == FORMS
-    assert {"root", *table.WRITERS} == set(TARGETS)
+    assert tuple(registry.FORMS) == FORMS
+    assert {"root", *registry.WRITERS} == set(TARGETS)
 
 
 def test_a_data_root(source: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:

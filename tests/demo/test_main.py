@@ -12,7 +12,7 @@ from kuzushiji.data.labels import read_page_labels, read_page_points
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.demo.__main__ import Demo, main
-from kuzushiji.report.books import read_test_books
+from kuzushiji.report.page_scores import read_test_books
 
 SMALL = ["--books", "2", "--pages", "3", "--test-books", "1", "--test-pages", "2", "--page-height", "200"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kuzushiji.data.strokes import known_characters
 from kuzushiji.demo import text
-from kuzushiji.demo.strokes import known_characters
 from kuzushiji.demo.text import Paragraph, spell, text_characters, texts
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.demo.strokes import strokes_of
+from kuzushiji.data.strokes import strokes_of
 from kuzushiji.demo.variants import PARENTS, PLAIN, Shape, choose_shape, draw_preferences
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from detection.faster_rcnn import DetectorConfig, build_detector
-from kuzushiji.classify import models
-from kuzushiji.classify.models import ModelConfig, build_model
+from kuzushiji.classify import network
+from kuzushiji.classify.network import ModelConfig, build_model
 from kuzushiji.engine.assembly import assemble
 from kuzushiji.engine.checkpoint import load_checkpoint, save_checkpoint
 from kuzushiji.engine.optim import build_optimizer
@@ -143,8 +143,8 @@ def test_boxes_are_not_cast_with_the_pictures(amp, level, monkeypatch):
     precision, seen = ApexPrecision(level, CPU), []
     classifier = build_model(ModelConfig("resnet18", head_size=8), 5, pretrained=False)
     classifier, _ = precision.prepare(classifier, build_optimizer(classifier.parameters(), "sgd", 0.1))
-    align = models.roi_align
-    monkeypatch.setattr(models, "roi_align", lambda maps, rois, **how: seen.append(rois) or align(maps, rois, **how))
+    align = network.roi_align
+    monkeypatch.setattr(network, "roi_align", lambda maps, rois, **how: seen.append(rois) or align(maps, rois, **how))
     rois = torch.tensor([[0.0, 5, 1000.3, 40, 1020.1], [0.0, 20, 20.7, 60, 60]])
     classifier(torch.zeros(1, 1024, 64, 3, dtype=torch.uint8), rois)
     detector = build_detector(DetectorConfig("resnet18", fpn_channels=8, box_head_size=8, norm="batch"))

@@ -21,7 +21,7 @@ from kuzushiji.engine.machine import seed_everything
 from kuzushiji.engine.optim import build_factor, build_optimizer, updates_per_epoch
 from kuzushiji.engine.progress import StepOutput
 from kuzushiji.engine.signals import Stopped
-from kuzushiji.engine.training import Training
+from kuzushiji.engine.training_run import Training
 from kuzushiji.errors import InputError
 from kuzushiji.run_folder import CHECKPOINT, EVENTS, METRICS, MODEL_BEST
 

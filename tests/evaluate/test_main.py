@@ -14,7 +14,7 @@ from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import PageLabels, PagePoints, read_page_labels, write_page_labels, write_page_points
 from kuzushiji.errors import InputError
 from kuzushiji.evaluate.__main__ import main
-from kuzushiji.forms.table import FORMS
+from kuzushiji.forms.registry import FORMS
 from kuzushiji.layout import layout_of_page
 from kuzushiji.metric import main as metric
 from tests.conftest import CODES, PAGE_WIDTH

@@ -5,7 +5,7 @@ import pytest
 
 from kuzushiji.evaluate.normalising import Normaliser
 from kuzushiji.evaluate.readings import BOXES, Reading
-from kuzushiji.forms.page import TextLine
+from kuzushiji.forms.labelled_page import TextLine
 from kuzushiji.layout import EDGE, FURIGANA, TEXT
 
 TEXTS = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kuzushiji.errors import InputError
-from kuzushiji.evaluate.text import MAX_TEXT, score_text
+from kuzushiji.evaluate.measures import MAX_TEXT, score_text
 
 CASES = {
     # truth, read, edits of each true line, confusions

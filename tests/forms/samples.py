@@ -10,10 +10,10 @@ from kuzushiji.data.labels import PageLabels
 from kuzushiji.files import sha256_of_file
 from kuzushiji.forms.cleaning import Cleaner
 from kuzushiji.forms.corrections import content_of
+from kuzushiji.forms.labelled_page import LabelledPage
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.page import LabelledPage
-from kuzushiji.forms.pictures import Finder
-from kuzushiji.forms.table import files_of, read_pages
+from kuzushiji.forms.picture_files import Finder
+from kuzushiji.forms.registry import files_of, read_pages
 
 SIZE = (160, 240)
 BOXES = [("あ", 100, 20, 30, 40), ("い", 100, 70, 32, 36), ("寿", 40, 24, 28, 44)]

@@ -12,9 +12,9 @@ from PIL import Image
 from kuzushiji.data.pages import read_page
 from kuzushiji.errors import InputError
 from kuzushiji.forms import reading
-from kuzushiji.forms.page import MAX_IN_LAYOUT
-from kuzushiji.forms.pictures import Placer
-from kuzushiji.forms.table import FORMS
+from kuzushiji.forms.labelled_page import MAX_IN_LAYOUT
+from kuzushiji.forms.picture_files import Placer
+from kuzushiji.forms.registry import FORMS
 from tests.forms.samples import SAMPLES, SIZE, picture, read, write_json
 
 

@@ -14,12 +14,12 @@ from pagexml.parser import parse_pagexml_file
 from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 
-from kuzushiji.convert.root import labels_of
+from kuzushiji.convert.new_root import labels_of
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
-from kuzushiji.forms.page import NO_LINE, LabelledPage
-from kuzushiji.forms.pictures import Placer
-from kuzushiji.forms.table import FORMS
+from kuzushiji.forms.labelled_page import NO_LINE, LabelledPage
+from kuzushiji.forms.picture_files import Placer
+from kuzushiji.forms.registry import FORMS
 from kuzushiji.layout import TEXT
 from tests.forms.samples import BOXES, PAGES, SAMPLES, SIZE, predict, read, rows_of, write_json
 

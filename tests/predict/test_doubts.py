@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kuzushiji.classify.level2.choice import Decision, choose
-from kuzushiji.classify.level2.folder import load_model, save_model
+from kuzushiji.classify.level2.saving import load_model, save_model
 from kuzushiji.data.labels import read_page_points
 from kuzushiji.forms import predicted
 from kuzushiji.forms.notes import Notes

@@ -18,8 +18,8 @@ from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.formats.hocr import hocr
 from kuzushiji.predict.formats.koji import koji
 from kuzushiji.predict.formats.page_xml import page_xml
-from kuzushiji.predict.formats.pictures import overlay_png, viewer_script
 from kuzushiji.predict.formats.tei import tei_xml
+from kuzushiji.predict.formats.views import overlay_png, viewer_script
 from kuzushiji.predict.transcription import Transcription
 from kuzushiji.viewer.book import read_summary
 from tests.predict.readings import DOUBTFUL, EMPTY, FULL, HEIGHT, WIDTH, column, reading_of

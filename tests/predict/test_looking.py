@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.looking import LOOKS, read_somehow
-from kuzushiji.predict.reader import BundleReader, Stopwatch
+from kuzushiji.predict.reader import BundleReader
 from kuzushiji.predict.run import load_reader
+from kuzushiji.predict.stopwatch import Stopwatch
 from kuzushiji.predict.tiling import Tile, tiles_of
 from kuzushiji.predict.transcription import Doubts, Transcription, make_transcription
 

@@ -16,7 +16,7 @@ import torch
 from kuzushiji import cli
 from kuzushiji.artifacts.extra import Extra, write_extra
 from kuzushiji.artifacts.features import read_features
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.classify import blend, level2_features
 from kuzushiji.classify.level2 import __main__ as level2
 from kuzushiji.classify.main import main as classify

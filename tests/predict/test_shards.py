@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from kuzushiji import cli
-from kuzushiji.bundle.files import find_models
+from kuzushiji.bundle.model_files import find_models
 from kuzushiji.errors import InputError
 from kuzushiji.locks import hold
 from kuzushiji.predict.__main__ import main
 from kuzushiji.predict.config import PredictConfig
-from kuzushiji.predict.reader import Stopwatch
 from kuzushiji.predict.records import shard_place
 from kuzushiji.predict.run import load_reader
+from kuzushiji.predict.stopwatch import Stopwatch
 
 
 def predict(models: Path, output: Path, *words: object) -> int:

@@ -8,8 +8,8 @@ from kuzushiji.report.groups import (
     f1_by_frequency,
     f1_by_size,
     group_names,
+    wilson,
 )
-from kuzushiji.report.intervals import wilson
 from tests.report.outcomes import A, B, outcome
 
 

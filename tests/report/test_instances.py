@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kuzushiji.report.errors import confused_pairs
+from kuzushiji.report.error_counts import confused_pairs
 from kuzushiji.report.instances import PER_STRIP, SIZE, pairs_with_pictures
 from tests.report.outcomes import CHARS, A, B, labels, outcome
 

@@ -3,7 +3,7 @@ import pytest
 
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.errors import InputError
-from kuzushiji.report.marks import marks_of, marks_of_table
+from kuzushiji.report.marked_page import marks_of, marks_of_table
 from kuzushiji.viewer import ViewerBox
 
 CHARS = {"U+3042": "あ", "U+3044": "い"}

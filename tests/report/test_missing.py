@@ -1,8 +1,7 @@
 import json
 from pathlib import Path
 
-from kuzushiji.report.collect import collect
-from kuzushiji.report.missing import missing_parts
+from kuzushiji.report.collect import collect, missing_parts
 
 
 def test_nothing_is_missing_from_a_run_that_is_over(runs: Path) -> None:

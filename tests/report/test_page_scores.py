@@ -1,11 +1,19 @@
 from pathlib import Path
 
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.evaluate.text import score_text
-from kuzushiji.report.books import SEEN, UNKNOWN, UNSEEN, book_of_page, f1_by, pages_of, read_test_books
-from kuzushiji.report.characters import table_of_characters
-from kuzushiji.report.grid import Grid, without_dashes
-from kuzushiji.report.page_scores import edits_between, score_of_pages
+from kuzushiji.evaluate.measures import score_text
+from kuzushiji.report.grids import Grid, table_of_characters, without_dashes
+from kuzushiji.report.page_scores import (
+    SEEN,
+    UNKNOWN,
+    UNSEEN,
+    book_of_page,
+    edits_between,
+    f1_by,
+    pages_of,
+    read_test_books,
+    score_of_pages,
+)
 from tests.report.outcomes import CHARS, A, B, outcome
 
 FOUND = outcome(("p", 0, A, 1), ("p", 50, B, 1), ("q", 0, B, 1), ("q", 50, A, 1), ("r", 0, A, 1))

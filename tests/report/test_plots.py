@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from kuzushiji.metric import Counts
-from kuzushiji.report.books import f1_by
 from kuzushiji.report.collect import Run
-from kuzushiji.report.errors import count_errors
+from kuzushiji.report.error_counts import count_errors
 from kuzushiji.report.groups import FREQUENCIES
+from kuzushiji.report.page_scores import f1_by
 from kuzushiji.report.plots import calibration_curves, error_bars, f1_by_book, f1_points, learning_curves
 from tests.report.outcomes import A, B, outcome
 

@@ -9,8 +9,8 @@ from kuzushiji.metric import Counts
 from kuzushiji.report.collect import collect
 from kuzushiji.report.outcome import held_out_outcomes
 from kuzushiji.report.reference import Reference, ReferenceRun
+from kuzushiji.report.stage_rows import stage_table
 from kuzushiji.report.stages import WideTable, wide_table, without_dashes
-from kuzushiji.report.table import stage_table
 
 NO_REFERENCE = Reference({}, {})
 

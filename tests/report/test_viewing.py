@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kuzushiji.data.labels import SEG_FP
-from kuzushiji.report.candidates import ModelCandidates
-from kuzushiji.report.errors import confused_pairs
+from kuzushiji.report.error_counts import confused_pairs
+from kuzushiji.report.model_candidates import ModelCandidates
 from kuzushiji.report.viewing import page_f1, pages_with_pairs, place_of_box, spread_of_pages, viewer_page
 from kuzushiji.viewer import Candidate, ViewerBox
 from tests.report.outcomes import CHARS, A, B, outcome

@@ -10,8 +10,7 @@ import pytest
 from kuzushiji.artifacts.detections import Detections, write_detections
 from kuzushiji.data.labels import SEG_FP, read_page_labels
 from kuzushiji.segment.fuse import main
-from kuzushiji.segment.fusing import fuse_pages
-from kuzushiji.segment.fusion import Fusion
+from kuzushiji.segment.joining import Fusion, fuse_pages
 
 Failure = Callable[..., tuple[Any, str]]
 

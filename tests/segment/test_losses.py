@@ -8,7 +8,7 @@ import pytest
 from detection.faster_rcnn import DetectorConfig
 from kuzushiji.options import different_parameters, parameters
 from kuzushiji.segment.config import SegmentConfig
-from kuzushiji.segment.model import build_model, detector_config
+from kuzushiji.segment.detector import build_model, detector_config
 
 SMALL = {"model": "fasterrcnn_resnet18_fpn", "pretrained": False, "fpn_channels": 8, "box_head_size": 8}
 BETAS = ("rpn_smooth_l1_beta", "box_smooth_l1_beta")

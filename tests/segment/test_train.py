@@ -9,8 +9,8 @@ from torch import nn
 
 from kuzushiji.engine.optim import factor_of
 from kuzushiji.segment.dataset import Crop, collate_crops
+from kuzushiji.segment.detector import build_model, detector_config
 from kuzushiji.segment.main import Segment
-from kuzushiji.segment.model import build_model, detector_config
 from kuzushiji.segment.train import build_step, crop_spec
 from tests.published import assert_filled, without_random_start, write_published
 

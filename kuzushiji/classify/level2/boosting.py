@@ -1,4 +1,4 @@
-"""Boosting on the candidates of boxes: rows, objectives, and when to stop. The libraries are in `boosters`."""
+"""Boosting on the candidates of boxes: rows, objectives, and when to stop. LightGBM and XGBoost are in `libraries`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -11,9 +11,9 @@ from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.level2.choice import Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.columns import source_of
+from kuzushiji.classify.level2.cross_fitting import FoldModel, fold_scores
 from kuzushiji.classify.level2.ngrams import NGrams
 from kuzushiji.classify.level2.tables import best_candidates
-from kuzushiji.classify.level2.training import FoldModel, fold_scores
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.ragged import members

@@ -11,8 +11,8 @@ from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.calibration import Calibration
 from kuzushiji.classify.level2.choice import EVERY_FOLD, Choice, Decision, choose, mean_probability
 from kuzushiji.classify.level2.context import blended_logits
-from kuzushiji.classify.level2.training import FoldResult
-from kuzushiji.classify.predictions import calibration_of
+from kuzushiji.classify.level2.cross_fitting import FoldResult
+from kuzushiji.classify.results import calibration_of
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.metric import Counts
 from kuzushiji.ragged import best_of_group

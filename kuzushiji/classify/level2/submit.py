@@ -56,7 +56,7 @@ class ApplyLevel2(Stage):
 
     def inputs(self) -> list[Path]:
         """Return the features, the models and the sample submission."""
-        from kuzushiji.classify.tables import table_inputs
+        from kuzushiji.classify.given_tables import table_inputs
 
         tables = table_inputs(self.config.tables, self.root)
         return [*tables, self.folder / LEVEL2_FILE, self.root.sample_submission_csv]
@@ -64,17 +64,17 @@ class ApplyLevel2(Stage):
     def outputs(self) -> list[Path]:
         """Return the submission, and beside it the probabilities and the candidates."""
         from kuzushiji.artifacts import candidates_path
-        from kuzushiji.classify.predictions import submission_outputs
+        from kuzushiji.classify.results import submission_outputs
 
         return [*submission_outputs(self.output), candidates_path(self.output)]
 
     def run(self) -> Facts:
         """Write the submission; return how many pages, boxes and characters it has."""
         from kuzushiji.artifacts import candidates_path, write_detailed
-        from kuzushiji.classify.level2.folder import load_model
         from kuzushiji.classify.level2.model import pool
+        from kuzushiji.classify.level2.saving import load_model
         from kuzushiji.classify.level2.tables import read_input
-        from kuzushiji.classify.predictions import write_predictions
+        from kuzushiji.classify.results import write_predictions
 
         model = as_asked(load_model(self.folder), self.asked, self.folder)
         given = read_input(self.config.tables, self.root)

@@ -14,8 +14,8 @@ from kuzushiji.artifacts.extra import KIND as EXTRA
 from kuzushiji.artifacts.extra import read_extra
 from kuzushiji.artifacts.features import KIND, Features, concat_features, read_features
 from kuzushiji.artifacts.parquet import kind_of
-from kuzushiji.classify.blending import blend_tables
-from kuzushiji.classify.tables import read_tables
+from kuzushiji.classify.averaging import blend_tables
+from kuzushiji.classify.given_tables import read_tables
 from kuzushiji.data.folds import BOOKS, assign_folds
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import PageLabels

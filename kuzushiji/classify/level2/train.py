@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from kuzushiji.artifacts.features import Features
     from kuzushiji.classify.level2.choice import Decision
     from kuzushiji.classify.level2.columns import ColumnSource
+    from kuzushiji.classify.level2.cross_fitting import FoldResult, Level2Training
     from kuzushiji.classify.level2.ngrams import NGrams
     from kuzushiji.classify.level2.report import FoldChoices, Level2Report
-    from kuzushiji.classify.level2.training import FoldResult, Level2Training
     from kuzushiji.data.labels import PageLabels
     from kuzushiji.data.paths import DataRoot
 
@@ -54,14 +54,14 @@ class TrainLevel2(Stage):
     @cached_property
     def n_folds(self) -> int:
         """The number of folds."""
-        from kuzushiji.classify.tables import n_folds_of
+        from kuzushiji.classify.given_tables import n_folds_of
 
         return self.config.n_folds or n_folds_of(self.config.tables) or REFERENCE_FOLDS
 
     @cached_property
     def split(self) -> str:
         """What the folds divide."""
-        from kuzushiji.classify.tables import split_of
+        from kuzushiji.classify.given_tables import split_of
 
         return split_of(self.config.tables)
 
@@ -71,13 +71,13 @@ class TrainLevel2(Stage):
 
     def inputs(self) -> list[Path]:
         """Return the tables and the training truth."""
-        from kuzushiji.classify.tables import table_inputs
+        from kuzushiji.classify.given_tables import table_inputs
 
         return [*dict.fromkeys([*table_inputs(self.config.tables, self.root), self.root.train_csv])]
 
     def outputs(self) -> list[Path]:
         """Return the models and their out-of-fold table; nothing without `--save-model`."""
-        from kuzushiji.classify.level2.folder import model_files
+        from kuzushiji.classify.level2.saving import model_files
 
         folder, language = self.config.save_model, self.config.features != REFERENCE
         if folder is None:
@@ -99,7 +99,7 @@ class TrainLevel2(Stage):
     def run(self) -> Facts:
         """Train; return the scores on pages that were not trained on."""
         from kuzushiji.classify.level2.choice import EVERY_FOLD
-        from kuzushiji.classify.level2.training import train_across_folds
+        from kuzushiji.classify.level2.cross_fitting import train_across_folds
 
         config = self.config
         boxes = prepare(config, self.n_folds, self.root, self.split)
@@ -123,8 +123,8 @@ class TrainLevel2(Stage):
 def training_of(config: Level2Config) -> "Level2Training":
     """Return how to train."""
     from kuzushiji.classify.level2.boosting import REFERENCE_POSITIVE_WEIGHT, Recipe
+    from kuzushiji.classify.level2.cross_fitting import Level2Training
     from kuzushiji.classify.level2.shortlist import N_READINGS
-    from kuzushiji.classify.level2.training import Level2Training
     from kuzushiji.classify.parallel import n_cores
 
     rates = {LIGHTGBM: config.lr, XGBOOST: config.eta}
@@ -155,9 +155,9 @@ class Boxes:
 def prepare(config: Level2Config, n_folds: int, root: "DataRoot", split: str = "books") -> Boxes:
     """Read the tables and split them into folds."""
     from kuzushiji.classify.level2.columns import source_of
+    from kuzushiji.classify.level2.cross_fitting import target_rows
     from kuzushiji.classify.level2.ngrams import count_ngrams
     from kuzushiji.classify.level2.tables import read_input, split_by_fold, true_classes
-    from kuzushiji.classify.level2.training import target_rows
     from kuzushiji.data.folds import fold_of_pages
     from kuzushiji.data.labels import read_page_labels
 
@@ -257,8 +257,8 @@ def save(
     import numpy as np
 
     from kuzushiji.artifacts import write_detailed
-    from kuzushiji.classify.level2.folder import save_model
     from kuzushiji.classify.level2.model import Level2Model
+    from kuzushiji.classify.level2.saving import save_model
     from kuzushiji.classify.level2.tables import out_of_fold_table
     from kuzushiji.run_folder import kinds_of
 

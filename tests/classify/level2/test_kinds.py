@@ -8,7 +8,7 @@ import pytest
 from kuzushiji import cli
 from kuzushiji.classify import level2_features
 from kuzushiji.classify.level2.__main__ import main
-from kuzushiji.classify.level2.folder import load_model
+from kuzushiji.classify.level2.saving import load_model
 from kuzushiji.run_folder import kinds_of
 
 # Groups of tables, their kinds.

@@ -8,8 +8,8 @@ from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import Decision
 from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.config import REFERENCE, SOFTMAX, XGBOOST
+from kuzushiji.classify.level2.cross_fitting import FoldModel
 from kuzushiji.classify.level2.model import Level2Model, apply_model
-from kuzushiji.classify.level2.training import FoldModel
 from tests.tables import make_detailed
 
 

@@ -7,6 +7,7 @@ from kuzushiji.classify.level2.boosting import Course
 from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import Decision
 from kuzushiji.classify.level2.config import LIGHTGBM, SOFTMAX, XGBOOST
+from kuzushiji.classify.level2.cross_fitting import FoldModel, FoldResult
 from kuzushiji.classify.level2.report import (
     BEST,
     BLEND,
@@ -17,7 +18,6 @@ from kuzushiji.classify.level2.report import (
     calibration_of_folds,
     fold_choices,
 )
-from kuzushiji.classify.level2.training import FoldModel, FoldResult
 from tests.tables import make_detailed
 
 

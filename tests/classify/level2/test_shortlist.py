@@ -8,10 +8,10 @@ import pytest
 from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.columns import source_of
 from kuzushiji.classify.level2.config import EXTENDED
+from kuzushiji.classify.level2.cross_fitting import target_rows
 from kuzushiji.classify.level2.ngrams import count_ngrams
 from kuzushiji.classify.level2.shortlist import N_READINGS, fit_readers, one_of_each, read, unread
 from kuzushiji.classify.level2.tables import true_classes
-from kuzushiji.classify.level2.training import target_rows
 from tests.tables import make_detailed, random_detailed
 
 

@@ -12,9 +12,9 @@ from kuzushiji.classify import level2_features
 from kuzushiji.classify.level2.__main__ import Level2, main
 from kuzushiji.classify.level2.candidates import build_features
 from kuzushiji.classify.level2.choice import EVERY_FOLD
+from kuzushiji.classify.level2.cross_fitting import FoldModel, FoldResult, rounds_without
 from kuzushiji.classify.level2.tables import true_classes
 from kuzushiji.classify.level2.train import Boxes, decisions
-from kuzushiji.classify.level2.training import FoldModel, FoldResult, rounds_without
 from kuzushiji.data.labels import PageLabels
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json, read_json
