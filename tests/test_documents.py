@@ -66,5 +66,22 @@ def test_files_that_contributing_names_exist() -> None:
     assert names and [name for name in names if "NAME" not in name and not (ROOT / name).exists()] == []
 
 
+def test_what_the_five_usual_changes_name_exists_in_the_files_that_they_name() -> None:
+    """A change can be made by its paragraph: classes, functions, tables and options are where it says."""
+    contributing = (ROOT / "CONTRIBUTING.rst").read_text(encoding="utf-8")
+    changes = contributing.split("\nFive usual changes\n")[1].split("\nHow to add a stage\n")[0].split("\n\n")[1:]
+    assert len([change for change in changes if change.startswith("**")]) == 5
+    profiles = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "profiles").glob("*.env"))
+    for change in changes:
+        literals = re.findall(r"``([^`]+)``", change)
+        files = [ROOT / name for name in literals if "/" in name and "NAME" not in name]
+        beside = [name for name in literals if name.endswith(".py") and "/" not in name]
+        assert all((path.parent / name).exists() for name in beside for path in files if path.name == "transforms.py")
+        there = profiles + "".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
+        names = [name for name in literals if "/" not in name and not name.endswith(".py")]
+        words = [re.split(r"[ =(]", name)[0].removeprefix("--").removesuffix("...").split(".") for name in names]
+        assert [word for parts in words for word in parts if not re.search(rf"\b{word}", there)] == [], change[:40]
+
+
 def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.rst").read_text(encoding="utf-8").splitlines()) <= LONGEST_README

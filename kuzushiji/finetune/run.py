@@ -18,10 +18,10 @@ from kuzushiji.evaluate.config import EvaluateConfig
 from kuzushiji.evaluate.run import evaluate, facts_of
 from kuzushiji.files import atomic_path, atomic_write_json
 from kuzushiji.finetune.config import FinetuneConfig
+from kuzushiji.finetune.corrected_pages import MATCH_IOU, Boxes, boxes_to_learn, divide, read_new_pages
 from kuzushiji.finetune.language import language_with
-from kuzushiji.finetune.pages import MATCH_IOU, Boxes, boxes_to_learn, divide, read_new_pages
 from kuzushiji.finetune.parts import Pages, classifier_parts, detector_parts
-from kuzushiji.finetune.source import StartingModels, read_source
+from kuzushiji.finetune.starting_models import StartingModels, read_source
 from kuzushiji.options import as_flag
 from kuzushiji.predict.config import PredictConfig
 from kuzushiji.predict.formats.as_json import transcription_json

@@ -14,11 +14,11 @@ from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.run_folder import CLF_GT, DETECTIONS, METRICS_OOF, TEST_DETECTIONS, TEST_PREDICTIONS
 from kuzushiji.scoring import score_boxes
+from kuzushiji.segment.box_codes import label_with_truth
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.detector import StoredModel, read_model
 from kuzushiji.segment.fold_pages import FoldPages, Images
 from kuzushiji.segment.predict import page_loader, predict_pages
-from kuzushiji.segment.truth import label_with_truth
 
 
 def predict_held_out(config: SegmentConfig, pages: FoldPages, weights: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main as export
 from kuzushiji.finetune import run
 from kuzushiji.finetune.__main__ import main
-from kuzushiji.finetune.source import read_source
+from kuzushiji.finetune.starting_models import read_source
 from kuzushiji.predict.__main__ import main as predict
 from kuzushiji.report.__main__ import main as report
 from kuzushiji.run_folder import LANGUAGE, SELECTION

@@ -18,11 +18,11 @@ from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_boxes
 from kuzushiji.segment import predict
+from kuzushiji.segment.box_codes import label_with_truth
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.dataset import WholePage, whole_page
 from kuzushiji.segment.main import Segment
 from kuzushiji.segment.predict import find_boxes, page_loader, predict_pages
-from kuzushiji.segment.truth import label_with_truth
 
 CPU = Precision(torch.device("cpu"))
 PAGE = np.full((200, 100, 3), 255, np.uint8)

@@ -14,8 +14,8 @@ from kuzushiji.data.labels import PageLabels, read_page_labels
 from kuzushiji.data.pages import page_size
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
+from kuzushiji.segment.box_codes import label_with_truth
 from kuzushiji.segment.fold_pages import existing_images
-from kuzushiji.segment.truth import label_with_truth
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 from kuzushiji.data.labels import SEG_FP, PageLabels, read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
-from kuzushiji.finetune.pages import boxes_to_learn, divide, read_new_pages
+from kuzushiji.finetune.corrected_pages import boxes_to_learn, divide, read_new_pages
 
 
 def labels_of(pages: dict[str, int]) -> PageLabels:

@@ -6,7 +6,7 @@ import pytest
 from kuzushiji.artifacts.detections import Detections
 from kuzushiji.data.labels import SEG_FP, PageLabels
 from kuzushiji.errors import InputError
-from kuzushiji.segment.truth import label_with_truth
+from kuzushiji.segment.box_codes import label_with_truth
 
 NONE = (np.zeros((0, 4)), np.zeros(0))
 
