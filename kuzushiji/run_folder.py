@@ -40,8 +40,6 @@ LEVEL2_RECORD = "record-level2.json"
 
 LANGUAGE = "language.safetensors"
 """Counts of pairs of characters, with which boxes are read together where there is no second level."""
-SELECTION = "selection.json"
-"""Trees that choose among the detector's boxes."""
 
 BUNDLE_FILE = "bundle.json"
 """Describes a folder of exported models; without it a folder is one of a run."""

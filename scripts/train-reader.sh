@@ -84,8 +84,6 @@ for fold in 0 1 2 $ALL; do
     "$PYTHON" benchmarks/reader_roots.py language "$REAL" "$FOLDER" "$FOLDER/tuned$fold"
 done
 
-[ -f "$FOLDER/tuned$ALL/selection.json" ] || "$PYTHON" benchmarks/reader_roots.py selection "$FOLDER"
-
 # measure RUN LANGUAGE FOLD...: reads the real pages of these folds, with the language (1) or without (0).
 measure() {
   "$PYTHON" benchmarks/reader_pages.py "$FOLDER/$1" "$FOLDER/real.csv" "$FOLDER/pages" --level2 "$2" --folds "${@:3}" \

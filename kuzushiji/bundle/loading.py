@@ -25,7 +25,6 @@ from kuzushiji.classify.level2.saving import load_model
 from kuzushiji.classify.network import build_model
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.errors import InputError
-from kuzushiji.segment.selection import Rule, read_selection
 
 
 def load_bundle(
@@ -41,7 +40,7 @@ def load_bundle(
     Args:
         files: What `find_models` found.
         device: Where they run.
-        level2: Whether the second level, the counts of pairs and the choice of boxes are used, if they are there.
+        level2: Whether the second level or the counts of pairs are used, if they are there.
         opt_level: Number format, in place of each run's own.
         n_tta: Sizes of a page for the classifiers, in place of each run's own.
 
@@ -49,16 +48,14 @@ def load_bundle(
         InputError: a file is damaged or of another stage; classifiers of different vocabularies; a second level that
             does not fit the classifiers.
     """
-    selection = read_selection(files.selection) if level2 and files.selection else None
-    rule = None if selection is None else selection.rule
-    detectors = [ready_detector(read_detector(files, path), device, opt_level, rule) for path in files.detectors]
+    detectors = [ready_detector(read_detector(files, path), device, opt_level) for path in files.detectors]
     classifiers = []
     for stored in read_classifiers(files):
         vocabulary = stored.vocabulary  # the same of all, and there is at least one
         classifiers.append(ready_classifier(stored, device, opt_level, n_tta))
     language = read_language(files.language, len(vocabulary)) if level2 and files.language else None
     digest = digest_of(files.paths())
-    bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, language, selection, digest)
+    bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, language, digest)
     if not (level2 and files.level2):
         return bundle
     model = load_model(files.level2)
@@ -66,20 +63,11 @@ def load_bundle(
     return replace(bundle, level2=model)
 
 
-def ready_detector(
-    stored: StoredDetector, device: torch.device, opt_level: str | None = None, rule: Rule | None = None
-) -> ReadyDetector:
-    """Return a detector on its device, in evaluation mode; `opt_level` as in `load_bundle`.
-
-    With a rule it returns all boxes that the rule chooses among; its description keeps its own thresholds.
-    """
+def ready_detector(stored: StoredDetector, device: torch.device, opt_level: str | None = None) -> ReadyDetector:
+    """Return a detector on its device, in evaluation mode; `opt_level` as in `load_bundle`."""
     spec = stored.spec
-    config = spec.config
-    if rule is not None:
-        many = 2 * config.max_detections
-        config = replace(config, score_threshold=rule.score, nms_threshold=rule.nms, max_detections=many)
     with _Unfilled():
-        model: nn.Module = build_detector(config)
+        model: nn.Module = build_detector(spec.config)
     _fill(model, stored)
     return ReadyDetector(spec, place(model, device).eval(), Precision.from_level(opt_level or spec.opt_level, device))
 

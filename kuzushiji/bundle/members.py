@@ -15,7 +15,6 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.precision import Precision
 from kuzushiji.errors import InputError
 from kuzushiji.segment.joining import Fusion
-from kuzushiji.segment.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,6 @@ class Bundle:
         vocabulary: Of all of them.
         level2: The second level; None where there is none.
         language: Which characters follow each other: with it boxes are read together where there is no second level.
-        selection: Chooses among the detectors' boxes; None where they stay as they are.
         digest: Differs where the models do.
     """
 
@@ -122,7 +120,6 @@ class Bundle:
     vocabulary: Vocabulary
     level2: Level2Model | None
     language: Pairs | None
-    selection: Selection | None
     digest: str
 
     @property

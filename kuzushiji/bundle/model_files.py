@@ -20,7 +20,6 @@ from kuzushiji.run_folder import (
     MODEL_BEST,
     PARAMS,
     SEGMENT,
-    SELECTION,
     ModelName,
     kinds_of,
 )
@@ -60,7 +59,6 @@ class ModelFiles:
         classifiers: Of the classifiers, by kind and fold; the kinds in the order in which the second level knows them.
         level2: Folder of the second level; None where there is none.
         language: Counts of pairs of characters; None where there are none.
-        selection: Trees that choose among the boxes; None where there are none.
         fusion: How boxes are fused.
         description: Content of `bundle.json`; None for a folder of a run.
     """
@@ -70,7 +68,6 @@ class ModelFiles:
     classifiers: tuple[ClassifierFile, ...]
     level2: Path | None
     language: Path | None
-    selection: Path | None
     fusion: Fusion
     description: dict[str, Any] | None
 
@@ -82,8 +79,7 @@ class ModelFiles:
     def paths(self) -> list[Path]:
         """Return every file that decides what is read."""
         level2 = [self.level2 / LEVEL2_FILE] if self.level2 else []
-        optional = filter(None, [self.language, self.selection])
-        return [*self.detectors, *(item.path for item in self.classifiers), *level2, *optional]
+        return [*self.detectors, *(item.path for item in self.classifiers), *level2, *filter(None, [self.language])]
 
 
 def find_models(folder: Path) -> ModelFiles:
@@ -138,7 +134,6 @@ def _of_run(folder: Path) -> ModelFiles:
         classifiers=tuple(classifiers),
         level2=level2,
         language=folder / LANGUAGE if (folder / LANGUAGE).is_file() else None,
-        selection=folder / SELECTION if (folder / SELECTION).is_file() else None,
         fusion=_fusion_of(folder),
         description=None,
     )
@@ -157,12 +152,11 @@ def _exported(folder: Path) -> ModelFiles:
         )
         level2 = folder / LEVEL2 if value["level2"] else None
         language = folder / LANGUAGE if value.get("language") else None
-        selection = folder / SELECTION if value.get("selection") else None
         fusion = Fusion(**value["fusion"])
     except (KeyError, TypeError, ValueError) as error:
         expected = f"expected a description of models ({FORMAT})"
         raise InputError(f"{path}: {expected}, got a damaged one ({error!r})") from error
-    files = ModelFiles(folder, detectors, classifiers, level2, language, selection, fusion, value)
+    files = ModelFiles(folder, detectors, classifiers, level2, language, fusion, value)
     _check_any(folder, "detector", "a detector's weights", detectors)
     _check_any(folder, "classifier", "a classifier's weights", classifiers)
     missing = [item for item in files.paths() if not item.is_file()]

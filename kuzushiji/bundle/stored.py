@@ -29,10 +29,9 @@ from kuzushiji.data.vocabulary import read_vocabulary, write_vocabulary
 from kuzushiji.engine.weights import in_8_bits, read_state
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_json, read_json, sha256_of_file
-from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, LEVEL2, LEVEL2_FILE, METRICS_OOF, SELECTION, VOCABULARY
+from kuzushiji.run_folder import BUNDLE_FILE, LANGUAGE, LEVEL2, LEVEL2_FILE, METRICS_OOF, VOCABULARY
 from kuzushiji.segment.config import SegmentConfig
 from kuzushiji.segment.detector import detector_config, read_model
-from kuzushiji.segment.selection import read_selection, write_selection
 
 _ENDING = ".safetensors"
 
@@ -138,8 +137,6 @@ def write_bundle(
         copy_level2(files.level2, folder / LEVEL2)
     if files.language is not None:
         write_pairs(folder / LANGUAGE, read_pairs(files.language))
-    if files.selection is not None:
-        write_selection(folder / SELECTION, read_selection(files.selection))
     description = {
         "format": FORMAT,
         **facts,
@@ -151,7 +148,6 @@ def write_bundle(
         "classifiers": classifiers,
         "level2": files.level2 is not None,
         "language": files.language is not None,
-        "selection": files.selection is not None,
     }
     atomic_write_json(folder / BUNDLE_FILE, description)
     return description

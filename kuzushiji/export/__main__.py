@@ -51,7 +51,7 @@ class Export(Command):
         config = self.config
         files = find_models(config.runs)
         if not config.level2:
-            files = dataclasses.replace(files, level2=None, language=None, selection=None)
+            files = dataclasses.replace(files, level2=None, language=None)
         check_output(config)
         # With an old description beside new weights the folder would be read as something that it is not.
         with hold(config.output), atomic_folder(config.output, last=BUNDLE_FILE) as folder:

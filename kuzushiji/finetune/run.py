@@ -28,8 +28,7 @@ from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.reader import BundleReader
 from kuzushiji.predict.run import load_reader
 from kuzushiji.predict.stopwatch import Stopwatch
-from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, SELECTION, ModelName
-from kuzushiji.segment.selection import read_selection, write_selection
+from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, ModelName
 from kuzushiji.stage import Facts, run_parts
 
 logger = logging.getLogger(__name__)
@@ -72,8 +71,6 @@ def finetune(config: FinetuneConfig) -> Facts:
     if source.files.language is not None:
         own = language_with(source.files.language, source.vocabulary, vocabulary, pages.train)
         write_pairs(output / LANGUAGE, own)
-    if source.files.selection is not None:
-        write_selection(output / SELECTION, read_selection(source.files.selection))
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
     atomic_write_json(output / SUMMARY, found)

@@ -1,14 +1,13 @@
 """A picture of a page -> its characters: detectors fused, classifiers blended, the second level if it is there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from detection.boxes import xywh_to_xyxy, xyxy_to_xywh
-from detection.fusion import not_suppressed
 from kuzushiji.artifacts import Detailed
 from kuzushiji.artifacts.detections import Detections
 from kuzushiji.bundle.members import Bundle, ReadyClassifier, ReadyDetector
@@ -162,24 +161,12 @@ class BundleReader:
             corners = xywh_to_xyxy(xywh[kept]).clip(0, [width, height, width, height])
             boxes.append(xyxy_to_xywh(corners).astype(np.int64))
             scores.append(score[kept])
-        found, score = np.concatenate(boxes), np.concatenate(scores)
-        if self._bundle.selection is None:
-            return found, score
-        kept = self._bundle.selection.kept(found, score, width, height, self._found_alone(found, score))
-        return found[kept], score[kept]
-
-    def _found_alone(self, boxes_xywh: NDArray[np.int64], score: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return which boxes (n,) the detectors find with their own thresholds."""
-        config = self._bundle.detectors[0].spec.config
-        alone = np.zeros(len(score), np.bool_)
-        alone[not_suppressed(xywh_to_xyxy(boxes_xywh), score, config.nms_threshold)] = True
-        return alone & (score >= config.score_threshold)
+        return np.concatenate(boxes), np.concatenate(scores)
 
     def _detect_tile(
         self, image: Image, detectors: Sequence[ReadyDetector]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of some fused detectors in whole pixels, and their scores (n,)."""
-        rule = None if self._bundle.selection is None else self._bundle.selection.rule
         scaled: dict[int, WholePage] = {}
         found = []
         for detector in detectors:
@@ -188,13 +175,9 @@ class BundleReader:
                 if long_side not in scaled:
                     scaled[long_side] = whole_page(0, image, long_side)
             sizes = [scaled[long_side] for long_side in spec.long_sides]
-            least = spec.config.score_threshold if rule is None else rule.score
-            boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, least)
+            boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, spec.config.score_threshold)
             found.append(Detections.from_pages({_PAGE: _as_stored(boxes_xyxy, scores)}))
-        fusion = self._bundle.fusion
-        if rule is not None:
-            fusion = replace(fusion, score_threshold=rule.score, nms_threshold=rule.nms)
-        fused = fuse_pages(found, fusion)
+        fused = fuse_pages(found, self._bundle.fusion)
         return whole_pixels(xyxy_to_xywh(fused.boxes_xyxy)), fused.scores.astype(np.float32)
 
     def _classify(

@@ -19,10 +19,8 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main
 from kuzushiji.predict.__main__ import main as predict
-from kuzushiji.run_folder import LANGUAGE, SELECTION
-from kuzushiji.segment.selection import Rule, write_selection
+from kuzushiji.run_folder import LANGUAGE
 from tests.models import some_of, write_classifier
-from tests.selections import selection_of
 
 Failed = Callable[..., tuple[Any, str]]
 
@@ -141,23 +139,6 @@ def test_the_language_goes_along_and_is_read_with(light: Path, tiny_root: Path, 
     text_of = [[(item["code"], item["probability"]) for item in page["characters"]] for page in pages]
     assert text_of[0] == text_of[1] != text_of[2]
     assert len({page["models"] for page in pages}) == 3
-
-
-def test_the_choice_of_boxes_goes_along_and_is_used(light: Path, tiny_root: Path, tmp_path: Path) -> None:
-    run = some_of(light, tmp_path / "run", *(path.name for path in light.iterdir()))
-    write_selection(run / SELECTION, selection_of(Rule(score=0.01, probability=0.01, iou=0.9, covered=0.99)))
-    assert main([str(run), str(tmp_path / "with")]) == 0
-    assert main([str(run), str(tmp_path / "no"), "--level2", "0"]) == 0
-    assert (tmp_path / "with" / SELECTION).is_file() and not (tmp_path / "no" / SELECTION).exists()
-    image = sorted((tiny_root / "test_images").iterdir())[0]
-    pages = [
-        read_json(models, image, tmp_path / f"of-{models.name}") for models in (run, tmp_path / "with", tmp_path / "no")
-    ]
-    boxes = [[item["box"] for item in page["characters"]] for page in pages]
-    assert boxes[0] == boxes[1] and len(boxes[0]) > len(boxes[2])  # nearly all that the detector thinks of
-    (tmp_path / "with" / SELECTION).write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match="selection.json: expected trees that choose among boxes"):
-        predict([str(image), "--models", str(tmp_path / "with"), "--output", str(tmp_path / "damaged")])
 
 
 def test_summary(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

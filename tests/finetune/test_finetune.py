@@ -20,10 +20,8 @@ from kuzushiji.finetune.__main__ import main
 from kuzushiji.finetune.starting_models import read_source
 from kuzushiji.predict.__main__ import main as predict
 from kuzushiji.report.__main__ import main as report
-from kuzushiji.run_folder import LANGUAGE, SELECTION
-from kuzushiji.segment.selection import Rule, read_selection, write_selection
+from kuzushiji.run_folder import LANGUAGE
 from tests.models import some_of
-from tests.selections import selection_of
 
 QUICK = ["--detector-epochs", "1", "--classifier-epochs", "1", "--threads", "1", "--device", "cpu", "--lr", "1e-5"]
 
@@ -54,11 +52,10 @@ def data(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def source(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with one detector, one classifier, a language and trees that choose among boxes."""
+    """A run with one detector, one classifier and a language."""
     folder = some_of(models, tmp_path_factory.mktemp("source") / "run", "segment-fold0", "clf-fold0")
     n_classes = len(find_vocabulary(folder))
     write_pairs(folder / LANGUAGE, count_pairs([np.array([0, 1, 0, 1])], n_classes))
-    write_selection(folder / SELECTION, selection_of(Rule(probability=0.01)))
     return folder
 
 
@@ -141,12 +138,10 @@ def test_the_run_is_one_like_any_other(tuned: Path, data: Path, tmp_path: Path) 
     assert report([str(tuned), "--data-root", str(data)]) == 0 and (tuned / "report.html").is_file()
 
 
-def test_the_language_and_the_choice_of_boxes_are_carried_over(tuned: Path, source: Path) -> None:
+def test_the_language_is_carried_over(tuned: Path, source: Path) -> None:
     before, after = (read_language(folder / LANGUAGE, len(find_vocabulary(folder))) for folder in (source, tuned))
     assert len(after.frequency) == len(before.frequency) + 1 and after.frequency.sum() > before.frequency.sum() + 9
     assert find_models(tuned).language == tuned / LANGUAGE
-    assert find_models(tuned).selection == tuned / SELECTION
-    assert read_selection(tuned / SELECTION).rule == Rule(probability=0.01)
 
 
 def test_what_is_left_out_is_said(models: Path, caplog: pytest.LogCaptureFixture) -> None:
