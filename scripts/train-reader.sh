@@ -76,7 +76,7 @@ if [ ! -f "$FOLDER/real$ALL.csv" ]; then
 fi
 for fold in 0 1 2 $ALL; do
   segment "tuned$fold" "$FOLDER/tune-segment$fold" "$DETECTOR_TUNE_EPOCHS" 6e-4 --ema 0.99 \
-    --score-threshold 0.12 --resume "$FOLDER/books-run/segment-fold0/model_best.pth" &
+    --resume "$FOLDER/books-run/segment-fold0/model_best.pth" &
   classify "tuned$fold" "$FOLDER/tune" "$TUNE_EPOCHS" 6e-4 --resume "$FOLDER/books-run/clf-fold0/model_best.pth" \
     --train-limit 120 --pseudolabels "$FOLDER/real$fold.csv" --warmup-steps 20 --ema 0.995 --head-dropout 0.25
   wait "$!"
