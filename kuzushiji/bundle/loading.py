@@ -55,7 +55,9 @@ def load_bundle(
         classifiers.append(ready_classifier(stored, device, opt_level, n_tta))
     language = read_language(files.language, len(vocabulary)) if level2 and files.language else None
     digest = digest_of(files.paths())
-    bundle = Bundle(tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, language, digest)
+    bundle = Bundle(
+        tuple(detectors), files.fusion, tuple(classifiers), vocabulary, None, language, digest, files.character_size
+    )
     if not (level2 and files.level2):
         return bundle
     model = load_model(files.level2)

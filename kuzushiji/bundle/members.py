@@ -112,6 +112,8 @@ class Bundle:
         level2: The second level; None where there is none.
         language: Which characters follow each other: with it boxes are read together where there is no second level.
         digest: Differs where the models do.
+        character_size: Side of the median character of a page, by the page's longer side, for which the models were
+            made: pages with smaller ones are read enlarged. None: all pages are read alike, as the run's stages do.
     """
 
     detectors: tuple[ReadyDetector, ...]
@@ -121,6 +123,7 @@ class Bundle:
     level2: Level2Model | None
     language: Pairs | None
     digest: str
+    character_size: float | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from kuzushiji.run_folder import (
     LEVEL2_FILE,
     MODEL_BEST,
     PARAMS,
+    READING,
     SEGMENT,
     ModelName,
     kinds_of,
@@ -61,6 +62,7 @@ class ModelFiles:
         language: Counts of pairs of characters; None where there are none.
         fusion: How boxes are fused.
         description: Content of `bundle.json`; None for a folder of a run.
+        character_size: As of `bundle.members.Bundle`.
     """
 
     folder: Path
@@ -70,6 +72,7 @@ class ModelFiles:
     language: Path | None
     fusion: Fusion
     description: dict[str, Any] | None
+    character_size: float | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -136,6 +139,9 @@ def _of_run(folder: Path) -> ModelFiles:
         language=folder / LANGUAGE if (folder / LANGUAGE).is_file() else None,
         fusion=_fusion_of(folder),
         description=None,
+        character_size=_character_size(read_json(folder / READING), folder / READING)
+        if (folder / READING).is_file()
+        else None,
     )
 
 
@@ -156,7 +162,7 @@ def _exported(folder: Path) -> ModelFiles:
     except (KeyError, TypeError, ValueError) as error:
         expected = f"expected a description of models ({FORMAT})"
         raise InputError(f"{path}: {expected}, got a damaged one ({error!r})") from error
-    files = ModelFiles(folder, detectors, classifiers, level2, language, fusion, value)
+    files = ModelFiles(folder, detectors, classifiers, level2, language, fusion, value, _character_size(value, path))
     _check_any(folder, "detector", "a detector's weights", detectors)
     _check_any(folder, "classifier", "a classifier's weights", classifiers)
     missing = [item for item in files.paths() if not item.is_file()]
@@ -169,6 +175,15 @@ def _check_any(folder: Path, what: str, pattern: str, found: Iterable[object]) -
     if not any(True for _ in found):
         weights = f"{pattern}/{MODEL_BEST}" if "*" in pattern else pattern
         raise InputError(f"{folder}: expected at least one {what} ({weights}), got none")
+
+
+def _character_size(value: Any, path: Path) -> float | None:
+    size = value.get("character_size") if isinstance(value, dict) else 0
+    if size is None:
+        return None
+    if not isinstance(size, int | float) or not 0 < size < 1:
+        raise InputError(f"{path}: expected a character_size between 0 and 1, got {size!r}")
+    return float(size)
 
 
 def _plain(name: str) -> str:

@@ -148,6 +148,7 @@ def write_bundle(
         "classifiers": classifiers,
         "level2": files.level2 is not None,
         "language": files.language is not None,
+        "character_size": files.character_size,
     }
     atomic_write_json(folder / BUNDLE_FILE, description)
     return description

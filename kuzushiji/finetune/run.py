@@ -28,7 +28,7 @@ from kuzushiji.predict.formats.as_json import transcription_json
 from kuzushiji.predict.reader import BundleReader
 from kuzushiji.predict.run import load_reader
 from kuzushiji.predict.stopwatch import Stopwatch
-from kuzushiji.run_folder import CLASSIFY, LANGUAGE, SEGMENT, ModelName
+from kuzushiji.run_folder import CLASSIFY, LANGUAGE, READING, SEGMENT, ModelName
 from kuzushiji.stage import Facts, run_parts
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ def finetune(config: FinetuneConfig) -> Facts:
     if source.files.language is not None:
         own = language_with(source.files.language, source.vocabulary, vocabulary, pages.train)
         write_pairs(output / LANGUAGE, own)
+    if source.files.character_size is not None:
+        atomic_write_json(output / READING, {"character_size": source.files.character_size})
     after = _measured(output / AFTER, _reader(config, output), pages)
     found = _summary(config, pages, vocabulary, source, before, after)
     atomic_write_json(output / SUMMARY, found)

@@ -37,6 +37,9 @@ from kuzushiji.segment.predict import find_boxes
 
 Image = NDArray[np.uint8]
 _PAGE = "page"
+_ENLARGED_FROM, _MOST_ENLARGED = 1.4, 1.5
+"""A page is read larger from this factor on: training has seen characters up to about so much smaller. At most by the
+other one, which takes twice the time."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +107,19 @@ class BundleReader:
                 if finer == 1 and len(tiles) > 1 and are_small(boxes, tiles):
                     tiles = tiles_of(*size, 2)
                     boxes, score = self._detect(image, tiles)
+                enlarged = self._enlarged(boxes, size, tiles)
+                if enlarged > 1:
+                    boxes, score = self._detect(image, tiles, enlarged=enlarged)
         else:
             boxes, score = whole_pixels(boxes_xywh), np.ones(len(boxes_xywh), np.float32)
+            enlarged = self._enlarged(boxes, size, tiles)
         if not len(boxes):
             reading = ReadBoxes(*_nothing(), np.zeros(0, np.bool_))
             doubts = self._doubts(reading, NOTHING_DROPPED, image)
             candidates = self._no_candidates()
             return make_transcription(name, file, size, boxes, *_nothing(), score, candidates, doubts)
         with self._watch.of("classify"):
-            tables = self._classify(image, boxes, tiles)
+            tables = self._classify(image, boxes, tiles, enlarged)
             blends = {kind: _blend(tables, kind) for kind in self._bundle.kinds}
         with self._watch.of("level 2" if self._bundle.level2 else "classify"):
             reading = self._choose(tables)
@@ -148,14 +155,27 @@ class BundleReader:
         with self._watch.of("detect"):
             return self._detect(image, tiles_of(image.shape[1], image.shape[0]))
 
+    def _enlarged(self, boxes_xywh: NDArray[np.int64], size: tuple[int, int], tiles: Sequence[Tile]) -> float:
+        """Return by which factor a page is read larger than others: where its characters are small for the models."""
+        usual = self._bundle.character_size
+        if usual is None or len(tiles) > 1 or not len(boxes_xywh):
+            return 1.0
+        found = float(np.sqrt(np.median(boxes_xywh[:, 2] * boxes_xywh[:, 3]))) / max(size)
+        return min(usual / found, _MOST_ENLARGED) if usual > _ENLARGED_FROM * found else 1.0
+
     def _detect(
-        self, image: Image, tiles: Sequence[Tile], detectors: Sequence[ReadyDetector] | None = None
+        self,
+        image: Image,
+        tiles: Sequence[Tile],
+        detectors: Sequence[ReadyDetector] | None = None,
+        *,
+        enlarged: float = 1.0,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of the fused detectors in whole pixels, and their scores (n,), tile after tile."""
         height, width = image.shape[:2]
         boxes, scores = [], []
         for tile in tiles:
-            xywh, score = self._detect_tile(tile.picture(image), detectors or self._bundle.detectors)
+            xywh, score = self._detect_tile(tile.picture(image), detectors or self._bundle.detectors, enlarged)
             xywh[:, :2] += tile.window[:2]
             kept = tile.owns(xywh)
             corners = xywh_to_xyxy(xywh[kept]).clip(0, [width, height, width, height])
@@ -164,30 +184,32 @@ class BundleReader:
         return np.concatenate(boxes), np.concatenate(scores)
 
     def _detect_tile(
-        self, image: Image, detectors: Sequence[ReadyDetector]
+        self, image: Image, detectors: Sequence[ReadyDetector], enlarged: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the boxes (n, 4) of some fused detectors in whole pixels, and their scores (n,)."""
         scaled: dict[int, WholePage] = {}
         found = []
         for detector in detectors:
             spec = detector.spec
-            for long_side in spec.long_sides:
+            long_sides = [round(enlarged * long_side) for long_side in spec.long_sides]
+            for long_side in long_sides:
                 if long_side not in scaled:
                     scaled[long_side] = whole_page(0, image, long_side)
-            sizes = [scaled[long_side] for long_side in spec.long_sides]
+            sizes = [scaled[long_side] for long_side in long_sides]
             boxes_xyxy, scores = find_boxes(detector.model, sizes, detector.precision, spec.config.score_threshold)
             found.append(Detections.from_pages({_PAGE: _as_stored(boxes_xyxy, scores)}))
         fused = fuse_pages(found, self._bundle.fusion)
         return whole_pixels(xyxy_to_xywh(fused.boxes_xyxy)), fused.scores.astype(np.float32)
 
     def _classify(
-        self, image: Image, boxes_xywh: NDArray[np.int64], tiles: Sequence[Tile]
+        self, image: Image, boxes_xywh: NDArray[np.int64], tiles: Sequence[Tile], enlarged: float
     ) -> list[tuple[ReadyClassifier, Detailed]]:
         """Return what each classifier thinks of the boxes, each in its tile."""
         boxes = _box_table(boxes_xywh)
         owned = owned_by(tiles, boxes_xywh)
         back = np.argsort(np.concatenate(owned))
-        parts = [self._classify_tile(image, boxes_xywh[own], tile) for own, tile in zip(owned, tiles, strict=True)]
+        pairs = zip(owned, tiles, strict=True)
+        parts = [self._classify_tile(image, boxes_xywh[own], tile, enlarged) for own, tile in pairs]
         tables = []
         for number, classifier in enumerate(self._bundle.classifiers):
             classes, values = (np.concatenate([part[number][k] for part in parts])[back] for k in range(2))
@@ -195,7 +217,7 @@ class BundleReader:
         return tables
 
     def _classify_tile(
-        self, image: Image, boxes_xywh: NDArray[np.int64], tile: Tile
+        self, image: Image, boxes_xywh: NDArray[np.int64], tile: Tile, enlarged: float
     ) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         """Return for each classifier the best classes (n, k) of a tile's boxes and their logits (n, k)."""
         picture = tile.picture(image) if len(boxes_xywh) else image[:1, :1]
@@ -203,7 +225,7 @@ class BundleReader:
         views: dict[tuple[int, ...], PageView] = {}
         found = []
         for classifier in self._bundle.classifiers:
-            heights = classifier.spec.heights
+            heights = tuple(round(enlarged * height) for height in classifier.spec.heights)
             k = min(classifier.spec.top_k, len(self._bundle.vocabulary))
             if not len(boxes_xywh):
                 found.append((np.zeros((0, k), np.int32), np.zeros((0, k), np.float32)))

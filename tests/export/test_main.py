@@ -19,7 +19,7 @@ from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main
 from kuzushiji.predict.__main__ import main as predict
-from kuzushiji.run_folder import LANGUAGE
+from kuzushiji.run_folder import LANGUAGE, READING
 from tests.models import some_of, write_classifier
 
 Failed = Callable[..., tuple[Any, str]]
@@ -139,6 +139,27 @@ def test_the_language_goes_along_and_is_read_with(light: Path, tiny_root: Path, 
     text_of = [[(item["code"], item["probability"]) for item in page["characters"]] for page in pages]
     assert text_of[0] == text_of[1] != text_of[2]
     assert len({page["models"] for page in pages}) == 3
+
+
+def test_pages_with_small_characters_are_read_larger(light: Path, tiny_root: Path, tmp_path: Path) -> None:
+    """Both from a run and from what it exports; where they are not small, all stays."""
+    image = sorted((tiny_root / "test_images").iterdir())[0]
+    usual = read_json(light, image, tmp_path / "usual")["characters"]
+    for name, size, same in (("small", 0.5, False), ("large", 0.001, True)):
+        run = some_of(light, tmp_path / name, *(path.name for path in light.iterdir()))
+        (run / READING).write_text(json.dumps({"character_size": size}), encoding="utf-8")
+        assert main([str(run), str(tmp_path / f"{name}-exported")]) == 0
+        folders = (run, tmp_path / f"{name}-exported")
+        pages = [read_json(models, image, tmp_path / f"of-{models.name}")["characters"] for models in folders]
+        assert pages[0] == pages[1] and (pages[0] == usual) == same
+
+
+@pytest.mark.parametrize("content", ["[]", '{"character_size": "much"}', '{"character_size": 2}'])
+def test_a_wrong_size_of_characters_is_named(content: str, light: Path, tmp_path: Path) -> None:
+    run = some_of(light, tmp_path / "run", *(path.name for path in light.iterdir()))
+    (run / READING).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="reading.json: expected a character_size between 0 and 1, got"):
+        find_models(run)
 
 
 def test_summary(light: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

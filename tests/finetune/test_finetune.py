@@ -20,7 +20,7 @@ from kuzushiji.finetune.__main__ import main
 from kuzushiji.finetune.starting_models import read_source
 from kuzushiji.predict.__main__ import main as predict
 from kuzushiji.report.__main__ import main as report
-from kuzushiji.run_folder import LANGUAGE
+from kuzushiji.run_folder import LANGUAGE, READING
 from tests.models import some_of
 
 QUICK = ["--detector-epochs", "1", "--classifier-epochs", "1", "--threads", "1", "--device", "cpu", "--lr", "1e-5"]
@@ -56,6 +56,7 @@ def source(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = some_of(models, tmp_path_factory.mktemp("source") / "run", "segment-fold0", "clf-fold0")
     n_classes = len(find_vocabulary(folder))
     write_pairs(folder / LANGUAGE, count_pairs([np.array([0, 1, 0, 1])], n_classes))
+    (folder / READING).write_text('{"character_size": 0.01}', encoding="utf-8")
     return folder
 
 
@@ -138,10 +139,11 @@ def test_the_run_is_one_like_any_other(tuned: Path, data: Path, tmp_path: Path) 
     assert report([str(tuned), "--data-root", str(data)]) == 0 and (tuned / "report.html").is_file()
 
 
-def test_the_language_is_carried_over(tuned: Path, source: Path) -> None:
+def test_language_and_size_of_characters_are_carried_over(tuned: Path, source: Path) -> None:
     before, after = (read_language(folder / LANGUAGE, len(find_vocabulary(folder))) for folder in (source, tuned))
     assert len(after.frequency) == len(before.frequency) + 1 and after.frequency.sum() > before.frequency.sum() + 9
     assert find_models(tuned).language == tuned / LANGUAGE
+    assert find_models(tuned).character_size == 0.01
 
 
 def test_what_is_left_out_is_said(models: Path, caplog: pytest.LogCaptureFixture) -> None:
