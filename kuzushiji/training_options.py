@@ -99,6 +99,10 @@ class TrainingOptions:
     ema: float = option(
         0.0, "decay of the averaged weights that are evaluated and kept; 0: none", type=cli.fraction, group=TRAINING
     )
+    start_share: float = option(
+        0.0, "share of the weights that training starts from (--start, --resume) in those that are evaluated and kept: "
+        "what was learned before is forgotten less", type=cli.fraction, group=TRAINING,
+    )  # fmt: skip
     evaluate_every: int = option(
         1, "evaluate after every so many epochs, and after the last; 0: never, the last epoch counts as the best",
         type=cli.non_negative_int, group=TRAINING,
@@ -164,6 +168,8 @@ class TrainingOptions:
         if self.start is not None and (self.resume is not None or self.weights is not None):
             other = "--weights" if self.resume is None else "--resume"
             raise InputError(f"expected --start or {other}, got both: each says what training starts from")
+        if self.start_share and self.start is None and self.resume is None:
+            raise InputError("--start-share averages with a model to start from: expected --start or --resume")
         if self.ema >= 1:
             raise InputError(f"--ema: expected a decay below 1, got {self.ema}")
         if self.opt_level in ("O2", "O3") and self.ema:

@@ -155,8 +155,15 @@ class ClassifyConfig(TrainingOptions):
         Raises:
             InputError: there is no such model to start from.
         """
-        if not self.hold_absent:
-            return None
+        return self.start_classes if self.hold_absent else None
+
+    @property
+    def start_classes(self) -> Path | None:
+        """File with the classes of the model that training starts from; None where it starts from no whole model.
+
+        Raises:
+            InputError: there is no such model to start from.
+        """
         if self.resume is not None:
             return self.resume.parent / VOCABULARY
         start = self.start_model

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from kuzushiji.classify.classifier import Classifier, build_classifier, meta_of
@@ -27,6 +29,7 @@ from kuzushiji.engine.precision import Precision
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share, world_size
 from kuzushiji.engine.progress import StepOutput
 from kuzushiji.engine.training_run import Training, build_training
+from kuzushiji.engine.update import averaged_with_start
 from kuzushiji.files import atomic_write_json, read_json
 from kuzushiji.imaging.store import PageStore, split_memory
 from kuzushiji.metric import Counts
@@ -94,10 +97,19 @@ def training_of(
         repeat=config.repeat_train,
         step=lambda network: Step(network, crops, config.label_smoothing, precision.device, absent=absent),
         stage=STAGE,
+        kept=averaged_with_start(classifier.model, config.start_share, new_classes(config, classifier.vocabulary)),
         parameters=config.parameters_of(WEIGHTS),
         meta=meta_of(classifier),
         inputs=inputs,
     )
+
+
+def new_classes(config: ClassifyConfig, vocabulary: Vocabulary) -> NDArray[np.bool_] | None:
+    """Return which classes (n,) the model that training starts from does not have; None where it has all."""
+    if config.start_classes is None:
+        return None
+    known = set(read_vocabulary(config.start_classes).codes)
+    return np.array([code not in known for code in vocabulary.codes])
 
 
 def give_head_start(config: ClassifyConfig, classifier: Classifier, crops: CropDataset, precision: Precision) -> None:

@@ -199,7 +199,8 @@ class _Run:
         return progress.rate(metrics, training.key_metric), metrics
 
     def _model_to_keep(self) -> nn.Module:
-        return self.ema.model if self.ema else self.model
+        model = self.ema.model if self.ema else self.model
+        return self.training.kept(model) if self.training.kept else model
 
     # Batches
 

@@ -41,6 +41,7 @@ class Training:
         evaluate_every: Evaluate after so many epochs, and after the last.
         accumulation_steps: Batches that make one update.
         max_grad_norm: Clip the gradients' norm to this; None: no clipping.
+        kept: Returns what is evaluated and kept of the trained model; None: the model itself.
         ema_decay: Average the weights with this decay, evaluate and keep the average; None: no average.
         precision: Number format of the forward pass.
         log_every: Updates between two lines of the events, and between two reads of the losses: they stay on the
@@ -67,6 +68,7 @@ class Training:
     accumulation_steps: int = 1
     max_grad_norm: float | None = None
     ema_decay: float | None = None
+    kept: Callable[[nn.Module], nn.Module] | None = None
     precision: Precision = field(default_factory=lambda: Precision(torch.device("cpu")))
     log_every: int = 10
     tensorboard: bool = False

@@ -1,10 +1,13 @@
 """One update of the weights from a group of batches, and the moving average of the weights."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import ignite.distributed as idist
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kuzushiji.engine.optim import clip_gradients, gradients_of
@@ -124,6 +127,41 @@ class Ema:
         """Take over what `state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.updates = state["updates"]
+
+
+def averaged_with_start(
+    model: nn.Module, share: float, new_rows: NDArray[np.bool_] | None = None
+) -> Callable[[nn.Module], nn.Module] | None:
+    """Return what is kept of the trained model: its weights averaged with those that it has now, before training.
+
+    A fine-tuned model that is averaged so keeps most of what it has learned, and most of what it could do before
+    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+
+    Args:
+        model: As training starts.
+        share: Of the weights of now; 0: the trained ones are kept as they are, and None is returned.
+        new_rows: (classes,) which rows of the head's last layer mean nothing yet: these are kept as they were trained.
+    """
+    if not share:
+        return None
+    start = copy.deepcopy(model).requires_grad_(False).eval()
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    new = None if new_rows is None else torch.from_numpy(new_rows)
+
+    @torch.no_grad()
+    def kept(trained: nn.Module) -> nn.Module:
+        for name, value in start.state_dict().items():
+            after = trained.state_dict()[name]
+            if not value.is_floating_point():
+                value.copy_(after)
+                continue
+            value.copy_(torch.lerp(after, before[name], share))
+            if new is not None and name.startswith("head.") and len(value) == len(new):
+                rows = new.to(value.device)
+                value[rows] = after[rows]
+        return start
+
+    return kept
 
 
 def _pairs(average: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]]:

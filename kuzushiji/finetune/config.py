@@ -41,6 +41,10 @@ class FinetuneConfig:
         group=TRAINING,
     )
     lr: float = option(5e-4, "learning rate of both, at its highest", type=cli.positive_float, group=TRAINING)
+    start_share: float = option(
+        0.5, "share of the old models' weights in the new ones: the higher, the less is forgotten and learned",
+        type=cli.fraction, group=TRAINING,
+    )  # fmt: skip
     hold_absent: bool = option(
         True, "characters that these pages do not have keep their rows of the head", group=TRAINING
     )

@@ -132,6 +132,7 @@ def _words(
     """Return the options that both stages have, and further ones."""
     common = {
         "output_dir": folder, "data_root": config.data, "start": source.files.folder, "lr": config.lr,
+        "start_share": config.start_share,
         "evaluate_every": int(bool(pages.held_out.image_ids)), "seed": config.seed, "device": config.device,
         "workers": config.workers, "threads": config.threads, "cache_mib": 600, "force": int(config.force),
     }  # fmt: skip

@@ -13,6 +13,7 @@ from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share
 from kuzushiji.engine.progress import StepOutput
 from kuzushiji.engine.training_run import FitResult, build_training
+from kuzushiji.engine.update import averaged_with_start
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
 from kuzushiji.imaging.store import PageStore, split_memory
@@ -62,6 +63,7 @@ def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> FitRe
         repeat=config.repeat_train_step,
         step=lambda network: build_step(network, precision.device),
         needs_whole_batch=False,
+        kept=averaged_with_start(model, config.start_share),
         stage=STAGE,
         parameters=run_parameters,
         meta=checkpoint_meta(config, pages.train.image_ids),

@@ -1,11 +1,12 @@
 """Several batches make the update of one large batch."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from kuzushiji.engine.precision import Precision
-from kuzushiji.engine.update import WeightUpdate
+from kuzushiji.engine.update import WeightUpdate, averaged_with_start
 
 X = torch.arange(12.0).reshape(6, 2) / 10
 Y = X.sum(dim=1, keepdim=True) + torch.tensor([[0.1], [-0.2], [0.3], [0.0], [0.5], [-0.4]])
@@ -85,3 +86,21 @@ def test_float16_skips_an_update_that_overflowed():
     update.finish()
     torch.testing.assert_close(model.weight.detach(), before)
     assert precision.scaler.get_scale() == 512
+
+
+def test_what_is_kept_is_the_average_with_the_start() -> None:
+    """The trained model stays as it is, new rows of the head are kept as trained, counters are not averaged."""
+    model = nn.Module()
+    model.body, model.head = nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 3))
+    nn.init.zeros_(model.head[0].weight)
+    kept = averaged_with_start(model, 0.25, np.array([False, False, True]))
+    assert kept is not None
+    nn.init.ones_(model.head[0].weight)
+    model.body.running_mean.fill_(4)
+    model.body.num_batches_tracked.fill_(7)
+    for _ in range(2):  # as after each epoch
+        found = kept(model).state_dict()
+        assert found["head.0.weight"].tolist() == [[0.75, 0.75], [0.75, 0.75], [1, 1]]
+        assert found["body.running_mean"].tolist() == [3, 3] and found["body.num_batches_tracked"] == 7
+    assert model.head[0].weight.min() == 1 and not kept(model).training
+    assert averaged_with_start(model, 0.0) is None

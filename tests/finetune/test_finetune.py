@@ -13,6 +13,7 @@ import torch
 from kuzushiji.bundle.model_files import find_models
 from kuzushiji.bundle.stored import read_classifier
 from kuzushiji.classify.level2.pairs import count_pairs, read_language, write_pairs
+from kuzushiji.engine.weights import read_state
 from kuzushiji.errors import InputError
 from kuzushiji.export.__main__ import main as export
 from kuzushiji.finetune import run
@@ -106,6 +107,17 @@ def test_settings_come_from_the_models(tuned: Path, source: Path) -> None:
     classifier = json.loads((tuned / "clf-fold0" / "params.json").read_text())
     assert classifier["test_height"] == 120 and classifier["tta_heights"] == [120, 132]
     assert classifier["base"] == "resnet18"
+
+
+def test_the_new_models_are_averaged_with_the_old(tuned: Path) -> None:
+    for name in ("segment-fold0", "clf-fold0"):
+        assert json.loads((tuned / name / "params.json").read_text(encoding="utf-8"))["start_share"] == 0.5
+        files = (tuned / name / file for file in ("checkpoint.pth", "model_best.pth"))
+        last, kept = (torch.load(file, weights_only=True) for file in files)
+        start = read_state(tuned / "start" / f"{name}.safetensors")
+        for key, value in kept["model"].items():
+            if key in start and start[key].shape == value.shape and value.is_floating_point():
+                torch.testing.assert_close(value, (start[key] + last["model"][key]) / 2)
 
 
 def test_old_characters_keep_their_rows(tuned: Path, source: Path) -> None:
