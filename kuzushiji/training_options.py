@@ -90,6 +90,9 @@ class TrainingOptions:
     momentum: float = option(0.9, "momentum of SGD", type=cli.fraction, group=TRAINING)
     wd: float = option(1e-4, "weight decay", type=cli.non_negative_float, group=TRAINING)
     cosine: bool = option(False, "cosine schedule of the learning rate, to zero", group=TRAINING)
+    cosine_by_epoch: bool = option(
+        False, "the cosine falls after each epoch, as in the reference, and not after each update", group=TRAINING
+    )
     warmup_steps: int = option(
         0, "updates over which the learning rate rises from zero, once", type=cli.non_negative_int, group=TRAINING
     )

@@ -100,6 +100,7 @@ def build_factor(
     total: int,
     *,
     use_cosine: bool = False,
+    cosine_step: int = 1,
     milestones: Sequence[int] = (),
     gamma: float = 0.1,
     warmup_steps: int = 0,
@@ -109,6 +110,7 @@ def build_factor(
     Args:
         total: Number of updates of the run; the cosine reaches 0 there.
         use_cosine: Cosine; the milestones are not used then.
+        cosine_step: Updates after which the cosine falls: 1, or those of an epoch.
         milestones: Updates at which the rate is multiplied by `gamma`.
         gamma: See `milestones`.
         warmup_steps: Length of the warm-up in updates; cut to the length of the run.
@@ -116,7 +118,8 @@ def build_factor(
     length = min(warmup_steps, max(total - 1, 0))
 
     def factor(step: int) -> float:
-        decay = cosine(step, total) if use_cosine else multistep(step, milestones, gamma)
+        at = step - step % cosine_step
+        decay = cosine(at, total) if use_cosine else multistep(step, milestones, gamma)
         return warmup(step, length) * decay
 
     return factor
@@ -128,6 +131,7 @@ def factor_of(options: Any, batches: int) -> Factor:
     return build_factor(
         updates * options.epochs,
         use_cosine=options.uses_cosine,
+        cosine_step=max(updates, 1) if options.cosine_by_epoch else 1,
         milestones=[epoch * updates for epoch in options.lr_steps],
         gamma=options.lr_gamma,
         warmup_steps=options.warmup_steps,

@@ -50,6 +50,11 @@ def test_the_recipe_of_the_detector():
     ]  # fmt: skip
 
 
+def test_a_cosine_by_epoch_is_the_reference_s_and_stays_within_an_epoch():
+    factor = build_factor(30, use_cosine=True, cosine_step=10)
+    assert [factor(step) for step in (0, 9, 10, 19, 29)] == [1, 1, cosine(1, 3), cosine(1, 3), cosine(2, 3)]
+
+
 def test_cosine_takes_no_milestones_and_a_warm_up():
     factor = build_factor(100, use_cosine=True, milestones=(10,), warmup_steps=10)
     assert factor(10) == cosine(10, 100)
