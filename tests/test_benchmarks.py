@@ -154,8 +154,8 @@ def test_reference_classifier(
 ) -> None:
     """Each variant is trained with what it changes, and with nothing else."""
     script = load(monkeypatch, "reference_classifier")
-    places = {"points": (script.models, "roi_align"), "rate": (script.training, "factor_of")}
-    places["last"] = (script.training, "build_loader")
+    places = {"points": (script.network, "roi_align"), "rate": (script.training_run, "factor_of")}
+    places["last"] = (script.training_run, "build_loader")
     before = {name: getattr(*place) for name, place in places.items()}
     changed: dict[str, set[str]] = {}
 

@@ -501,7 +501,8 @@ def test_corrections_of_an_older_reading(browser: Any, folder: Path) -> None:
     tab.goto((folder / "viewer.html").as_uri())
     tab.locator('input[type="file"]').set_input_files(content)
     tab.locator(".viewer-alert").filter(has_text="1 pages taken").wait_for()
-    open_page(tab, 1)
+    press(tab, "PageDown")  # the page of the corrections is shown
+    tab.wait_for_url("**#viewer-1")
     press(tab, "PageUp")
     tab.locator(".viewer-alert").filter(has_text="These corrections are of an older reading").wait_for()
     assert text(tab) == ["あ"]
