@@ -21,7 +21,7 @@ from kuzushiji.options import as_flag, different_parameters
 logger = logging.getLogger(__name__)
 
 RECORD_FORMAT = 1
-"""Raised when the record itself changes; what stages write has its own versions, `model_files.FORMATS`."""
+"""Raised when the record itself changes; what stages write has its own versions, `files.FORMATS`."""
 
 ENDING = ".record.json"
 """Of a record beside the output whose name it bears; those of a folder's run are called `record-PART.json`."""

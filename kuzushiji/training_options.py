@@ -175,8 +175,15 @@ class TrainingOptions:
             raise InputError("--start-share averages with a model to start from: expected --start or --resume")
         if self.ema >= 1:
             raise InputError(f"--ema: expected a decay below 1, got {self.ema}")
-        if self.opt_level in ("O2", "O3") and self.ema:
-            raise InputError(f"--ema: averages weights of float32, with --opt-level {self.opt_level} they are float16")
+        if self.opt_level in ("O2", "O3") and (self.ema or self.start_share):
+            option = "--ema" if self.ema else "--start-share"
+            raise InputError(
+                f"{option}: averages weights of float32, with --opt-level {self.opt_level} they are float16"
+            )
+        if self.cosine_by_epoch and not self.uses_cosine:
+            raise InputError(
+                "--cosine-by-epoch is about the cosine of the learning rate: expected --cosine 1, got none"
+            )
 
     @property
     def predicts_only(self) -> bool:

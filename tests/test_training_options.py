@@ -57,3 +57,5 @@ def test_averages() -> None:
         Network(output_dir=Path("out"), ema=1)
     with pytest.raises(InputError, match="with --opt-level O2 they are float16"):
         Network(output_dir=Path("out"), ema=0.9, opt_level="O2")
+    with pytest.raises(InputError, match="--start-share: averages weights of float32"):
+        Network(output_dir=Path("out"), resume=Path("m.pth"), start_share=0.5, opt_level="O3")

@@ -139,9 +139,7 @@ def _of_run(folder: Path) -> ModelFiles:
         language=folder / LANGUAGE if (folder / LANGUAGE).is_file() else None,
         fusion=_fusion_of(folder),
         description=None,
-        character_size=_character_size(read_json(folder / READING), folder / READING)
-        if (folder / READING).is_file()
-        else None,
+        character_size=_character_size(folder / READING) if (folder / READING).is_file() else None,
     )
 
 
@@ -162,7 +160,7 @@ def _exported(folder: Path) -> ModelFiles:
     except (KeyError, TypeError, ValueError) as error:
         expected = f"expected a description of models ({FORMAT})"
         raise InputError(f"{path}: {expected}, got a damaged one ({error!r})") from error
-    files = ModelFiles(folder, detectors, classifiers, level2, language, fusion, value, _character_size(value, path))
+    files = ModelFiles(folder, detectors, classifiers, level2, language, fusion, value, _character_size(path))
     _check_any(folder, "detector", "a detector's weights", detectors)
     _check_any(folder, "classifier", "a classifier's weights", classifiers)
     missing = [item for item in files.paths() if not item.is_file()]
@@ -177,7 +175,8 @@ def _check_any(folder: Path, what: str, pattern: str, found: Iterable[object]) -
         raise InputError(f"{folder}: expected at least one {what} ({weights}), got none")
 
 
-def _character_size(value: Any, path: Path) -> float | None:
+def _character_size(path: Path) -> float | None:
+    value = read_json(path)
     size = value.get("character_size") if isinstance(value, dict) else 0
     if size is None:
         return None

@@ -60,11 +60,14 @@ def train(config: ClassifyConfig, root: DataRoot, split: Split, record: StageRec
     )
     on_main(record.forget)
     on_main(lambda: describe_run(config, split))
+    # Before the head start, which a run that goes on does not have.
+    new = new_classes(config, classifier.vocabulary) if config.start_share else None
+    kept = averaged_with_start(classifier.model, config.start_share, new)
     if config.head_start_epochs and not goes_on:
         give_head_start(config, classifier, crops, precision)
     training = training_of(config, classifier, crops, precision, record.input_digests())
     meter = Meter(training.step, evaluation)
-    fit(replace(training, step=meter.step, evaluate=meter.evaluate if evaluation else None))
+    fit(replace(training, kept=kept, step=meter.step, evaluate=meter.evaluate if evaluation else None))
     measured = {**meter.rates(), **machine_facts(precision)}
     return on_main(lambda: add_to_metrics(config.output_dir / METRICS, measured))
 
@@ -97,17 +100,15 @@ def training_of(
         repeat=config.repeat_train,
         step=lambda network: Step(network, crops, config.label_smoothing, precision.device, absent=absent),
         stage=STAGE,
-        kept=averaged_with_start(classifier.model, config.start_share, new_classes(config, classifier.vocabulary)),
         parameters=config.parameters_of(WEIGHTS),
         meta=meta_of(classifier),
         inputs=inputs,
     )
 
 
-def new_classes(config: ClassifyConfig, vocabulary: Vocabulary) -> NDArray[np.bool_] | None:
-    """Return which classes (n,) the model that training starts from does not have; None where it has all."""
-    if config.start_classes is None:
-        return None
+def new_classes(config: ClassifyConfig, vocabulary: Vocabulary) -> NDArray[np.bool_]:
+    """Return which classes (n,) the model that training starts from does not have."""
+    assert config.start_classes is not None  # as `TrainingOptions` checks
     known = set(read_vocabulary(config.start_classes).codes)
     return np.array([code not in known for code in vocabulary.codes])
 

@@ -144,22 +144,22 @@ def averaged_with_start(
     """
     if not share:
         return None
-    start = copy.deepcopy(model).requires_grad_(False).eval()
-    before = {name: value.clone() for name, value in start.state_dict().items()}
+    average = copy.deepcopy(model).requires_grad_(False).eval()
+    start = {name: value.clone() for name, value in average.state_dict().items()}
     new = None if new_rows is None else torch.from_numpy(new_rows)
 
     @torch.no_grad()
     def kept(trained: nn.Module) -> nn.Module:
-        for name, value in start.state_dict().items():
-            after = trained.state_dict()[name]
+        after = trained.state_dict()
+        for name, value in average.state_dict().items():
             if not value.is_floating_point():
-                value.copy_(after)
+                value.copy_(after[name])
                 continue
-            value.copy_(torch.lerp(after, before[name], share))
+            value.copy_(torch.lerp(after[name], start[name], share))
             if new is not None and name.startswith("head.") and len(value) == len(new):
                 rows = new.to(value.device)
-                value[rows] = after[rows]
-        return start
+                value[rows] = after[name][rows]
+        return average
 
     return kept
 

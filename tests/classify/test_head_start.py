@@ -18,6 +18,7 @@ from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.vocabulary import Vocabulary
 from kuzushiji.engine.checkpoint import load_checkpoint
+from kuzushiji.engine.loop import _Run
 from kuzushiji.engine.precision import Precision
 from kuzushiji.errors import InputError, KeptError
 
@@ -148,3 +149,26 @@ def test_a_run_that_goes_on_has_no_second_start(
     (tmp_path / "run" / "record-train.json").unlink()  # killed between the last checkpoint and the record
     assert main(words) == 0
     assert calls == ["start"]
+
+
+def test_an_average_with_the_start_is_the_same_after_an_interruption(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is what training starts from, not what the head start has made of it."""
+    words = run_words(tiny_root, tmp_path)
+    assert main(words) == 0
+    start = ["--resume", str(tmp_path / "run" / "model_best.pth"), "--start-share", "0.5", "--epochs", "2"]
+    whole, parts = ([*words, *start, "--output-dir", str(tmp_path / name)] for name in ("whole", "parts"))
+    assert main(whole) == 0
+    end_epoch = _Run.end_epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(_Run, "end_epoch", lambda run: (end_epoch(run), stop()))
+        with pytest.raises(RuntimeError, match="killed"):
+            main(parts)
+    assert main(parts) == 0
+    found = [load_checkpoint(tmp_path / name / "model_best.pth")["model"] for name in ("whole", "parts")]
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+def stop() -> None:
+    raise RuntimeError("killed")

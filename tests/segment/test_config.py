@@ -98,6 +98,7 @@ def test_only_what_changes_the_result_is_compared() -> None:
         ("--output-dir D --norm group", "--pretrained 0"),
         ("--output-dir D --cosine 1 --lr-steps 3", "expected --cosine 1 or --lr-steps, got both"),
         ("--output-dir D --ema 1", "expected a decay below 1"),
+        ("--output-dir D --cosine-by-epoch 1", "--cosine-by-epoch is about the cosine of the learning rate: expected"),
         ("--output-dir D --start-share 0.5", "--start-share averages with a model to start from: expected --start or"),
         ("--output-dir D --lr nan", "--lr"),
         ("--output-dir D --batch-size 0", "--batch-size"),
