@@ -54,8 +54,7 @@ class Edit(Command):
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                done = sum(page["done"] for page in folder.corrections())
-                print(f"{folder.path}: {done} of {len(folder.pages)} pages are done")
+                print(f"{folder.path}: {folder.done()} of {len(folder.pages)} pages are done")
         return 0
 
 

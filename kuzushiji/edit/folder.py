@@ -1,8 +1,12 @@
 """The folder of results that is edited: its pages, and `corrections.json` in it."""
 
+import hashlib
+import json
+import logging
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +19,23 @@ from kuzushiji.forms.corrections import FILE, checked_page, content_of, pages_of
 from kuzushiji.locks import hold
 from kuzushiji.viewer.book import BOOK, ENDING, read_summary
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE = 10.0
 """Seconds to wait for another server that writes into the same folder."""
 
 
+_OF_PICTURE = (("sha256", "picture"), ("width", "width"), ("height", "height"))
+"""What corrections of a page and the page must have in common, and its name."""
+
+
 class StaleError(InputError):
-    """A page was saved by somebody else since it was loaded."""
+    """A page was changed by somebody else since it was loaded."""
+
+
+def digest_of(page: Mapping[str, Any]) -> str:
+    """Return a digest of a page of corrections, 16 hexadecimal digits: another program may keep the revision."""
+    return hashlib.sha256(json.dumps(page, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class EditedFolder:
@@ -44,7 +59,9 @@ class EditedFolder:
         self._lock = threading.Lock()
         found = [read_summary(path) for path in sorted(folder.glob(f"*{ENDING}"))]
         self.pages = {str(summary["name"]): summary for summary in found}
-        self.corrections()
+        for page in self.corrections():
+            if page["page"] in self.pages and (field := self._differs(page)):
+                logger.warning("%s: page %s is of another %s; move the file away to edit it", self.path, *field[:2])
         self._truth = None if truth is None else self._labels(truth)
 
     @property
@@ -83,31 +100,49 @@ class EditedFolder:
         pages = pages_of(read_json(self.path), self.path) if self.path.is_file() else []
         return [checked_page(page, str(self.path)) for page in pages]
 
-    def save(self, name: str, value: Any) -> int:
-        """Put a page in the place of its former version, and return its new revision.
+    def done(self) -> int:
+        """Return how many pages of the folder are done."""
+        return sum(page["done"] and page["page"] in self.pages for page in self.corrections())
+
+    def _differs(self, page: Mapping[str, Any]) -> tuple[str, str, str] | None:
+        """Return what corrections of a page are of another one of: name of the page, the field's name, both values."""
+        summary = self.pages[page["page"]]
+        for field, what in _OF_PICTURE:
+            if page[field] != summary[field]:
+                return page["page"], what, f"({summary[field]!s:.12}), got those of another ({page[field]!s:.12})"
+        return None
+
+    def save(self, name: str, value: Any, base: str | None = None) -> tuple[int, str]:
+        """Put a page in the place of its former version, and return its new revision and digest.
 
         Args:
             name: Of the page.
             value: The page as in `corrections.json`, with the revision that it began from.
+            base: Digest of the version that it began from; None where it is not known: then the revision decides.
 
         Raises:
-            StaleError: somebody else has saved the page since.
-            InputError: it is no such page, or of another picture or reading; the file is damaged or cannot be written.
+            StaleError: somebody else has saved the page since, or changed it in the file.
+            InputError: it is no such page, or of another picture; the file has one of another picture, is damaged or
+                cannot be written.
         """
         page = checked_page(value, "the browser")
-        summary = self.pages.get(name)
-        if summary is None or page["page"] != name:
+        if name not in self.pages or page["page"] != name:
             raise InputError(f"{self._folder}: expected one of its {len(self.pages)} pages, got {page['page']!r:.80}")
-        for field, what in (("sha256", "picture"), ("width", "width"), ("height", "height"), ("reading", "reading")):
-            if page[field] != summary[field]:
-                raise InputError(
-                    f"page {name}: expected corrections of the {what} in the folder ({summary[field]!s:.12}), got "
-                    f"those of another ({page[field]!s:.12}); load the page again"
-                )
+        if differs := self._differs(page):
+            raise InputError(
+                f"page {name}: expected corrections of the {differs[1]} in the folder {differs[2]}; load the page again"
+            )
         with self._lock, self._alone():
             pages = self.corrections()
             former = next((other for other in pages if other["page"] == name), None)
-            if former is not None and former["revision"] != page["revision"]:
+            if former is not None and (differs := self._differs(former)):
+                raise InputError(
+                    f"{self.path}: page {name}: expected corrections of the {differs[1]} in the folder {differs[2]}; "
+                    "move the file away: your version stays in this browser"
+                )
+            if former is not None and all(former[field] == page[field] for field in ("characters", "done")):
+                return int(former["revision"]), digest_of(former)  # another window has saved the same
+            if former is not None and (former["revision"] != page["revision"] or base not in (None, digest_of(former))):
                 raise StaleError(
                     f"page {name}: somebody else has saved it (revision {former['revision']}, yours began from "
                     f"{page['revision']}); load the page again: your version stays in this browser"
@@ -117,7 +152,7 @@ class EditedFolder:
             place = list(self.pages)
             kept = sorted([*kept, saved], key=lambda each: place.index(each["page"]) if each["page"] in place else -1)
             atomic_write_json(self.path, content_of(kept))
-        return int(saved["revision"])
+        return int(saved["revision"]), digest_of(saved)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -129,7 +164,7 @@ class EditedFolder:
                     stack.enter_context(hold(self.path))
                     break
                 except InputError:
-                    if time.monotonic() > ends:
+                    if time.monotonic() > ends or not os.access(self._folder, os.W_OK):
                         raise
                     time.sleep(0.05)
             yield

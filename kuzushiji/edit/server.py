@@ -4,13 +4,14 @@ import hmac
 import json
 import logging
 import secrets
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from kuzushiji.edit.folder import EditedFolder, StaleError
+from kuzushiji.edit.folder import EditedFolder, StaleError, digest_of
 from kuzushiji.errors import InputError
 from kuzushiji.forms.corrections import FILE, content_of
 from kuzushiji.viewer.book import BOOK
@@ -53,6 +54,13 @@ class EditServer(ThreadingHTTPServer):
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"--port {port}: expected a free port on {HOST}, got one in use ({reason})") from error
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Go on where a browser was closed before it had its answer."""
+        if isinstance(sys.exc_info()[1], ConnectionError):
+            logger.debug("the browser has closed the connection")
+        else:
+            super().handle_error(request, client_address)
+
     @property
     def address(self) -> str:
         """What is typed into the browser."""
@@ -74,7 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             text = self.server.folder.text(name)
             if name == FILE:
-                self._answer(json.dumps(content_of(self.server.folder.corrections()), ensure_ascii=False), _JSON)
+                pages = self.server.folder.corrections()
+                digests = {page["page"]: digest_of(page) for page in pages}
+                self._answer(json.dumps({**content_of(pages), "digests": digests}, ensure_ascii=False), _JSON)
             elif text is None:
                 self._refuse(HTTPStatus.NOT_FOUND, "expected a file of the viewer, got another path")
             else:
@@ -83,7 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
     def do_PUT(self) -> None:
-        """Save a page of corrections; answer with its new revision."""
+        """Save a page of corrections; answer with its new revision and digest.
+
+        `If-Match` names the digest of the version that it began from.
+        """
         name = self._asked()
         if name is None:
             return
@@ -93,13 +106,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             value = json.loads(self.rfile.read(int(length)))
-            revision = self.server.folder.save(name.removeprefix(_SAVED), value)
+            base = self.headers.get("If-Match")
+            revision, digest = self.server.folder.save(name.removeprefix(_SAVED), value, base)
         except StaleError as error:
             self._refuse(HTTPStatus.CONFLICT, str(error))
         except (InputError, ValueError, RecursionError) as error:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         else:
-            self._answer(json.dumps({"revision": revision}), _JSON)
+            self._answer(json.dumps({"revision": revision, "digest": digest}), _JSON)
 
     def _asked(self) -> str | None:
         """Return the path behind the token; refuse what comes from elsewhere, and return None."""

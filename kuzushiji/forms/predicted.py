@@ -35,10 +35,11 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
         raise InputError(f"{path}: expected a page as predict writes it, got one without {error}") from error
     lines: dict[tuple[str, int], int] = {}
     texts: list[list[str]] = []
+    n_left_out = 0
     for number, item in enumerate(characters):
         place = f"character {number}"
         if isinstance(item, dict) and item.get("left_out") is True:
-            notes.add("characters that were left out", f"{path}, {place}", "left_out is true: too improbable")
+            n_left_out += 1
             continue
         try:
             x, y, w, h = map(number_of, item["box"])
@@ -53,6 +54,9 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
         texts[line].append(text)
         page.labels.append(Label(text, x, y, w, h, place, line, role))
     page.lines = [TextLine("".join(text), role) for (role, _), text in zip(lines, texts, strict=True)]
+    if n_left_out:
+        message = f"{n_left_out} characters do not count: left_out is true, they are too improbable"
+        notes.add("pages with characters that were left out", path, message)
     yield page
 
 

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from kuzushiji.edit.folder import EditedFolder
 from kuzushiji.edit.server import EditServer
+from kuzushiji.errors import InputError
 from kuzushiji.forms.corrections import content_of
 from tests.browser import open_chromium
 from tests.edit.books import BOXES, WIDTH, WITH_TRUTH, page_of, write_book
@@ -363,24 +367,39 @@ def test_text_has_the_contrast_of_wcag_aa(browser: Any, folder: Path, scheme: st
     tab.close()
 
 
-def test_corrections_of_another_book_and_what_is_none(page: Any, tmp_path: Path) -> None:
+def test_corrections_of_another_book_and_what_is_none(page: Any, folder: Path, tmp_path: Path) -> None:
     write_book(tmp_path / "other", ("b1_001", "c_1"), reading="1" * 16)
     open_page(page)
     press(page, "a")
-    value = {"format": "kuzushiji-corrections-1", "pages": [{"page": "b1_001", "sha256": "0" * 64, "frame": 0}]}
-    for content, line in ((json.dumps(value), "0 pages taken, 1 pages of other books"), ("{}", "expected a file of")):
+    pages = [{"page": "b1_001", "sha256": "0" * 64, "frame": 0}, page_of(folder, width=301), None]
+    strange = json.dumps(content_of(pages))
+    broken = page_of(folder)["characters"][0] | {"box": [1, 2, 3]}
+    changes: list[dict[str, Any]] = [{"characters": None}, {"characters": [broken]}, {"characters": [1]}, {"done": 1}]
+    damaged = json.dumps(content_of([page_of(folder, **change) for change in changes]))
+    for content, line in (
+        (strange, "0 pages taken, 3 pages of other books, pictures or sizes left out"),
+        (damaged, "0 pages taken, 4 damaged pages left out"),
+        ("{}", "expected a file of"),
+        ("{", "file.json: "),
+    ):
         (tmp_path / "file.json").write_text(content)
         page.locator('input[type="file"]').set_input_files(tmp_path / "file.json")
         page.locator(".viewer-alert").filter(has_text=line).wait_for()
     assert text(page) == ["あい", "うえ"]
 
 
-def test_a_page_whose_file_is_gone(page: Any, folder: Path) -> None:
+def test_a_page_whose_file_is_gone(page: Any, folder: Path, tmp_path: Path) -> None:
     (folder / "b1_002.viewer.js").unlink()
     page.locator(".viewer-index a").nth(1).click()
-    page.locator(".viewer-alert").filter(has_text="b1_002: its file b1_002.viewer.js is missing or damaged").wait_for()
-    page.locator(".viewer-index a").nth(0).click()
-    page.locator(".viewer-box").first.wait_for()
+    gone = page.locator(".viewer-alert").filter(has_text="b1_002: its file b1_002.viewer.js is missing or damaged")
+    gone.wait_for()
+    open_page(page)
+    press(page, "PageDown")
+    gone.wait_for()
+    select(page, 0)
+    press(page, "3")  # the page that is still shown is the one that is edited
+    (edited,) = download(page, tmp_path / "c.json")["pages"]
+    assert edited["page"] == "b1_001" and edited["characters"][0]["char"] == "う"
 
 
 def test_on_a_narrow_dark_screen(phone: Any) -> None:
@@ -453,11 +472,19 @@ def test_the_server_gets_what_is_edited_and_the_second_is_told(browser: Any, ser
     tabs[1].locator(".viewer-alert").filter(has_text="somebody else has saved it").wait_for()
     assert path.read_bytes() == before and text(tabs[1]) == ["うい", "うえ"]
     tabs[1].reload()  # the saved version is shown, and the own one is not lost
-    tabs[1].get_by_role("button", name="Show mine").wait_for()
+    other = tabs[1].get_by_role("button", name="Show the other version")
+    other.wait_for()
     assert text(tabs[1]) == ["あい", "うえ"]
-    tabs[1].get_by_role("button", name="Show mine").click()
+    select(tabs[1], 1)
+    press(tabs[1], "d")  # what is edited in the saved version does not cost the own one
+    tabs[1].locator(".viewer-status").filter(has_text=re.compile("^saved")).wait_for()
+    tabs[1].reload()
+    other.click()
+    tabs[1].locator(".viewer-said").filter(has_text="the other version").wait_for()
     assert text(tabs[1]) == ["うい", "うえ"]
-    wait_until(lambda: json.loads(path.read_text(encoding="utf-8"))["pages"][0]["revision"] == 3)
+    wait_until(lambda: json.loads(path.read_text(encoding="utf-8"))["pages"][0]["revision"] == 4)
+    other.click()  # and what it has replaced can be had back
+    wait_until(lambda: read_text(path) == "あい")
     for tab in tabs:
         tab.context.close()
 
@@ -482,15 +509,280 @@ def test_two_windows_of_one_browser(
     press(tabs[0], "d")  # the first window goes on
     kept.wait_for()
     tabs[1].reload()
-    mine = tabs[1].get_by_role("button", name="Show mine")
+    mine = tabs[1].get_by_role("button", name="Show the other version")
     mine.wait_for()
     assert text(tabs[1]) == ["いい", "うえ"]
     mine.click()
+    tabs[1].locator(".viewer-said").filter(has_text="the other version").wait_for()
     assert text(tabs[1]) == ["うい", "うえ"]
     tabs[1].locator(".viewer-status").filter(has_text="saved" if served else "kept in this browser").wait_for()
     value = download(tabs[1], tmp_path / "mine.json")
     assert "".join(item["char"] for item in value["pages"][0]["characters"][:2]) == "うい"
     context.close()
+
+
+def read_text(path: Path) -> str:
+    """Return the first column of the first page of a file of corrections."""
+    (page, *_) = json.loads(path.read_text(encoding="utf-8"))["pages"]
+    return "".join(item["char"] for item in page["characters"] if item["role"] == "text" and item["column"] == 0)
+
+
+def file_of(*pages: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "a.json", "mimeType": "text/plain", "buffer": json.dumps(content_of(pages)).encode()}
+
+
+def said(tab: Any, line: str) -> Any:
+    """Return the line above the page when it says so."""
+    found = tab.locator(".viewer-alert").filter(has_text=line)
+    found.wait_for()
+    return found
+
+
+def state(tab: Any, line: str) -> None:
+    tab.locator(".viewer-status").filter(has_text=re.compile(f"^{line}")).wait_for()
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_file_that_is_opened_asks_before_it_replaces(
+    browser: Any, server: EditServer, folder: Path, served: bool, tmp_path: Path
+) -> None:
+    context = browser.new_context(accept_downloads=True)
+    tab, second = context.new_page(), context.new_page()
+    for each in (tab, second):
+        each.goto(server.address if served else (folder / "viewer.html").as_uri())
+        open_page(each)
+    kept, path = "saved" if served else "kept in this browser", folder / "corrections.json"
+    select(tab, 0)
+    press(tab, "3")
+    state(tab, kept)
+    opener = second.locator('input[type="file"]')
+    opener.set_input_files(file_of(page_of(folder), page_of(folder, "b1_002")))  # what another window has kept
+    asks = said(second, "a.json: 1 pages taken. 1 pages differ from what is kept here: b1_001")
+    assert text(second) == ["うい", "うえ"] and (not served or read_text(path) == "うい")
+    asks.get_by_role("button", name="Keep what is here").click()
+    assert text(second) == ["うい", "うえ"]
+    opener.set_input_files(file_of(page_of(folder), page_of(folder, "b1_002")))
+    said(second, "0 pages taken, 1 are here already. 1 pages differ")
+    second.get_by_role("button", name="Take them from the file").click()
+    said(second, "1 pages taken. This browser has another version of this page of 20")
+    assert text(second) == ["あ"] and (not served or read_text(path) == "あ")
+    select(tab, 1)
+    press(tab, "d")  # the first window has not seen it
+    said(tab, "Another window of this browser has changed this page")
+    second.get_by_role("button", name="Show the other version").click()
+    second.locator(".viewer-said").filter(has_text="the other version").wait_for()
+    state(second, kept)
+    assert text(second) == ["うい", "うえ"]
+    assert served is False or read_text(path) == "うい"
+    second.reload()
+    said(second, "This browser has 2 other versions of this page")  # the first window's, and the file's
+    context.close()
+
+
+def test_another_version_can_be_deleted(browser: Any, folder: Path) -> None:
+    tab = browser.new_page()
+    tab.goto((folder / "viewer.html").as_uri())
+    open_page(tab)
+    select(tab, 0)
+    press(tab, "3")
+    tab.locator('input[type="file"]').set_input_files(file_of(page_of(folder)))
+    tab.get_by_role("button", name="Take them from the file").click()
+    tab.get_by_role("button", name="Delete the other version").click()
+    tab.locator(".viewer-alert").wait_for(state="hidden")
+    tab.reload()
+    tab.locator(".viewer-box").first.wait_for()
+    assert text(tab) == ["あ"] and tab.locator(".viewer-alert").is_hidden()
+    tab.close()
+
+
+@pytest.mark.parametrize("looks", ["another page and back", "download", "list"])
+def test_a_window_that_looks_at_what_another_has_kept(browser: Any, folder: Path, looks: str, tmp_path: Path) -> None:
+    """It shows the other's version, or is told with its next edit; it replaces nothing."""
+    context = browser.new_context(accept_downloads=True)
+    tabs = [context.new_page() for _ in range(2)]
+    for tab in tabs:
+        tab.goto((folder / "viewer.html").as_uri())
+        open_page(tab)
+    for tab, key in zip(tabs, "31", strict=True):
+        select(tab, 0)
+        press(tab, "d", "d")  # undo has something to go back to
+        if tab is tabs[0]:
+            state(tab, "kept in this browser")
+            tabs[1].reload()
+            tabs[1].locator(".viewer-box").first.wait_for()
+        else:
+            press(tab, key)
+            state(tab, "kept in this browser")
+    if looks == "another page and back":
+        select(tabs[0], 0)
+        press(tabs[0], "PageDown")
+        tabs[0].wait_for_url("**#viewer-1")
+        press(tabs[0], "PageUp")
+        tabs[0].wait_for_url("**#viewer-0")
+        assert text(tabs[0]) == ["いい", "うえ"]
+        press(tabs[0], "Control+z")
+        assert text(tabs[0]) == ["いい", "うえ"]
+    else:
+        if looks == "download":
+            download(tabs[0], tmp_path / "c.json")
+        else:
+            tabs[0].get_by_role("button", name="All pages").click()
+            tabs[0].get_by_role("button", name="All pages").click()
+        select(tabs[0], 0)
+        press(tabs[0], "3")
+        said(tabs[0], "Another window of this browser has changed this page")
+        assert read_text_of(download(tabs[0], tmp_path / "mine.json")) == "うい"  # what is shown
+    tabs[1].reload()
+    tabs[1].locator(".viewer-box").first.wait_for()
+    assert text(tabs[1]) == ["いい", "うえ"]
+    context.close()
+
+
+def read_text_of(value: dict[str, Any]) -> str:
+    return "".join(item["char"] for item in value["pages"][0]["characters"][:2])
+
+
+def test_what_is_edited_while_the_next_page_loads(browser: Any, server: EditServer, folder: Path) -> None:
+    """It goes to the page that is still shown."""
+    tab = browser.new_page()
+    waiting: list[Any] = []
+    tab.route("**/b1_002.viewer.js", lambda route: waiting.append(route))
+    tab.goto(server.address)
+    open_page(tab)
+    select(tab, 0)
+    press(tab, "PageDown", "3")
+    assert text(tab) == ["うい", "うえ"]
+    wait_until(lambda: tab.evaluate("1") == 1 and (folder / "corrections.json").exists())
+    waiting[0].continue_()
+    tab.wait_for_url("**#viewer-1")
+    assert text(tab) == ["あい", "うえ"] and read_text(folder / "corrections.json") == "うい"
+    assert len(json.loads((folder / "corrections.json").read_text(encoding="utf-8"))["pages"]) == 1
+    tab.close()
+
+
+def test_what_is_edited_while_the_page_is_saved(browser: Any, server: EditServer, folder: Path) -> None:
+    """The browser knows what the folder has: nothing of this is another version."""
+    tab = browser.new_page()
+    waiting: list[Any] = []
+    tab.route("**/corrections/*", lambda route: waiting.append(route))
+    tab.goto(server.address)
+    open_page(tab)
+    select(tab, 0)
+    press(tab, "3")
+    wait_until(lambda: tab.evaluate("1") == 1 and len(waiting) == 1)
+    press(tab, "1")
+    waiting[0].continue_()
+    wait_until(lambda: tab.evaluate("1") == 1 and len(waiting) == 2)
+    tab.reload()  # before the second is saved
+    tab.locator(".viewer-box").first.wait_for()
+    assert text(tab) == ["いい", "うえ"] and tab.locator(".viewer-alert").is_hidden()
+    wait_until(lambda: tab.evaluate("1") == 1 and len(waiting) > 2)
+    waiting[-1].continue_()
+    state(tab, "saved")
+    assert read_text(folder / "corrections.json") == "いい"
+    tab.close()
+
+
+def test_the_server_is_started_again(browser: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was edited meanwhile is in the browser, and reaches the folder at the new address."""
+    monkeypatch.setattr("kuzushiji.edit.server._Handler.protocol_version", "HTTP/1.0")  # no connection outlives it
+    tab, path = browser.new_page(), folder / "corrections.json"
+    port = 0
+    for step in range(2):
+        with EditServer(EditedFolder(folder), port) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+            thread.start()
+            port = server.server_port
+            if step == 0:
+                tab.goto(server.address)
+                open_page(tab)
+                select(tab, 0)
+                press(tab, "3")
+                state(tab, "saved")
+            else:
+                press(tab, "1")
+                said(tab, "expected the address that kuzushiji edit has printed")
+                state(tab, "kept in this browser alone")
+                tab.goto(server.address + "#viewer-0")
+                wait_until(lambda: tab.evaluate("1") == 1 and read_text(path) == "いい")
+            server.shutdown()
+            thread.join()
+        if step == 0:
+            press(tab, "d")
+            said(tab, "kuzushiji edit does not answer")
+    tab.close()
+
+
+def test_the_folder_cannot_be_written_for_a_while(
+    browser: Any, server: EditServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, value: Any) -> None:
+        raise InputError(f"{path}: cannot be written: the disk is full")
+
+    tab = browser.new_page()
+    tab.goto(server.address)
+    open_page(tab)
+    with monkeypatch.context() as patch:
+        patch.setattr("kuzushiji.edit.folder.atomic_write_json", full)
+        select(tab, 0)
+        press(tab, "3")
+        said(tab, "cannot be written: the disk is full")
+    press(tab, "d")  # the next edit tries it again
+    state(tab, "saved")
+    assert read_text(folder / "corrections.json") == "うい" and tab.locator(".viewer-alert").is_hidden()
+    tab.close()
+
+
+@pytest.mark.parametrize("how", ["gone", "older", "damaged"])
+def test_the_file_is_changed_between_two_visits(browser: Any, server: EditServer, folder: Path, how: str) -> None:
+    """It counts, and what the browser had saved is another version."""
+    tab, path = browser.new_page(), folder / "corrections.json"
+    tab.goto(server.address)
+    open_page(tab)
+    select(tab, 0)
+    press(tab, "3")
+    state(tab, "saved")
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_text("damaged" if how == "damaged" else json.dumps(content_of([page_of(folder, revision=1)])))
+    tab.reload()
+    if how == "damaged":
+        said(tab, "corrections.json: expected JSON, got something else")
+        assert path.read_text() == "damaged"
+    else:
+        said(tab, "This browser has another version of this page")
+        assert text(tab) == (["あい", "うえ"] if how == "gone" else ["あ"])
+        tab.get_by_role("button", name="Show the other version").click()
+        wait_until(lambda: tab.evaluate("1") == 1 and path.exists() and read_text(path) == "うい")
+    tab.close()
+
+
+def test_a_browser_that_keeps_nothing(browser: Any, folder: Path, tmp_path: Path) -> None:
+    tab = browser.new_page()
+    tab.add_init_script("IDBFactory.prototype.open = () => { throw new Error('off'); }")
+    tab.goto((folder / "viewer.html").as_uri())
+    open_page(tab)
+    select(tab, 0)
+    press(tab, "3")
+    state(tab, "not kept in this browser: download before you leave")
+    press(tab, "PageDown")
+    tab.wait_for_url("**#viewer-1")
+    press(tab, "PageUp")
+    tab.wait_for_url("**#viewer-0")
+    assert text(tab) == ["うい", "うえ"] and read_text_of(download(tab, tmp_path / "c.json")) == "うい"
+    leaves = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert not tab.evaluate(leaves)  # the browser asks
+    tab.close()
+
+
+def test_corrections_of_an_older_reading_reach_the_folder(browser: Any, server: EditServer, folder: Path) -> None:
+    tab = browser.new_page()
+    tab.goto(server.address)
+    tab.locator('input[type="file"]').set_input_files(file_of(page_of(folder, reading="1" * 16)))
+    said(tab, "1 pages taken. These corrections are of an older reading")
+    assert read_text(folder / "corrections.json") == "あ"
+    tab.close()
 
 
 def test_corrections_of_an_older_reading(browser: Any, folder: Path) -> None:

@@ -55,6 +55,7 @@ class Editor extends SavingViewer {
     this.doneBox.addEventListener("change", () => this.edit("done or not", () => (this.edits.done = this.doneBox.checked)));
     this.root.addEventListener("keydown", (event) => this.travelKey(event));
     window.addEventListener("pagehide", () => this.flush());
+    window.addEventListener("beforeunload", (event) => { if (this.store.isUnkept) event.preventDefault(); });
   }
 
   // A link to #viewer-3 shows page 3; returns whether there is one.
@@ -65,29 +66,34 @@ class Editor extends SavingViewer {
     return true;
   }
 
-  async show(number) {
+  // Shows a page as it is kept, with a line to say. Until it is there, the page before it is the one that is edited.
+  async show(number, line = this.store.problem) {
     const active = document.activeElement; // the keys go on working on the new page
     const follows = active === document.body || this.sheet.contains(active) || this.index.node.contains(active);
+    const summary = this.data.pages[number];
+    this.wanted = number;
     await this.flush();
+    const data = await this.load(summary).catch(() => null);
+    if (this.wanted !== number) return; // another one was chosen meanwhile
+    if (!data) {
+      this.select.value = String(this.current ?? number);
+      return this.warn(`${summary.name}: its file ${summary.name}.viewer.js is missing or damaged; kuzushiji predict writes it`);
+    }
+    const { page, others } = await this.store.show(summary);
+    if (this.wanted !== number) return;
     this.current = number;
     this.select.value = String(number);
-    const summary = this.data.pages[number];
-    const data = await this.load(summary).catch(() => null);
-    if (this.current !== number) return; // another one was chosen meanwhile
-    if (!data) return this.warn(`${summary.name}: its file ${summary.name}.viewer.js is missing or damaged; kuzushiji predict writes it`);
-    this.warn("");
     this.refused = false;
     this.index.close();
     Object.assign(this.data, { models: data.models, classes: data.classes });
     this.edits = data.edits;
-    const { page, mine } = await this.store.newest(summary);
     this.stored = page;
-    if (page && (mine || !this.edits.past.length)) this.edits.load(page.characters, page.done);
-    if (page?.reading && page.reading !== summary.reading)
-      this.warn("These corrections are of an older reading; the candidates are those of the new one.");
+    if (page && !sameContent(page, this.edits)) this.edits.replace(page.characters, page.done);
     this.draw(this.edits.page);
-    if (mine) this.offer(mine);
-    else if (page?.dirty && this.store.served) this.pending = page; // the folder could not be written to before
+    const isOlder = page?.reading && page.reading !== summary.reading;
+    const older = isOlder ? "These corrections are of an older reading; the candidates are those of the new one." : "";
+    this.offer(others, `${line} ${older}`.trim());
+    if (page?.dirty && this.store.served) this.pending.set(page.page, page); // the folder could not be written to before
     history.replaceState(null, "", `#viewer-${number}`);
     this.showState();
     if (follows && this.order.length) this.focus(this.order[0]);

@@ -260,11 +260,17 @@ class Edits {
       const likeness = this.read.map((box) => overlap(box.at, item.box));
       const best = likeness.reduce((best, value, number) => (value > (likeness[best] ?? 0.5) ? number : best), -1);
       const { candidates, probability, known, truth } = this.read[best] ?? { candidates: [] };
-      if (item.role === "text") (lines[item.column] ??= []).push(index);
+      if (item.role === "text") (lines[Math.max(item.column, 0)] ??= []).push(index);
       const read = item.role === NO_TEXT ? this.classOf("×", "seg_fp") : this.classOf(item.char, item.code);
       return { at: item.box, read, candidates, probability, known, truth, role: item.role, doubtful: item.doubtful, by: item.by };
     });
     this.state = { boxes, lines: lines.filter(Boolean), done };
     this.tidy();
+  }
+  // Another version of the page: nothing of what was edited before can be undone in it.
+  replace(characters, done) {
+    this.load(characters, done);
+    this.past = [];
+    this.future = [];
   }
 }

@@ -30,7 +30,7 @@ class Index {
 
   async refresh() {
     for (const page of this.editor.data.pages) {
-      const { page: newest } = await this.editor.store.newest(page);
+      const newest = await this.editor.store.newest(page);
       if (newest) this.mark(newest);
     }
   }
