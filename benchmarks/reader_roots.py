@@ -28,7 +28,7 @@ import pandas as pd
 
 from benchmarks.reader_variants import variant
 from detection.boxes import xywh_to_xyxy
-from detection.matching import match_boxes
+from detection.overlap import match_boxes
 from kuzushiji.classify.level2.pairs import count_pairs, write_pairs
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id

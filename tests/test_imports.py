@@ -22,7 +22,7 @@ TABLE_MODULES = (
     "kuzushiji.classify.blend", "kuzushiji.classify.pseudolabel", "kuzushiji.classify.level2_features",
     "kuzushiji.classify.knn", "kuzushiji.lm",
     "kuzushiji.bundle.model_files", "kuzushiji.predict.transcription", "kuzushiji.predict.formats",
-    "detection.boxes", "detection.overlap", "detection.matching", "detection.fusion",
+    "detection.boxes", "detection.overlap", "detection.fusion",
 )  # fmt: skip
 
 

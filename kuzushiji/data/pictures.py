@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.data import pdf, png, tiff
-from kuzushiji.data.images import FORMATS, brighter, decode_image, open_image, unreadable
-from kuzushiji.data.orientation import orientation_of, turned_upright
+from kuzushiji.data.images import (
+    FORMATS,
+    brighter,
+    decode_image,
+    open_image,
+    orientation_of,
+    turned_upright,
+    unreadable,
+)
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import SUFFIXES
 from kuzushiji.errors import InputError

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kuzushiji.demo.books import Book, PagePlan, book_of
-from kuzushiji.demo.passages import passage
-from kuzushiji.demo.text import HEADINGS, Paragraph, texts
+from kuzushiji.demo.text import HEADINGS, Paragraph, passage, texts
 
 _KEPT_SHARE = 0.2  # of the texts: whole works that only books which nobody trains on may have
 _HEADING_SHARE = 0.2  # of the pages

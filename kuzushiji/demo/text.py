@@ -1,5 +1,6 @@
 """What the books say: classical texts, and the codes that can occur."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,8 +9,34 @@ from pathlib import Path
 import numpy as np
 
 from kuzushiji.data.strokes import REPEAT_MARK, known_characters
-from kuzushiji.demo.passages import words
 from kuzushiji.demo.variants import PLAIN
+
+_SLOT = re.compile(r"<(\w+)>")
+
+_FILE = Path(__file__).with_name("passages.txt")
+_TEMPLATE = "template"
+
+
+@lru_cache(maxsize=1)
+def _lists() -> dict[str, tuple[str, ...]]:
+    """Return the lists of `passages.txt` by name: one a line, name first; `<name>` stands for a word of that list."""
+    lines = (line.split() for line in _FILE.read_text(encoding="utf-8").splitlines())
+    return {name: tuple(words) for name, *words in lines}
+
+
+def passage(rng: np.random.Generator) -> str:
+    """Return a passage of one to two sentences; two of the same words are very rare."""
+    lists = _lists()
+    text = f"<{_TEMPLATE}>"
+    while _SLOT.search(text):
+        text = _SLOT.sub(lambda slot: lists[slot[1]][int(rng.integers(len(lists[slot[1]])))], text)
+    return text
+
+
+def words() -> tuple[str, ...]:
+    """Return all that passages are made of."""
+    return tuple(_SLOT.sub("", word) for words in _lists().values() for word in words)
+
 
 _FOLDER = Path(__file__).with_name("texts")
 _HEADER_SIGN = "#"  # begins the first line of a file: title | authors | year | work or manner

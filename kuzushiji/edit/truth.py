@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from detection.boxes import xywh_to_xyxy
-from detection.matching import match_boxes
+from detection.overlap import match_boxes
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.labels import PageLabels, PagePoints
 from kuzushiji.metric import match

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuzushiji.data.images import decode_image, open_image
-from kuzushiji.data.orientation import orientation_of
+from kuzushiji.data.images import decode_image, open_image, orientation_of
 from kuzushiji.data.pages import page_size
 from kuzushiji.data.paths import SUFFIXES
 from kuzushiji.errors import InputError

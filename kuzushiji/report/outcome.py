@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detection.boxes import xywh_to_xyxy
-from detection.matching import match_boxes
+from detection.overlap import match_boxes
 from kuzushiji.artifacts import Detailed, characters_path, concat_detailed, read_characters, read_detailed
 from kuzushiji.classify.calibration import best_probability
 from kuzushiji.data.labels import SEG_FP, PageLabels, PagePoints, read_page_labels

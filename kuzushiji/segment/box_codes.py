@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from detection.boxes import clip_xyxy, xywh_to_xyxy
-from detection.matching import match_boxes
+from detection.overlap import match_boxes
 from kuzushiji.artifacts.detections import Detections
 from kuzushiji.data.labels import SEG_FP, PageLabels
 

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from kuzushiji.data.inspection import Findings, inspect_data_root
+from kuzushiji.data.inspection import (
+    SPREADSHEET_CELL,
+    Findings,
+    did_you_mean,
+    inspect_data_root,
+    similar_names,
+    warnings_of,
+)
 from kuzushiji.data.label_text import format_items
 from kuzushiji.data.labels import read_page_labels
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.data.suspicions import SPREADSHEET_CELL, did_you_mean, similar_names, warnings_of
 from tests.conftest import PAGE_HEIGHT, PAGE_WIDTH
 
 

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from kuzushiji.demo.brush import coverage
 from kuzushiji.demo.frame import Bend
 from kuzushiji.demo.hand import draw_hand, make_glyph, write_character
-from kuzushiji.demo.ink import Ink
+from kuzushiji.demo.ink import Ink, coverage
 from kuzushiji.demo.typesetting import Placed
 from kuzushiji.demo.variants import Shape
 

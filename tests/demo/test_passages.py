@@ -1,7 +1,7 @@
 import numpy as np
 
 from kuzushiji.data.strokes import known_characters
-from kuzushiji.demo.passages import passage, words
+from kuzushiji.demo.text import passage, words
 
 
 def test_passages_are_of_words_that_can_be_drawn_and_leave_no_slot_open() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detection.matching import match_boxes
+from detection.overlap import match_boxes
 
 LEFT, RIGHT = [0, 0, 10, 10], [8, 0, 18, 10]
 

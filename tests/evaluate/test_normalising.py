@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kuzushiji.evaluate.normalising import Normaliser
+from kuzushiji.evaluate.measures import Normaliser
 from kuzushiji.evaluate.readings import BOXES, Reading
 from kuzushiji.forms.labelled_page import TextLine
 from kuzushiji.layout import EDGE, FURIGANA, TEXT
