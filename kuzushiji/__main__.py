@@ -67,11 +67,6 @@ class KuzushijiConfig:
     version: bool = option(False, "print the version and leave")
 
     def __post_init__(self) -> None:
-        """Check that no words are left: what is a command is called before.
-
-        Raises:
-            UsageError: they are no command.
-        """
         if self.command:
             got, names = " ".join(self.command), list(map(" ".join, COMMANDS))
             near = [name for name in names if name.startswith(f"{got} ")] or get_close_matches(got, names, n=1)

@@ -54,11 +54,6 @@ class LanguageModelConfig(ExtraColumnsConfig):
     data_root: Path | None = data_root_option("train.csv")
 
     def __post_init__(self) -> None:
-        """Check the number of folds.
-
-        Raises:
-            InputError: it leaves no other fold.
-        """
         if self.n_folds is not None and self.n_folds < 2:
             raise InputError(f"expected --n-folds of at least 2, got {self.n_folds}")
 

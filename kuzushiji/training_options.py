@@ -153,11 +153,6 @@ class TrainingOptions:
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Check what one option alone cannot.
-
-        Raises:
-            InputError: options contradict each other.
-        """
         check_fold(self.fold, self.n_folds)
         if self.test_only and self.submission:
             raise InputError("expected --test-only or --submission, got both")

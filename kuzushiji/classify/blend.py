@@ -50,11 +50,6 @@ class BlendConfig:
     data_root: Path | None = data_root_option("train.csv and sample_submission.csv")
 
     def __post_init__(self) -> None:
-        """Check that there is something to do, and the weights.
-
-        Raises:
-            InputError: there is nothing; two scores; a weight is not a finite number above 0.
-        """
         if not (self.output or self.score or self.output_detailed):
             raise InputError("expected --output SUBMISSION, --score or --output-detailed TABLE")
         if self.score and self.held_out:

@@ -130,11 +130,6 @@ class ClassifyConfig(TrainingOptions):
     cache_mib: int = 1024
 
     def __post_init__(self) -> None:
-        """Check what one option alone cannot.
-
-        Raises:
-            InputError: options contradict each other.
-        """
         super().__post_init__()
         if self.drop_lr_epoch and self.cosine and "cosine" in self.given:
             raise InputError("expected --cosine 1 or --drop-lr-epoch, got both")

@@ -27,11 +27,6 @@ class ExtractConfig:
     json: bool = json_option()
 
     def __post_init__(self) -> None:
-        """Check the name of the file.
-
-        Raises:
-            InputError: it is of another format.
-        """
         if self.output.suffix != ".safetensors":
             raise InputError(f"OUT: expected a name that ends in .safetensors, got {self.output}")
 

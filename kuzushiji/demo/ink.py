@@ -72,26 +72,24 @@ class Ink:
         """Return the same sheet without ink."""
         return Ink(np.zeros_like(self.black), self.fibre, self.bend)
 
-    def put(self, placed: Placed, load: float, dry: float) -> tuple[int, int, int, int] | None:
-        """Add a glyph.
+    def put(self, placed: Placed | Stamp, load: float, dry: float) -> tuple[int, int, int, int] | None:
+        """Add a glyph, or ink that is drawn already.
 
         Args:
-            placed: The glyph and its place on the flat sheet.
+            placed: The glyph or the ink, and its place on the flat sheet.
             load: How much ink the brush gives, 0 to 1.
             dry: How far it leaves the hollows of the paper bare, 0 to 1.
 
         Returns:
             x, y, width, height of its ink in the picture, or None when nothing of it is in the picture.
         """
+        if isinstance(placed, Stamp):
+            height, width = placed.ink.shape
+            middle = np.array([[placed.x + width / 2, placed.y + height / 2]], dtype=np.float32)
+            x, y = np.rint(self.bend.apply(middle)[0] - np.array([width / 2, height / 2])).astype(int).tolist()
+            return self._add(placed.ink, x, y, load, dry)
         points = self.bend.apply(placed.glyph.points + np.array([placed.x, placed.y], dtype=np.float32))
         return self._add(*coverage(make_glyph(points, placed.glyph.widths, placed.glyph.starts)), load, dry)
-
-    def put_stamp(self, stamp: Stamp, load: float, dry: float) -> tuple[int, int, int, int] | None:
-        """Add ink that is drawn already; arguments and result as of `put`."""
-        height, width = stamp.ink.shape
-        middle = np.array([[stamp.x + width / 2, stamp.y + height / 2]], dtype=np.float32)
-        x, y = np.rint(self.bend.apply(middle)[0] - np.array([width / 2, height / 2])).astype(int).tolist()
-        return self._add(stamp.ink, x, y, load, dry)
 
     def _add(
         self, cover: NDArray[np.uint8], x: int, y: int, load: float, dry: float

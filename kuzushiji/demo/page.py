@@ -11,6 +11,7 @@ from kuzushiji.demo.books import Book, PagePlan, book_of
 from kuzushiji.demo.character_set import CharacterSet
 from kuzushiji.demo.drawings import draw_picture, draw_seal
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
+from kuzushiji.demo.imitation import Stamp
 from kuzushiji.demo.ink import Ink
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
 from kuzushiji.demo.text import Paragraph, spell
@@ -33,8 +34,8 @@ def make_page(plan: PagePlan, page_height: int, characters: CharacterSet) -> tup
     setter = TextSetter(book.text, book.hand, height, rng)
     if plan.kind != "blank":
         _draw_page(ink, setter, plan, book, sheet, characters, rng)
-    labels = _write(ink, setter.labelled, book, rng)
-    _write(ink, setter.unlabelled, book, rng)
+    labels = write_glyphs(ink, setter.labelled, book, rng)
+    write_glyphs(ink, setter.unlabelled, book, rng)
     _write_neighbour(ink, book, sheet, plan.text, rng)
     page = assemble(ink, book, sheet, rng)
     quality = int(np.clip(book.paper.quality + rng.integers(-6, 7), 40, 95))
@@ -75,7 +76,7 @@ def _paragraphs(plan: PagePlan, book: Book, characters: CharacterSet, rng: np.ra
         yield replace(paragraph, text=characters.mix(text, queue, rng))
 
 
-def _write(ink: Ink, glyphs: Iterable[Placed], book: Book, rng: np.random.Generator) -> list[Label]:
+def write_glyphs(ink: Ink, glyphs: Iterable[Placed | Stamp], book: Book, rng: np.random.Generator) -> list[Label]:
     """Put glyphs on the page; the brush dries and is dipped again every few characters."""
     labels: list[Label] = []
     dry = 0.0
@@ -104,7 +105,7 @@ def _write_neighbour(ink: Ink, book: Book, sheet: Sheet, text: Sequence[Paragrap
     area = Area(middle - reach * 0.6, sheet.text.y0, middle + reach, sheet.text.y1)
     setter.fill(area, reversed(text))
     layer = ink.fresh()
-    _write(layer, setter.labelled, book, rng)
+    write_glyphs(layer, setter.labelled, book, rng)
     flat_x, _ = sheet.bend.flat(*ink.black.shape)
     seen = (flat_x > strip.x0) & (flat_x < strip.x1)
     np.maximum(ink.black, layer.black * seen, out=ink.black)

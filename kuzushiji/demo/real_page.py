@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from kuzushiji.demo.books import Book, PagePlan, book_of
 from kuzushiji.demo.drawings import draw_picture
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
-from kuzushiji.demo.imitation import Setter, Stamp
+from kuzushiji.demo.imitation import Setter
 from kuzushiji.demo.ink import Ink
 from kuzushiji.demo.layouts import Layout
 from kuzushiji.demo.material import Material, Sources, read_material
-from kuzushiji.demo.page import Label, assemble
+from kuzushiji.demo.page import Label, assemble, write_glyphs
 from kuzushiji.demo.paper import clouds, photograph
 from kuzushiji.demo.script import Script, draw_script
 from kuzushiji.demo.typesetting import Area
@@ -69,8 +69,8 @@ def _draw(
     if plan.kind == "drawing" or rng.random() < 0.15:
         for line in draw_picture(_free(area, layout, scale, origin, rng, whole=plan.kind == "drawing"), rng):
             ink.put(line, float(rng.uniform(0.6, 1.0)), 0.2)
-    labels = _write(ink, setter.labelled, book, rng)
-    _write(ink, setter.unlabelled, book, rng)
+    labels = write_glyphs(ink, setter.labelled, book, rng)
+    write_glyphs(ink, setter.unlabelled, book, rng)
     around = Sheet(sheet.page, area, sheet.neighbour, sheet.gutter, sheet.bend)
     columns = [
         origin[0] + scale * float(np.median(c.boxes_xywh[:, 0] + c.boxes_xywh[:, 2] / 2)) for c in layout.columns
@@ -124,21 +124,6 @@ def _free(
     return best
 
 
-def _write(ink: Ink, stamps: list[Stamp], book: Book, rng: np.random.Generator) -> list[Label]:
-    """Put stamps on the page; the brush dries and is dipped again every few characters."""
-    labels: list[Label] = []
-    dry = 0.0
-    for stamp in stamps:
-        dry += book.hand.dryness * float(rng.uniform(0.02, 0.12))
-        if rng.random() < 0.05 + 0.3 * dry:
-            dry = 0.0
-        load = 1.0 - min(0.35 * dry, 0.25) if book.hand.dryness else float(rng.uniform(0.9, 1.0))
-        box = ink.put_stamp(stamp, load, min(dry, 0.85) if book.hand.dryness else 0.5)
-        if box is not None and stamp.character:
-            labels.append((f"U+{ord(stamp.character):04X}", *box))
-    return labels
-
-
 def _write_neighbour(
     ink: Ink, material: Material, script: Script, book: Book, sheet: Sheet, rng: np.random.Generator
 ) -> None:
@@ -154,7 +139,7 @@ def _write_neighbour(
     x = strip.x0 + 0.015 * height if right else strip.x1 - 0.015 * height
     setter.set_page(Layout("", layout.ratio, (column,)), float(height), (x - edge * height, 0.0))
     layer = ink.fresh()
-    _write(layer, setter.labelled, book, rng)
+    write_glyphs(layer, setter.labelled, book, rng)
     flat_x, _ = sheet.bend.flat(*ink.black.shape)
     np.maximum(ink.black, layer.black * ((flat_x > strip.x0) & (flat_x < strip.x1)), out=ink.black)
 

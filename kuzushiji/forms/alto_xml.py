@@ -7,7 +7,7 @@ from pathlib import Path
 from kuzushiji.forms.labelled_page import Label, RawPage, TextLine
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.page_xml import page_name
-from kuzushiji.forms.reading import number_of, read_xml, root_tag
+from kuzushiji.forms.reading import number_of, read_xml, root_tag, size_of
 from kuzushiji.layout import ROLES, TEXT
 
 _PLACE = ("HPOS", "VPOS", "WIDTH", "HEIGHT")
@@ -19,18 +19,16 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the pages of a file: glyphs, and strings of one character without glyphs.
-
-    Raises:
-        InputError: it is no such XML.
-    """
+    """Yield the pages of a file: glyphs, and strings of one character without glyphs."""
     root = read_xml(path)
     unit = (root.findtext(".//{*}MeasurementUnit") or "pixel").strip()
     image = (root.findtext(".//{*}sourceImageInformation/{*}fileName") or "").strip()
     roles = {tag.get("ID", ""): tag.get("LABEL", "") for tags in root.findall("{*}Tags") for tag in tags}
     for number, element in enumerate(root.findall("{*}Layout/{*}Page")):
         name = page_name(path) if number == 0 else f"{page_name(path)}_{number + 1:03d}"
-        page = RawPage(name, path, image, _size(element), in_pixels=unit == "pixel")
+        page = RawPage(
+            name, path, image, size_of(element.get("WIDTH"), element.get("HEIGHT")), in_pixels=unit == "pixel"
+        )
         if not page.in_pixels and page.size is None:
             notes.fail(f"{path}, page {name}: expected WIDTH and HEIGHT for places in {unit}, got none")
             continue
@@ -41,14 +39,6 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
             for line in block.findall("{*}TextLine"):
                 _read_line(page, line, role, ids, notes)
         yield page
-
-
-def _size(page: ET.Element) -> tuple[float, float] | None:
-    try:
-        width, height = (number_of(page.get(name)) for name in ("WIDTH", "HEIGHT"))
-    except (TypeError, ValueError):
-        return None
-    return (width, height) if width > 0 and height > 0 else None
 
 
 def _read_line(page: RawPage, line: ET.Element, role: str, ids: set[str], notes: Notes) -> None:

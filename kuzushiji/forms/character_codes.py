@@ -3,7 +3,6 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Mapping
 from pathlib import Path
 
 from kuzushiji.data.characters import char_to_code, code_to_char
@@ -84,8 +83,3 @@ def read_character_map(path: Path) -> dict[str, str]:
     if not table:
         raise InputError(f"{path}: expected a table of old and new characters, got none in it")
     return table
-
-
-def mapped(character: str, table: Mapping[str, str]) -> str:
-    """Return the character's new one, or itself."""
-    return table.get(character, character)

@@ -8,7 +8,7 @@ import numpy as np
 from kuzushiji.data.characters import char_to_code
 from kuzushiji.errors import InputError
 from kuzushiji.files import sha256_of_file
-from kuzushiji.forms.character_codes import character_of, mapped
+from kuzushiji.forms.character_codes import character_of
 from kuzushiji.forms.labelled_page import NO_LINE, Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.picture_files import Finder, Header, read_picture_header
@@ -93,7 +93,7 @@ class Cleaner:
             kind = "boxes of several characters" if several else "boxes without a character"
             self.notes.add(kind, _place(raw, label), f"{error} ({ascii(shown[:20])}); left out")
             return None
-        character = mapped(plain, self.table)
+        character = self.table.get(plain, plain)
         written = _as_written(label.text)
         if written != character:
             self.changed[written, character] = self.changed.get((written, character), 0) + 1

@@ -9,7 +9,7 @@ from kuzushiji.files import atomic_write_json
 from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.picture_files import Placer
-from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json
+from kuzushiji.forms.reading import bounding_box, list_of, number_of, read_any_json, size_of
 
 FILE = "annotations.json"
 
@@ -21,11 +21,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the pages in the order of the images.
-
-    Raises:
-        InputError: it is no JSON.
-    """
+    """Yield the pages in the order of the images."""
     value = read_any_json(path)
     names = {_key(item.get("id")): str(item.get("name", "")) for item in _objects(value, "categories", path, notes)}
     pages: dict[Any, RawPage] = {}
@@ -37,7 +33,9 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
             )
             continue
         image = str(item.get("file_name", ""))
-        pages[key] = RawPage(PurePosixPath(image.replace("\\", "/")).stem, path, image, _size(item))
+        pages[key] = RawPage(
+            PurePosixPath(image.replace("\\", "/")).stem, path, image, size_of(item.get("width"), item.get("height"))
+        )
     ids: set[Any] = set()
     for number, item in enumerate(_objects(value, "annotations", path, notes)):
         place = f"annotation {item.get('id', number)}"
@@ -89,14 +87,6 @@ def _objects(value: Any, key: str, path: Path, notes: Notes) -> Iterator[dict[st
 def _key(value: Any) -> int | float | str:
     """Return an id; whatever is neither a number nor a text, as text."""
     return value if isinstance(value, int | float | str) else repr(value)
-
-
-def _size(item: dict[str, Any]) -> tuple[float, float] | None:
-    try:
-        width, height = number_of(item["width"]), number_of(item["height"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (width, height) if width > 0 and height > 0 else None
 
 
 def _box(item: dict[str, Any]) -> tuple[float, float, float, float] | None:

@@ -28,11 +28,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the pages of a book in the table's order.
-
-    Raises:
-        InputError: the table cannot be read or lacks a column.
-    """
+    """Yield the pages of a book in the table's order."""
     columns = read_columns(path, _NEEDED)
     pages: dict[str, RawPage] = {}
     for row, (code, image, *numbers) in enumerate(zip(*columns, strict=True), start=2):

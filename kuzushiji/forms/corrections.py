@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +41,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the pages of a file, their characters in reading order; a damaged page is noted and left out.
-
-    Raises:
-        InputError: it is no such JSON.
-    """
+    """Yield the pages of a file, their characters in reading order; a damaged page is noted and left out."""
     for value in pages_of(read_any_json(path), path):
         try:
             yield raw_page(checked_page(value, str(path)), path, notes)
@@ -113,20 +108,17 @@ def raw_page(value: Mapping[str, Any], path: Path, notes: Notes) -> RawPage:
     )  # fmt: skip
     lines: dict[tuple[str, int], int] = {}
     texts: list[str] = []
-    numbers = count()
     for number, item in enumerate(value["characters"]):
         if item["role"] == NO_TEXT:
             continue
         place = f"character {number}"
         if item["doubtful"]:
             notes.add("doubtful characters", f"{path}, page {page.name}, {place}", f"{item['char']} is kept")
-        key = (item["role"], item["column"])
-        if key not in lines:
-            lines[key] = next(numbers)
-            texts.append("")
-        texts[lines[key]] += item["char"]
+        line = lines.setdefault((item["role"], item["column"]), len(lines))
+        texts += [""] * (line + 1 - len(texts))
+        texts[line] += item["char"]
         x, y, w, h = map(number_of, item["box"])
-        page.labels.append(Label(item["char"], x, y, w, h, place, lines[key], item["role"]))
+        page.labels.append(Label(item["char"], x, y, w, h, place, line, item["role"]))
     page.lines = [TextLine(text, role) for (role, _), text in zip(lines, texts, strict=True)]
     return page
 

@@ -20,11 +20,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the training pages in the table's order.
-
-    Raises:
-        InputError: it is no such table.
-    """
+    """Yield the training pages in the table's order."""
     try:
         labels = read_page_labels(path)
     except UnicodeError as error:

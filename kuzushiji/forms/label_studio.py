@@ -25,11 +25,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield a page a task: its last annotation that was not cancelled; predictions of models do not matter.
-
-    Raises:
-        InputError: it is no JSON.
-    """
+    """Yield a page a task: its last annotation that was not cancelled; predictions of models do not matter."""
     value = read_any_json(path)
     for number, task in enumerate(value if isinstance(value, list) else [value]):
         place = f"task {task.get('id', number)}"

@@ -9,7 +9,7 @@ from kuzushiji.files import atomic_write_json
 from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
 from kuzushiji.forms.picture_files import Placer
-from kuzushiji.forms.reading import bounding_box, number_of, read_any_json
+from kuzushiji.forms.reading import bounding_box, number_of, read_any_json, size_of
 
 _VERSION = "5.5.0"
 _SHAPES = ("rectangle", "polygon", "oriented_rectangle", "mask")
@@ -22,13 +22,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the page of a file.
-
-    Raises:
-        InputError: it is no JSON.
-    """
+    """Yield the page of a file."""
     value = read_any_json(path)
-    page = RawPage(path.stem, path, str(value["imagePath"]), _size(value))
+    page = RawPage(path.stem, path, str(value["imagePath"]), size_of(value.get("imageWidth"), value.get("imageHeight")))
     for number, shape in enumerate(value["shapes"]):
         place = f"shape {number}"
         box = _box(shape)
@@ -57,14 +53,6 @@ def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
         atomic_write_json(out / f"{page.name}.json", value)
         count += 1
     return count
-
-
-def _size(value: dict[str, Any]) -> tuple[float, float] | None:
-    try:
-        width, height = number_of(value["imageWidth"]), number_of(value["imageHeight"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (width, height) if width > 0 and height > 0 else None
 
 
 def _box(shape: Any) -> tuple[float, float, float, float] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kuzushiji.forms.labelled_page import Label, RawPage, TextLine
 from kuzushiji.forms.notes import Notes
-from kuzushiji.forms.reading import bounding_box, number_of, read_xml, root_tag
+from kuzushiji.forms.reading import bounding_box, number_of, read_xml, root_tag, size_of
 from kuzushiji.layout import ROLES, TEXT
 
 _ROLE = re.compile(r"structure\s*\{[^}]*type:\s*(\w+)")
@@ -19,15 +19,13 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the page of a file: its glyphs, and words or lines of one character without glyphs.
-
-    Raises:
-        InputError: it is no such XML.
-    """
+    """Yield the page of a file: its glyphs, and words or lines of one character without glyphs."""
     root = read_xml(path)
     for number, element in enumerate(root.findall("{*}Page")):
         name = page_name(path) if number == 0 else f"{page_name(path)}_{number + 1:03d}"
-        page = RawPage(name, path, element.get("imageFilename", ""), _size(element))
+        page = RawPage(
+            name, path, element.get("imageFilename", ""), size_of(element.get("imageWidth"), element.get("imageHeight"))
+        )
         ids: set[str] = set()
         for region in _regions(element):
             custom = _ROLE.search(region.get("custom", ""))
@@ -41,14 +39,6 @@ def page_name(path: Path) -> str:
     """Return the name of the page that an XML file describes: `p1.page.xml` and `p1.xml` are of p1."""
     stem = path.stem
     return stem.removesuffix(".page").removesuffix(".alto")
-
-
-def _size(page: ET.Element) -> tuple[float, float] | None:
-    try:
-        width, height = (number_of(page.get(name)) for name in ("imageWidth", "imageHeight"))
-    except (TypeError, ValueError):
-        return None
-    return (width, height) if width > 0 and height > 0 else None
 
 
 def _regions(page: ET.Element) -> list[ET.Element]:

@@ -21,11 +21,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the page of a file, its characters in reading order.
-
-    Raises:
-        InputError: it is no such JSON.
-    """
+    """Yield the page of a file, its characters in reading order."""
     value = read_any_json(path)
     try:
         size = number_of(value["width"]), number_of(value["height"])
@@ -34,7 +30,7 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected a page as predict writes it, got one without {error}") from error
     lines: dict[tuple[str, int], int] = {}
-    texts: list[list[str]] = []
+    texts: list[str] = []
     n_left_out = 0
     for number, item in enumerate(characters):
         place = f"character {number}"
@@ -50,10 +46,10 @@ def read(path: Path, notes: Notes) -> Iterator[RawPage]:
             continue
         role = role if role in ROLES else TEXT
         line = lines.setdefault((role, column), len(lines))
-        texts += [[] for _ in range(line + 1 - len(texts))]
-        texts[line].append(text)
+        texts += [""] * (line + 1 - len(texts))
+        texts[line] += text
         page.labels.append(Label(text, x, y, w, h, place, line, role))
-    page.lines = [TextLine("".join(text), role) for (role, _), text in zip(lines, texts, strict=True)]
+    page.lines = [TextLine(text, role) for (role, _), text in zip(lines, texts, strict=True)]
     if n_left_out:
         message = f"{n_left_out} characters do not count: left_out is true, they are too improbable"
         notes.add("pages with characters that were left out", path, message)

@@ -130,6 +130,15 @@ def number_of(value: Any) -> float:
     return number
 
 
+def size_of(width: Any, height: Any) -> tuple[float, float] | None:
+    """Return a page's width and height as numbers; None unless both are above 0."""
+    try:
+        size = number_of(width), number_of(height)
+    except (TypeError, ValueError):
+        return None
+    return size if min(size) > 0 else None
+
+
 def list_of(value: Any) -> list[Any]:
     """Return a value of a file that should be a list; an empty one where it is none."""
     return value if isinstance(value, list) else []

@@ -72,7 +72,7 @@ class Form:
     Attributes:
         suffixes: Of the files that describe pages.
         recognises: Whether a file with such a suffix is of this form; raises `InputError` where it cannot be read.
-        read: Yields the pages that a file describes.
+        read: Yields the pages that a file describes; raises `InputError` where it cannot be read or is something else.
         write: Writes pages into a folder; None where nothing writes it.
     """
 

@@ -27,11 +27,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the pages in the file's order.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
+    """Yield the pages in the file's order."""
     regions = _csv_regions(path, notes) if path.suffix == ".csv" else _json_regions(path)
     pages: dict[str, RawPage] = {}
     for image, place, shape, attributes in regions:

@@ -29,11 +29,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, notes: Notes) -> Iterator[RawPage]:
-    """Yield the pages below the folder of the file with the classes, by name.
-
-    Raises:
-        InputError: the classes cannot be read.
-    """
+    """Yield the pages below the folder of the file with the classes, by name."""
     names = _names(path)
     for file in sorted(path.parent.rglob("*.txt")):
         if file.name in _NOT_LABELS or not file.is_file():

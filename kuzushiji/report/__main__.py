@@ -58,12 +58,6 @@ class ReportConfig:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Check what one option alone cannot.
-
-        Raises:
-            InputError: other seeds, and nothing to compare; the same run twice, which tells nothing; or a file to
-                write where none is written.
-        """
         if self.json and self.output is not None:
             raise InputError(f"--output {self.output}: expected no file with --json, which prints the tables alone")
         if self.seeds and not self.compare:

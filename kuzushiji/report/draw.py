@@ -40,11 +40,6 @@ class DrawConfig:
     height: int = option(800, "height of the picture, pixels", type=cli.positive_int)
 
     def __post_init__(self) -> None:
-        """Check the format.
-
-        Raises:
-            InputError: none of `FORMATS`.
-        """
         if self.out.suffix not in FORMATS:
             raise InputError(f"{self.out}: expected a name that ends in {', '.join(FORMATS)}")
 

@@ -151,11 +151,6 @@ class SegmentConfig(TrainingOptions):
     benchmark: bool = True
 
     def __post_init__(self) -> None:
-        """Check what one option alone cannot.
-
-        Raises:
-            InputError: options contradict each other.
-        """
         super().__post_init__()
         if self.cosine and "lr_steps" in self.given:
             raise InputError("expected --cosine 1 or --lr-steps, got both")

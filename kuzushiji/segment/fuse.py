@@ -41,11 +41,6 @@ class FuseConfig:
     force: bool = force_option()
 
     def __post_init__(self) -> None:
-        """Check what one option alone cannot.
-
-        Raises:
-            InputError: more votes than voters, or a threshold that is too low.
-        """
         if self.min_votes > len(self.detections):
             raise InputError(f"--min-votes: expected at most the {len(self.detections)} folds, got {self.min_votes}")
         if self.iou_threshold < 0.5:

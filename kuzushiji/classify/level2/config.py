@@ -120,11 +120,6 @@ class Level2Config:
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Check the options together.
-
-        Raises:
-            InputError: options contradict each other.
-        """
         if bool(self.load_model) != bool(self.output):
             raise InputError("expected --load-model M and --output SUBMISSION together, got one of them")
         if self.load_model and self.save_model:
