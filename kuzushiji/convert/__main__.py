@@ -1,14 +1,10 @@
 # PYTHON_ARGCOMPLETE_OK
 """Converts labelled pages: `python -m kuzushiji.convert SOURCE OUT`."""
 
-from typing import TYPE_CHECKING
-
 from kuzushiji import cli
 from kuzushiji.convert.config import ConvertConfig
 from kuzushiji.stage import Command
-
-if TYPE_CHECKING:
-    from kuzushiji.convert.run import Conversion
+from kuzushiji.terminal import print_result
 
 
 class Convert(Command):
@@ -26,14 +22,9 @@ class Convert(Command):
         from kuzushiji.locks import hold
 
         with hold(self.config.out):
-            outcome = convert(self.config)
-        self._print(outcome)
-        return cli.EXIT_FAILED if outcome.notes.failures else 0
-
-    def _print(self, outcome: "Conversion") -> None:
-        from kuzushiji.terminal import print_result
-
-        print_result(outcome.facts, as_json=self.config.json)
+            facts, notes = convert(self.config)
+        print_result(facts, as_json=self.config.json)
+        return cli.EXIT_FAILED if notes.failures else 0
 
 
 main = Convert.main

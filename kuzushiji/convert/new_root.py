@@ -1,8 +1,6 @@
 """A new data root: which pages become test pages, what pages are called, and its files."""
 
-import csv
 import hashlib
-import io
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,6 +10,7 @@ import numpy as np
 
 from kuzushiji.data.characters import code_to_char
 from kuzushiji.data.folds import book_id, spread
+from kuzushiji.data.label_text import csv_text
 from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.errors import InputError
@@ -86,14 +85,16 @@ def write_root(out: Path, pages: Sequence[LabelledPage], place: Placer, test: Co
         place(page, root.test_images if page.name in test else root.train_images)
     write_page_labels(root.train_csv, labels_of([page for page in pages if page.name not in test]))
     codes = sorted({code for page in pages for code in page.codes})
-    atomic_write_text(root.unicode_translation_csv, _csv(("Unicode", "char"), [(c, code_to_char(c)) for c in codes]))
+    atomic_write_text(
+        root.unicode_translation_csv, csv_text(("Unicode", "char"), [(c, code_to_char(c)) for c in codes])
+    )
     history = {page.name: list(page.history) for page in pages if page.history}
     if history:
         atomic_write_json(out / HISTORY, history)
     if test:
         write_page_labels(root.solution_csv, labels_of([page for page in pages if page.name in test]))
         rows = [(page.name, _PLACEHOLDER) for page in pages if page.name in test]
-        atomic_write_text(root.sample_submission_csv, _csv(("image_id", "labels"), rows))
+        atomic_write_text(root.sample_submission_csv, csv_text(("image_id", "labels"), rows))
 
 
 def labels_of(pages: Sequence[LabelledPage]) -> PageLabels:
@@ -103,11 +104,3 @@ def labels_of(pages: Sequence[LabelledPage]) -> PageLabels:
     return PageLabels.from_arrays(
         [page.name for page in pages], number, [code for page in pages for code in page.codes], boxes
     )
-
-
-def _csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return text.getvalue()

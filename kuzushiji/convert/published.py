@@ -84,7 +84,7 @@ class Published(Stage):
                 source=source, out=self.config.out, form="csv", copy=True, force=True, new_forms=True,
                 test_share=self.config.test_share,
             )  # fmt: skip
-            return convert(config).facts
+            return convert(config)[0]
 
 
 def cache_folder() -> Path:

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,8 @@ _WITH_BOOKS = ("root", "csv")
 """Forms whose pages are named for their books."""
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """What came of a conversion: counts to print, and everything that was odd."""
-
-    facts: dict[str, Any]
-    notes: Notes
-
-
-def convert(config: ConvertConfig) -> Conversion:
-    """Convert.
+def convert(config: ConvertConfig) -> tuple[dict[str, Any], Notes]:
+    """Convert; return counts to print, and everything that was odd.
 
     Raises:
         InputError: there is nothing to convert, OUT is not free, or cannot be written.
@@ -68,8 +60,7 @@ def convert(config: ConvertConfig) -> Conversion:
     _note_books(form, pages, test, notes)
     if config.to in ("page", "alto", "tei", "hocr"):
         _note_cut_boxes(pages, notes)
-    facts = _write(config, form, pages, test, notes)
-    return Conversion(facts, notes)
+    return _write(config, form, pages, test, notes), notes
 
 
 def _check_free(config: ConvertConfig) -> None:

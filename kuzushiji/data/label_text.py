@@ -149,17 +149,21 @@ def write_label_rows(path: Path, image_ids: Sequence[str], page: NDArray[np.int6
     order = np.argsort(page, kind="stable")
     ends = np.searchsorted(page[order], np.arange(len(image_ids)), side="right").tolist()
     ordered = [items[place] for place in order.tolist()]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FILE_COLUMNS)
     starts = [0, *ends[:-1]] if ends else []
-    writer.writerows(
-        (name, " ".join(ordered[start:end])) for name, start, end in zip(image_ids, starts, ends, strict=True)
-    )
-    content = text.getvalue().encode()
+    rows = ((name, " ".join(ordered[start:end])) for name, start, end in zip(image_ids, starts, ends, strict=True))
+    content = csv_text(FILE_COLUMNS, rows).encode()
     with atomic_path(path) as temporary:
         # Without a time of its own the packed file is the same for the same content.
         temporary.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with its header as CSV, a line a row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _open_text(path: Path) -> TextIO:

@@ -13,7 +13,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -31,7 +30,7 @@ from kuzushiji.engine.optim import LRSchedule
 from kuzushiji.engine.processes import is_main, on_main, world_size
 from kuzushiji.engine.progress import Losses, Metrics, Progress, as_text
 from kuzushiji.engine.signals import Stopped, StopRequest
-from kuzushiji.engine.training_run import FitResult, Training
+from kuzushiji.engine.training_run import Training
 from kuzushiji.engine.update import Ema, WeightUpdate
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_write_json
@@ -43,9 +42,10 @@ logger = logging.getLogger(__name__)
 _LESS_MEMORY = "lower --batch-size (and raise --accumulation-steps by as much) or the size of the crops"
 
 
-def fit(training: Training) -> FitResult:
-    """Train to the end, resuming from a checkpoint in the folder if there is one; return last and best metrics.
+def fit(training: Training) -> Progress:
+    """Train to the end, resuming from a checkpoint in the folder if there is one; return how far it got.
 
+    Choosing on the reported pages biases the best epoch's metrics, so those of the last one are kept too.
     `checkpoint.may_go_on` checks whether that checkpoint belongs to this run.
 
     Raises:
@@ -264,13 +264,12 @@ class _Run:
         key = self.training.key_metric
         return means | ({f"last_{key}": self.progress.last[key]} if key in self.progress.last else {})
 
-    def report(self) -> FitResult:
-        """Write metrics.json and return the result."""
-        progress = self.progress
-        result = FitResult(progress.last_epoch, progress.last, progress.best_epoch, progress.best, progress.seconds)
+    def report(self) -> Progress:
+        """Write metrics.json and return the progress."""
         if self.writes:
-            atomic_write_json(self.training.folder / METRICS, asdict(result))
-        return result
+            names = ("last_epoch", "last", "best_epoch", "best", "seconds")
+            atomic_write_json(self.training.folder / METRICS, {name: getattr(self.progress, name) for name in names})
+        return self.progress
 
     def _log_epoch(self, metrics: Metrics) -> None:
         training, progress = self.training, self.progress

@@ -140,22 +140,3 @@ def build_training(
         fresh=options.force,
         **further,
     )
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """Metrics of the last epoch and of the best one: choosing on the reported pages biases the best, so both are kept.
-
-    Attributes:
-        last_epoch: From 0.
-        last: Metrics of its evaluation; empty where nothing is evaluated.
-        best_epoch: From 0.
-        best: Metrics of its evaluation.
-        seconds: Time spent, over all restarts.
-    """
-
-    last_epoch: int
-    last: Metrics
-    best_epoch: int
-    best: Metrics
-    seconds: float

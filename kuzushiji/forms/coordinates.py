@@ -4,13 +4,11 @@ https://codh.rois.ac.jp/char-shape/ publishes 44 books so. The columns are
 `Unicode,Image,X,Y,Block ID,Char ID,Width,Height`; pixels of the picture as it is stored.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from kuzushiji.data.folds import book_id
-from kuzushiji.data.label_text import read_columns
+from kuzushiji.data.label_text import csv_text, read_columns
 from kuzushiji.files import atomic_write_text
 from kuzushiji.forms.labelled_page import Label, LabelledPage, RawPage
 from kuzushiji.forms.notes import Notes
@@ -62,10 +60,11 @@ def write(out: Path, pages: Iterable[LabelledPage], place: Placer) -> int:
 
 
 def _table(pages: list[LabelledPage]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for page in pages:
-        for number, (code, (x, y, w, h)) in enumerate(zip(page.codes, page.boxes_xywh.tolist(), strict=True), start=1):
-            writer.writerow([code, page.name, f"{x:g}", f"{y:g}", "B0001", f"C{number:04d}", f"{w:g}", f"{h:g}"])
-    return text.getvalue()
+    return csv_text(
+        COLUMNS,
+        (
+            (code, page.name, f"{x:g}", f"{y:g}", "B0001", f"C{number:04d}", f"{w:g}", f"{h:g}")
+            for page in pages
+            for number, (code, (x, y, w, h)) in enumerate(zip(page.codes, page.boxes_xywh.tolist(), strict=True), 1)
+        ),
+    )

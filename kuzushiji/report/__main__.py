@@ -114,12 +114,14 @@ def write_report(
 ) -> dict[str, Path]:
     """Write the page and its tables; return their paths by what they are, the page last."""
     from kuzushiji.files import atomic_write_text
-    from kuzushiji.report.build import Wanted, build_report
+    from kuzushiji.report.build import build_report
     from kuzushiji.report.html import render
 
     output = config.output or config.runs / "report.html"
-    wanted = Wanted(config.pages, config.viewer_pages, config.pairs)
-    report = build_report(collected, root, truth, rows, reference, comparison, wanted)
+    report = build_report(
+        collected, root, truth, rows, reference, comparison,
+        n_pages=config.pages, viewer_pages=config.viewer_pages, n_pairs=config.pairs,
+    )  # fmt: skip
     tables = {name: output.with_name(f"{output.stem}-{name}.csv") for name in report.grids}
     atomic_write_text(output, render(report, {name: path.name for name, path in tables.items()}))
     for name, path in tables.items():

@@ -4,7 +4,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -110,21 +109,6 @@ def _machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {platform.system()}"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """How much of it is shown.
-
-    Attributes:
-        pages: Rows of the table by page, the worst first.
-        viewer_pages: Pages of the viewer: of test pages, and of held-out pages.
-        pairs: Pairs of characters that are taken for each other.
-    """
-
-    pages: int
-    viewer_pages: int
-    pairs: int
-
-
 def build_report(
     collected: Collected,
     root: DataRoot,
@@ -132,7 +116,10 @@ def build_report(
     rows: Sequence[Row],
     reference: Reference,
     comparison: Comparison | None,
-    wanted: Wanted,
+    *,
+    n_pages: int,
+    viewer_pages: int,
+    n_pairs: int,
 ) -> Report:
     """Return the report.
 
@@ -143,7 +130,9 @@ def build_report(
         rows: The table stage by stage.
         reference: Stands beside runs that repeat its recipe.
         comparison: The run beside the reference; None where that is not wanted.
-        wanted: How much is shown.
+        n_pages: Rows of the table by page.
+        viewer_pages: Pages of the viewer, of test pages and of held-out pages each.
+        n_pairs: Pairs of characters with pictures.
 
     Raises:
         InputError: a file of the run or a page cannot be read.
@@ -157,8 +146,8 @@ def build_report(
     results = [outcome for outcome in shown if outcome.truth is not None]
     # Held-out pages are more than test pages, and their truth is known in the competition too.
     most = results[-1] if results else None
-    pairs = [confused_pairs(outcome, wanted.pairs if outcome.truth is not None else 0) for outcome in shown]
-    viewed = viewed_pages(collected, shown, pairs, chars, wanted.viewer_pages)
+    pairs = [confused_pairs(outcome, n_pairs if outcome.truth is not None else 0) for outcome in shown]
+    viewed = viewed_pages(collected, shown, pairs, chars, viewer_pages)
     trained = {page: book_id(page) for page in train.image_ids}
     test_books = read_test_books(root)
     pages = [pages_of(outcome, trained, test_books) for outcome in results]
@@ -176,7 +165,7 @@ def build_report(
         characters=None if most is None else table_of_characters(most, examples, chars),
         pictures=_pictures(known, results, examples, f1_by(pages, "book")),
         curves=[plots.learning_curves(kind, collected.of_kind(kind)) for kind in collected.kinds],
-        pages=table_of_pages(pages, results, viewed, wanted.pages) if wanted.pages and results else None,
+        pages=table_of_pages(pages, results, viewed, n_pages) if n_pages and results else None,
         viewed=viewed.pages,
     )
 

@@ -1,12 +1,11 @@
 """Tables of the report that can be sorted, as HTML and as CSV: pages, groups of pages, characters."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from kuzushiji.data.label_text import csv_text
 from kuzushiji.report.error_counts import misread
 from kuzushiji.report.outcome import DROPPED, FALSE_BOX, NO_BOX, RIGHT, SECOND_BOX, WRONG_CHARACTER, Outcome
 from kuzushiji.report.viewing import Viewed
@@ -34,11 +33,8 @@ class Grid:
 
     def as_csv(self) -> str:
         """Return the table as CSV with a header."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([cell.replace(",", "") if _is_number(cell) else cell for cell in row] for row in self.rows)
-        return text.getvalue()
+        rows = ([cell.replace(",", "") if _is_number(cell) else cell for cell in row] for row in self.rows)
+        return csv_text(self.columns, rows)
 
 
 def without_dashes(columns: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

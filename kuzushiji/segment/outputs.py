@@ -77,16 +77,16 @@ def _detect(
     paths = [images[image_id] for image_id in own]
     loader = page_loader(paths, PageStore(), config.inference_long_sides, config.workers, precision.device)
     with enough_memory(title, "lower --test-long-side or --proposals-test, or use --opt-level O1"):
-        found = predict_pages(
+        found, seconds = predict_pages(
             model, loader, own, precision, title=title, score_threshold=config.score_threshold
         )  # fmt: skip
-    by_page = {image_id: boxes for part in gathered(found.detections.by_page()) for image_id, boxes in part.items()}
+    by_page = {image_id: boxes for part in gathered(found.by_page()) for image_id, boxes in part.items()}
     detections = Detections.from_pages({image_id: by_page[image_id] for image_id in image_ids})
     facts = {
         "pages": len(image_ids),
         "boxes": len(detections.scores),
-        "seconds": round(found.seconds, 2),
-        "pages_per_second": round(len(image_ids) / max(found.seconds, 1e-9), 2),
+        "seconds": round(seconds, 2),
+        "pages_per_second": round(len(image_ids) / max(seconds, 1e-9), 2),
         **machine_facts(precision),
     }
     return detections, facts

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +18,6 @@ from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.segment.dataset import WholePage, WholePages
 from kuzushiji.terminal import progress
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Boxes, and how long it took to find them.
-
-    Attributes:
-        detections: Boxes of all pages.
-        seconds: Wall clock, reading included.
-    """
-
-    detections: Detections
-    seconds: float
 
 
 def page_loader(
@@ -54,8 +40,8 @@ def predict_pages(
     *,
     title: str,
     score_threshold: float = 0.0,
-) -> Timed:
-    """Return the boxes of all pages, in pixels of the original pages.
+) -> tuple[Detections, float]:
+    """Return the boxes of all pages, in pixels of the original pages, and the seconds it took, reading included.
 
     Args:
         model: Detector of `detection.faster_rcnn`; it is left in evaluation mode.
@@ -77,7 +63,7 @@ def predict_pages(
     except BaseException:
         stop_workers(loader)
         raise
-    return Timed(Detections.from_pages(pages), time.monotonic() - started)
+    return Detections.from_pages(pages), time.monotonic() - started
 
 
 def find_boxes(

@@ -11,8 +11,8 @@ from kuzushiji.engine.loop import fit
 from kuzushiji.engine.machine import set_up
 from kuzushiji.engine.precision import Precision, place
 from kuzushiji.engine.processes import gathered, local_world_size, on_main, own_share
-from kuzushiji.engine.progress import StepOutput
-from kuzushiji.engine.training_run import FitResult, build_training
+from kuzushiji.engine.progress import Progress, StepOutput
+from kuzushiji.engine.training_run import build_training
 from kuzushiji.engine.update import averaged_with_start
 from kuzushiji.files import atomic_write_json
 from kuzushiji.imaging.colours import ColourAugmentation
@@ -32,7 +32,7 @@ from kuzushiji.segment.transforms import CropSpec
 logger = logging.getLogger(__name__)
 
 
-def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> FitResult:
+def train(config: SegmentConfig, pages: FoldPages, record: StageRecord) -> Progress:
     """Train to the end, from the checkpoint in the output folder if there is one.
 
     Args:
@@ -146,9 +146,9 @@ def build_evaluation(
     loader = page_loader(paths, store, config.inference_long_sides, config.workers, precision.device)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
-        found = predict_pages(
+        found, _ = predict_pages(
             model, loader, image_ids, precision, title="held-out pages", score_threshold=config.score_threshold
         )  # fmt: skip
-        return sum(gathered(score_boxes(truth, found.detections.to_labels())), Counts()).as_dict()
+        return sum(gathered(score_boxes(truth, found.to_labels())), Counts()).as_dict()
 
     return evaluate
