@@ -85,21 +85,13 @@ class ArgumentParser(argparse.ArgumentParser):
         self._action_groups.sort(key=lambda group: group is self._general)
         return super().format_help()
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse as argparse does; where the shell asks for completions, print these."""
-        self._complete()
-        return super().parse_args(args, namespace)
-
     def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse as argparse does; where the shell asks for completions, print these."""
-        self._complete()
-        return super().parse_intermixed_args(args, namespace)
-
-    def _complete(self) -> None:
         if "_ARGCOMPLETE" in os.environ:
             import argcomplete
 
             argcomplete.autocomplete(self)
+        return super().parse_intermixed_args(args, namespace)
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
         """Parse as argparse does, but do not read a file name after a plain `--flag` as its 0 or 1."""

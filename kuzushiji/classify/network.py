@@ -96,7 +96,8 @@ class RoIClassifier(nn.Module):
     def features(self, images: Tensor, rois: Tensor) -> Tensor:
         """Return (k, features) float32, what the head sees of each box; arguments as of `forward`."""
         pictures = self.normalise(images).to(self._format)
-        cells = torch.cat([roi_cells(maps, rois, stride) for maps, stride in self._maps(pictures)], dim=1)
+        pairs = zip(self.backbone(pictures), (8, 16), strict=True)
+        cells = torch.cat([roi_cells(maps, rois, stride) for maps, stride in pairs], dim=1)
         return cells.flatten(1)
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -114,10 +115,6 @@ class RoIClassifier(nn.Module):
     def _format(self) -> torch.dtype:
         """Number format of the weights: float16 where an optimizer keeps the float32."""
         return next(self.head.parameters()).dtype
-
-    def _maps(self, pictures: Tensor) -> list[tuple[Tensor, int]]:
-        stride8, stride16 = self.backbone(pictures)
-        return [(stride8, 8), (stride16, 16)]
 
     def _frozen_modules(self) -> list[nn.Module]:
         return [self.backbone.get_submodule(name) for name in self.frozen]

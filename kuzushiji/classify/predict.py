@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ class Predictor:
         numbers = [number for number, page in enumerate(pages) if len(page.classes)]
         dataset = PageDataset([pages[number] for number in numbers], heights, self.store)
         workers = min(self.workers, len(dataset))
-        loader = build_loader(dataset, 1, collate=_only, workers=workers, device=self.precision.device)
+        loader = build_loader(dataset, 1, collate=itemgetter(0), workers=workers, device=self.precision.device)
         try:
             for view in progress(loader, title=title, unit="page", show=bool(title), leave=False):
                 yield numbers[view.index], self.logits(model, view)
@@ -157,7 +158,3 @@ def evaluate(
         "accuracy": float((predicted == true_classes).sum()) / n,
         "loss": loss / n,
     }
-
-
-def _only(views: Sequence[PageView]) -> PageView:
-    return views[0]

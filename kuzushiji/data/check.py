@@ -3,16 +3,14 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kuzushiji import cli
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.options import json_option, option
 from kuzushiji.stage import Command
-from kuzushiji.terminal import print_result, progress
+from kuzushiji.terminal import print_result
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Check(Command):
         """Print the faults and a summary on standard output; return 1 if there are faults."""
         from kuzushiji.data.inspection import inspect_data_root
 
-        found = inspect_data_root(DataRoot.find(self.config.root), self.config.workers, _progress_bar)
+        found = inspect_data_root(DataRoot.find(self.config.root), self.config.workers)
         if self.config.json:
             print_result(dataclasses.asdict(found), as_json=True)
             return cli.EXIT_FAILED if found.faults else 0
@@ -49,10 +47,6 @@ class Check(Command):
             f"{found.test_pages:,} test pages: {len(found.faults):,} faults"
         )
         return cli.EXIT_FAILED if found.faults else 0
-
-
-def _progress_bar(items: Iterable[Any], total: int, name: str) -> Iterable[Any]:
-    return progress(items, total=total, title=name, unit="page")
 
 
 main = Check.main

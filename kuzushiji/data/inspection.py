@@ -2,12 +2,11 @@
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,7 @@ from kuzushiji.data.labels import parse_labels
 from kuzushiji.data.pages import read_page
 from kuzushiji.data.paths import SUFFIXES, DataRoot, image_path
 from kuzushiji.errors import InputError
-
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Passes on an iterable, given its length and a name, and shows how far it has come."""
+from kuzushiji.terminal import progress
 
 _FIELDS = len(BOX_FIELDS.split())
 
@@ -60,22 +57,21 @@ class _Row:
     text: str
 
 
-def inspect_data_root(root: DataRoot, workers: int, progress: Progress) -> Findings:
+def inspect_data_root(root: DataRoot, workers: int) -> Findings:
     """Read a data root whole, every image too, and return what is wrong with it.
 
     Args:
         root: The data root. The truth of the test pages is not looked at.
         workers: How many images are decoded at a time.
-        progress: Is given the images of each folder.
     """
     found = Findings()
     known = _known_codes(root.unicode_translation_csv, found)
     train = _rows(root.train_csv, found)
     test = _rows(root.sample_submission_csv, found) if root.has_test_pages else []
     found.train_pages, found.test_pages = len(train), len(test)
-    sizes = _image_sizes(train, root.train_images, found, workers, progress)
+    sizes = _image_sizes(train, root.train_images, found, workers)
     if root.has_test_pages:
-        _image_sizes(test, root.test_images, found, workers, progress)
+        _image_sizes(test, root.test_images, found, workers)
     for row, size in zip(train, sizes, strict=True):
         _inspect_labels(row, size, known, found)
     found.books = len({book_id(row.image_id) for row in train})
@@ -115,9 +111,7 @@ def _rows(path: Path, found: Findings) -> list[_Row]:
     return list(rows.values())
 
 
-def _image_sizes(
-    rows: Sequence[_Row], folder: Path, found: Findings, workers: int, progress: Progress
-) -> list[tuple[int, int] | None]:
+def _image_sizes(rows: Sequence[_Row], folder: Path, found: Findings, workers: int) -> list[tuple[int, int] | None]:
     """Decode the image of each row and return its (width, height), None where it cannot be read."""
     fault = _folder_fault(folder)
     if fault:
@@ -128,7 +122,7 @@ def _image_sizes(
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(partial(_image_size, folder), rows)
         names: dict[str, str] | None = None
-        for row, result in zip(rows, progress(results, len(rows), folder.name), strict=True):
+        for row, result in zip(rows, progress(results, total=len(rows), title=folder.name, unit="page"), strict=True):
             if isinstance(result, InputError):
                 names = similar_names(folder) if names is None else names
                 found.faults.append(f"{row.place}: {result}{did_you_mean(folder, row.image_id, names)}")

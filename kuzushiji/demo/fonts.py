@@ -88,7 +88,7 @@ def ink_of(path: Path, character: str) -> NDArray[np.uint8] | None:
     picture = Image.new("L", (2 * SIDE, 2 * SIDE), 0)
     ImageDraw.Draw(picture).text((SIDE // 2, SIDE // 2), character, fill=255, font=_font(path))
     drawn = np.asarray(picture)
-    if (drawn > 127).sum() < _LEAST_INK or _is_replacement(path, drawn):
+    if (drawn > 127).sum() < _LEAST_INK or drawn.tobytes() == _replacement(path):
         return None
     rows, columns = np.flatnonzero(drawn.max(axis=1) > 40), np.flatnonzero(drawn.max(axis=0) > 40)
     return np.ascontiguousarray(drawn[rows[0] : rows[-1] + 2, columns[0] : columns[-1] + 2])
@@ -109,10 +109,6 @@ def _replacement(path: Path) -> bytes:
     picture = Image.new("L", (2 * SIDE, 2 * SIDE), 0)
     ImageDraw.Draw(picture).text((SIDE // 2, SIDE // 2), "\U0010fffd", fill=255, font=_font(path))
     return np.asarray(picture).tobytes()
-
-
-def _is_replacement(path: Path, drawn: NDArray[np.uint8]) -> bool:
-    return drawn.tobytes() == _replacement(path)
 
 
 def _characters(path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Layouts of real pages: where on a page columns stand and how large each character is, from a table of labels."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.data.folds import book_id
-from kuzushiji.data.labels import PageLabels, read_page_labels
+from kuzushiji.data.labels import read_page_labels
 from kuzushiji.errors import InputError
 from kuzushiji.reading_order import reading_order
 
@@ -100,8 +100,8 @@ def read_layouts(path: Path, without: frozenset[str]) -> Layouts:
     Raises:
         InputError: no such table, a damaged one, or one without pages of text.
     """
-    labels = _read(path)
-    chosen = [image_id for image_id in labels.image_ids if not is_of(image_id, without)]
+    labels = read_page_labels(path)
+    chosen = [image_id for image_id in labels.image_ids if not image_id.startswith(tuple(without))]
     table = labels.of_pages(chosen)
     parts = [
         (image_id, rows["code"].to_numpy(), rows[["x", "y", "w", "h"]].to_numpy(np.float64))
@@ -116,15 +116,6 @@ def read_layouts(path: Path, without: frozenset[str]) -> Layouts:
     if not pages:
         raise InputError(f"{path}: expected labels of pages with at least {_LEAST} characters, got none")
     return Layouts(tuple(pages), *_sizes(pages))
-
-
-def is_of(image_id: str, books: Iterable[str]) -> bool:
-    """Return whether a page is of one of these books: its name begins with the book's."""
-    return any(image_id.startswith(book) for book in books)
-
-
-def _read(path: Path) -> PageLabels:
-    return read_page_labels(path)
 
 
 def _extents(parts: Sequence[tuple[str, NDArray[np.object_], Floats]]) -> dict[str, tuple[float, float]]:

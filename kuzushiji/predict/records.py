@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,6 @@ class PageSource:
     frame: int
     models: str
     settings: Mapping[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return {"image": self.image, "frame": self.frame, "models": self.models, "settings": dict(self.settings)}
 
 
 def shard_place(folder: Path, number: int, count: int) -> Path:
@@ -101,7 +97,7 @@ class Output:
         outputs = record.get("outputs", {})
         return (
             record.get("format") == FORMAT
-            and record.get("source") == source.as_dict()
+            and record.get("source") == asdict(source)
             and set(files) <= set(outputs)
             and all(self.path(name).is_file() and sha256_of_file(self.path(name)) == outputs[name] for name in files)
         )
@@ -123,7 +119,7 @@ class Output:
                 temporary.write_bytes(content)
         record = {
             "format": FORMAT,
-            "source": source.as_dict(),
+            "source": asdict(source),
             "outputs": {name: sha256_of_file(self.path(name)) for name in contents},
             "points": points.points[["code", "x", "y"]].to_numpy().tolist(),
         }

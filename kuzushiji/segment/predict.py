@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,7 @@ def page_loader(
 ) -> "DataLoader[tuple[WholePage, ...]]":
     """Return a loader, for a device, of pages in several sizes, one page at a time: pages differ in shape."""
     pages = WholePages(paths, store, long_sides)
-    return build_loader(pages, 1, collate=_first, workers=min(workers, len(paths)), device=device)
-
-
-def _first(pages: list[tuple[WholePage, ...]]) -> tuple[WholePage, ...]:
-    return pages[0]
+    return build_loader(pages, 1, collate=itemgetter(0), workers=min(workers, len(paths)), device=device)
 
 
 def predict_pages(

@@ -2,9 +2,8 @@
 
 import csv
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,10 +22,7 @@ def root(tiny_root: Path, tmp_path: Path) -> Path:
 
 
 def inspect(root: Path) -> Findings:
-    def progress(items: Iterable[Any], total: int, name: str) -> Iterable[Any]:
-        return items
-
-    return inspect_data_root(DataRoot.find(root), workers=2, progress=progress)
+    return inspect_data_root(DataRoot.find(root), workers=2)
 
 
 def relabel(root: Path, labels: str) -> None:

@@ -2,9 +2,8 @@
 
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,10 +28,7 @@ def root(tiny_root: Path, tmp_path: Path) -> Path:
 
 
 def inspect(root: Path) -> Findings:
-    def progress(items: Iterable[Any], total: int, name: str) -> Iterable[Any]:
-        return items
-
-    return inspect_data_root(DataRoot.find(root), workers=2, progress=progress)
+    return inspect_data_root(DataRoot.find(root), workers=2)
 
 
 def test_good_data_raise_no_suspicion(root: Path) -> None:

@@ -71,7 +71,9 @@ class ColumnSource:
         columns = _Columns(len(self.features.candidates))
         _add_models(columns, self.features)
         _add_blend(columns, self.features)
-        _add_geometry(columns, self.features, self.context)
+        box = self.features.box_of_candidate
+        for k, name in enumerate(BOX_FEATURES):
+            columns.add(f"box_{name}", self.context.geometry[box, k])
         self._add_page_and_language(columns, self.context, leave_out)
         _add_extra(columns, self.features)
         return columns.table(self.features.offsets)
@@ -216,12 +218,6 @@ def _votes(features: Features) -> NDArray[np.int64]:
     top = features.top_classes[:, :, 0]
     votes: NDArray[np.int64] = (top[features.box_of_candidate] == features.candidates[:, None]).sum(axis=1)
     return votes
-
-
-def _add_geometry(columns: _Columns, features: Features, context: Context) -> None:
-    box = features.box_of_candidate
-    for k, name in enumerate(BOX_FEATURES):
-        columns.add(f"box_{name}", context.geometry[box, k])
 
 
 def _add_language(
