@@ -87,8 +87,7 @@ def not_suppressed(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: floa
     for one, other in zip(better[close], worse[close], strict=True):
         if left[one]:
             left[other] = False
-    kept: Ints = order[left]
-    return kept
+    return order[left]
 
 
 def _by_score(detections: Sequence[tuple[ArrayLike, ArrayLike]]) -> tuple[Floats, Floats, Ints]:

@@ -169,8 +169,7 @@ def classes_read(config: LanguageModelConfig, features: "Features", root: "DataR
         raise InputError(vocabulary_difference(str(config.read_as), features.vocabulary, table.vocabulary))
     wanted = table.take(table.boxes["image_id"].isin(set(features.boxes["image_id"])).to_numpy())
     rows = rows_in_order_of(features.boxes, wanted.boxes, str(config.read_as), str(config.features))
-    best: NDArray[np.int32] = wanted.classes[:, 0] if rows is None else wanted.classes[rows, 0]
-    return best
+    return wanted.classes[:, 0] if rows is None else wanted.classes[rows, 0]
 
 
 main = LanguageModel.main

@@ -157,8 +157,7 @@ def _is_one(boxes: Boxes, others: Boxes) -> bool:
 
 def _middles(boxes: Boxes) -> NDArray[np.float64]:
     column = reading_order(boxes).column
-    middles: NDArray[np.float64] = np.bincount(column, boxes[:, 0] + boxes[:, 2] / 2) / np.bincount(column)
-    return middles
+    return np.bincount(column, boxes[:, 0] + boxes[:, 2] / 2) / np.bincount(column)
 
 
 def _is_register(boxes: Boxes) -> bool:

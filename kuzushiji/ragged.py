@@ -20,20 +20,17 @@ def members(offsets: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np
     """Return the positions of all members of some groups, group after group in the order given."""
     counts = np.diff(offsets)[groups]
     starts = offsets_of(counts)
-    positions: NDArray[np.int64] = np.arange(starts[-1]) + np.repeat(offsets[groups] - starts[:-1], counts)
-    return positions
+    return np.arange(starts[-1]) + np.repeat(offsets[groups] - starts[:-1], counts)
 
 
 def group_sum(values: Floats, offsets: NDArray[np.int64]) -> Floats:
     """Return the sum of each group, shape (n,)."""
-    sums: Floats = np.add.reduceat(values, offsets[:-1]) if len(values) else values[:0]
-    return sums
+    return np.add.reduceat(values, offsets[:-1]) if len(values) else values[:0]
 
 
 def group_max(values: Floats, offsets: NDArray[np.int64]) -> Floats:
     """Return the largest value of each group, shape (n,)."""
-    largest: Floats = np.maximum.reduceat(values, offsets[:-1]) if len(values) else values[:0]
-    return largest
+    return np.maximum.reduceat(values, offsets[:-1]) if len(values) else values[:0]
 
 
 def spread(values: NDArray[np.generic], offsets: NDArray[np.int64]) -> NDArray[np.generic]:
@@ -45,8 +42,7 @@ def softmax(scores: Floats, offsets: NDArray[np.int64]) -> Floats:
     """Return the probabilities (m,) of the members of each group; they sum to 1."""
     counts = np.diff(offsets)
     powers = np.exp(scores - np.repeat(group_max(scores, offsets), counts))
-    probabilities: Floats = powers / np.repeat(group_sum(powers, offsets), counts)
-    return probabilities
+    return powers / np.repeat(group_sum(powers, offsets), counts)
 
 
 def best_of_group(scores: Floats, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -55,8 +51,7 @@ def best_of_group(scores: Floats, offsets: NDArray[np.int64]) -> NDArray[np.int6
     group = np.searchsorted(offsets, at_best, side="right") - 1
     first = np.ones(len(at_best), np.bool_)
     np.not_equal(group[1:], group[:-1], out=first[1:])
-    best: NDArray[np.int64] = at_best[first]
-    return best
+    return at_best[first]
 
 
 def best_of_others(scores: Floats, offsets: NDArray[np.int64]) -> Floats:

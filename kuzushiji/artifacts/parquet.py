@@ -163,8 +163,7 @@ def rows(column: pa.ChunkedArray, k: int, first: int = 0) -> NDArray[Any]:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(f"row {first + row} has {offsets[row + 1] - offsets[row]} values instead of {k}")
-    by_row: NDArray[Any] = values.reshape(-1, k)
-    return by_row
+    return values.reshape(-1, k)
 
 
 def _read_lists(file: pq.ParquetFile, lists: Mapping[str, type[np.generic]], k: int) -> dict[str, NDArray[Any]]:

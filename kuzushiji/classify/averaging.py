@@ -127,8 +127,7 @@ def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     bits = max(1, int(m - 1).bit_length())
     keys = np.full(n * width, np.iinfo(np.int64).max)
     keys[place] = (_descending(values[row, column]) << bits) | column
-    best: NDArray[np.int64] = np.sort(keys.reshape(n, width), axis=1)[:, :k] & ((1 << bits) - 1)
-    return best
+    return np.sort(keys.reshape(n, width), axis=1)[:, :k] & ((1 << bits) - 1)
 
 
 def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:

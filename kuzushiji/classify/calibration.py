@@ -63,5 +63,4 @@ def best_probability(logits: NDArray[np.floating]) -> NDArray[np.float32]:
 def _powers(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the exponentials (n, k), 1 for the first, which is the largest."""
     values = logits.astype(np.float64)
-    powers: NDArray[np.float64] = np.exp(values - values[:, :1])
-    return powers
+    return np.exp(values - values[:, :1])

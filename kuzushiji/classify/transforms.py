@@ -66,16 +66,14 @@ def draw_crop(
 def visible_share(boxes_xyxy: Boxes, window: Window) -> NDArray[np.float32]:
     """Return (n,) shares of the boxes' areas that lie in the window; boxes have some area."""
     inner = clip_to(boxes_xyxy, window)
-    shares: NDArray[np.float32] = _area(inner) / _area(boxes_xyxy)
-    return shares
+    return _area(inner) / _area(boxes_xyxy)
 
 
 def clip_to(boxes_xyxy: Boxes, window: Window) -> Boxes:
     """Return (n, 4) boxes cut at the window's edges; those outside get no area."""
     low = np.array([window.x0, window.y0] * 2, np.float32)
     high = np.array([window.x1, window.y1] * 2, np.float32)
-    clipped: Boxes = np.clip(boxes_xyxy, low, high)
-    return clipped
+    return np.clip(boxes_xyxy, low, high)
 
 
 def boxes_in(boxes_xyxy: Boxes, window: Window, width: int, height: int) -> Boxes:
@@ -120,5 +118,4 @@ def _window_around(box_xyxy: NDArray[np.float32], size: tuple[int, int]) -> Wind
 
 
 def _area(boxes_xyxy: Boxes) -> NDArray[np.float32]:
-    area: NDArray[np.float32] = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
-    return area
+    return (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])

@@ -144,8 +144,7 @@ class Losses:
 
     def values(self) -> list[float]:
         """Return the losses of this process that were not counted yet; waits for the device."""
-        losses: list[float] = self._rows()[:, 0].tolist()
-        return losses
+        return self._rows()[:, 0].tolist()
 
     def check(self) -> None:
         """Check the losses of this process without counting them.

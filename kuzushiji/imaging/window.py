@@ -78,5 +78,4 @@ def resize(image: Image, width: int, height: int) -> Image:
 
 
 def _scaled(image: Image, width: int, height: int, interpolation: int) -> Image:
-    scaled: Image = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
-    return scaled
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)

@@ -197,8 +197,7 @@ def read_second_level(collected: Collected) -> Detailed | None:
 
 def probability_of_log(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the probabilities whose logarithms the second level writes in place of logits."""
-    probability: NDArray[np.float64] = np.exp(np.minimum(logits.astype(np.float64), 0))
-    return probability
+    return np.exp(np.minimum(logits.astype(np.float64), 0))
 
 
 def final_outcome(collected: Collected, root: DataRoot, truth: PageLabels | None) -> Outcome | None:
@@ -246,5 +245,4 @@ def _with_dropped(rows: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
     known = pd.MultiIndex.from_frame(rows[keys])
     dropped = boxes[~pd.MultiIndex.from_frame(boxes[keys]).isin(known)]
     extra = dropped.drop(columns="code").assign(pred=SEG_FP, probability=np.float32(np.nan))
-    both: pd.DataFrame = pd.concat([rows, extra[list(rows.columns)]], ignore_index=True) if len(extra) else rows
-    return both
+    return pd.concat([rows, extra[list(rows.columns)]], ignore_index=True) if len(extra) else rows

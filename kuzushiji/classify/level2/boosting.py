@@ -177,8 +177,7 @@ def gradients_of(rows: Rows, recipe: Recipe) -> Callable[[NDArray[np.floating]],
 
 def _behind(scores: NDArray[np.floating], rows: Rows) -> NDArray[np.floating]:
     """Return by how much each row's score is above that of its box's right row (m,)."""
-    difference: NDArray[np.floating] = scores - np.repeat(scores[rows.target], np.diff(rows.offsets))
-    return difference
+    return scores - np.repeat(scores[rows.target], np.diff(rows.offsets))
 
 
 def _pairwise(scores: Scores, rows: Rows) -> tuple[Scores, Scores]:

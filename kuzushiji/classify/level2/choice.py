@@ -56,8 +56,7 @@ class Choice:
 def mean_probability(scores: Sequence[Scores], offsets: NDArray[np.int64], objective: str) -> NDArray[np.float32]:
     """Return the mean over models of the probability (m,) of each candidate."""
     total = sum(probabilities(score, offsets, objective) for score in scores)
-    mean: NDArray[np.float32] = (np.asarray(total) / len(scores)).astype(np.float32)
-    return mean
+    return (np.asarray(total) / len(scores)).astype(np.float32)
 
 
 def choose(

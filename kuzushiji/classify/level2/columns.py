@@ -32,8 +32,7 @@ class Table:
 
     def column(self, name: str) -> NDArray[np.float32]:
         """Return one column (m,)."""
-        values: NDArray[np.float32] = self.values[:, self.names.index(name)]
-        return values
+        return self.values[:, self.names.index(name)]
 
 
 @dataclass(frozen=True)

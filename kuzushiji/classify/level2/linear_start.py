@@ -48,8 +48,7 @@ class LinearStart:
         names, values = linear_columns(table)
         if names != self.names:
             raise ValueError(f"expected the columns {self.names}, got {names}")
-        scores: NDArray[np.float32] = (values @ self.weights).astype(np.float32)
-        return scores
+        return (values @ self.weights).astype(np.float32)
 
 
 def linear_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -94,8 +94,7 @@ class NGrams:
         self, totals: list[Keys], n: int, whole: Keys, context: NDArray[np.float64], shorter: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return the probability of a candidate after so many contexts, drawn towards that in the shorter context."""
-        probability: NDArray[np.float64] = (self._count(totals, n, whole) + _PRIOR * shorter) / (context + _PRIOR)
-        return probability
+        return (self._count(totals, n, whole) + _PRIOR * shorter) / (context + _PRIOR)
 
     @cached_property
     def _first_sign_last(self) -> tuple[tuple[Keys, NDArray[np.int64]], ...]:

@@ -148,8 +148,7 @@ def read_pairs(path: Path) -> Pairs:
 
 
 def _normalised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    normalised: NDArray[np.float64] = scores - _log_sum(scores, axis=-1)[..., None]
-    return normalised
+    return scores - _log_sum(scores, axis=-1)[..., None]
 
 
 def _log_sum(scores: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
