@@ -154,7 +154,6 @@ def classes_read(config: LanguageModelConfig, features: "Features", root: "DataR
         InputError: the table of `--read-as` is not of the same boxes or vocabulary.
     """
     from kuzushiji.artifacts import read_characters, read_detailed, rows_in_order_of
-    from kuzushiji.artifacts.detailed import vocabulary_difference
     from kuzushiji.artifacts.detailed_files import is_text
     from kuzushiji.artifacts.parquet import kind_of
     from kuzushiji.artifacts.predicted_characters import KIND as CHARACTERS
@@ -165,8 +164,7 @@ def classes_read(config: LanguageModelConfig, features: "Features", root: "DataR
     if not is_text(config.read_as) and kind_of(config.read_as) == CHARACTERS:
         return classes_of(read_characters(config.read_as), features, str(config.read_as))
     table = read_detailed(config.read_as, top_k=1, data_root=root)
-    if table.vocabulary != features.vocabulary:
-        raise InputError(vocabulary_difference(str(config.read_as), features.vocabulary, table.vocabulary))
+    features.vocabulary.check_same(table.vocabulary, config.read_as)
     wanted = table.take(table.boxes["image_id"].isin(set(features.boxes["image_id"])).to_numpy())
     rows = rows_in_order_of(features.boxes, wanted.boxes, str(config.read_as), str(config.features))
     return wanted.classes[:, 0] if rows is None else wanted.classes[rows, 0]

@@ -128,8 +128,7 @@ def concat_detailed(tables: Sequence[Detailed], names: Sequence[str]) -> Detaile
     full, its_name = next(((table, name) for table, name in zip(tables, names, strict=True) if len(table)), (first, ""))
     seen: dict[str, str] = {}
     for table, name in zip(tables, names, strict=True):
-        if table.vocabulary.codes != first.vocabulary.codes:
-            raise InputError(vocabulary_difference(name, first.vocabulary, table.vocabulary, names[0]))
+        first.vocabulary.check_same(table.vocabulary, name, names[0])
         doubled = next((page for page in table.pages if page in seen), None)
         if doubled is not None:
             where = f"{name}, page {shown(doubled)}"
@@ -229,14 +228,6 @@ def _check_classes(detailed: Detailed, part: slice, name: str) -> None:
         if broken.any():
             row = part.start + int(np.argmax(broken.any(axis=1)))
             raise InputError(f"{_where(name, detailed.boxes, row)}: expected {message}")
-
-
-def vocabulary_difference(name: str, expected: Vocabulary, got: Vocabulary, first: str = "") -> str:
-    """Return the message for a file whose vocabulary is not the expected one, that of the file `first`."""
-    other = sorted(set(expected.codes) ^ set(got.codes))
-    example = f", for example {other[0]} is in one only" if other else ", in another order"
-    where = f" as in {first}" if first else ""
-    return f"{name}: expected the vocabulary of {len(expected)} codes{where}, got another of {len(got)}{example}"
 
 
 def _check_same_content(reference: pd.DataFrame, other: pd.DataFrame, name: str, first: str) -> None:

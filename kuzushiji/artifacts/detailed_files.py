@@ -18,7 +18,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts.box_table import BOX_COLUMNS, TEXT_COLUMNS, boxes_of, empty_boxes, to_arrow
-from kuzushiji.artifacts.detailed import Detailed, check_detailed, vocabulary_difference
+from kuzushiji.artifacts.detailed import Detailed, check_detailed
 from kuzushiji.artifacts.parquet import FORMAT, lists, read_wide_table, write_table
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.label_text import shown
@@ -73,8 +73,8 @@ def read_detailed(
         detailed = read_text(path, vocabulary, data_root)
     else:
         detailed = read_parquet(path)
-        if vocabulary is not None and detailed.vocabulary.codes != vocabulary.codes:
-            raise InputError(vocabulary_difference(str(path), vocabulary, detailed.vocabulary))
+        if vocabulary is not None:
+            vocabulary.check_same(detailed.vocabulary, path)
     check_detailed(detailed, str(path))
     return detailed if top_k is None else detailed.top(top_k)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from detection.faster_rcnn import DetectorConfig
-from kuzushiji.bundle.model_files import ClassifierFile
 from kuzushiji.classify.level2.model import Level2Model
 from kuzushiji.classify.level2.pairs import Pairs
 from kuzushiji.classify.network import ModelConfig, RoIClassifier
@@ -138,20 +137,6 @@ class Bundle:
     def of_kind(self, kind: str) -> list[ReadyClassifier]:
         """Return the classifiers of a kind, by fold."""
         return [item for item in self.classifiers if item.spec.kind == kind]
-
-
-def check_same_vocabulary(ours: Vocabulary, theirs: Vocabulary, item: ClassifierFile, first: ClassifierFile) -> None:
-    """Check that a classifier has the classes of the first one.
-
-    Raises:
-        InputError: it has others.
-    """
-    if ours.codes != theirs.codes:
-        only = sorted(set(ours.codes) ^ set(theirs.codes))[0]
-        raise InputError(
-            f"{item.path}: expected the {len(ours)} classes of {first.path}, got {len(theirs)} "
-            f"({only} is in one only): models of different vocabularies cannot read together"
-        )
 
 
 def check_level2(model: Level2Model, bundle: Bundle, folder: Path) -> None:

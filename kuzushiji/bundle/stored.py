@@ -17,7 +17,6 @@ from kuzushiji.bundle.members import (
     DetectorSpec,
     StoredClassifier,
     StoredDetector,
-    check_same_vocabulary,
 )
 from kuzushiji.bundle.model_files import FORMAT, ClassifierFile, ModelFiles, params_of
 from kuzushiji.classify.classifier import read_classifier_state
@@ -75,7 +74,7 @@ def read_classifiers(files: ModelFiles) -> Iterator[StoredClassifier]:
     for item in files.classifiers:
         stored = read_classifier(files, item)
         vocabulary = vocabulary or stored.vocabulary
-        check_same_vocabulary(vocabulary, stored.vocabulary, item, files.classifiers[0])
+        vocabulary.check_same(stored.vocabulary, item.path, files.classifiers[0].path)
         yield stored
 
 

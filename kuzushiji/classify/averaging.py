@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.artifacts import Detailed, concat_detailed, rows_in_order_of
-from kuzushiji.artifacts.detailed import vocabulary_difference
 from kuzushiji.classify.parallel import in_chunks
 from kuzushiji.data.labels import SEG_FP
 from kuzushiji.errors import InputError
@@ -45,8 +44,7 @@ def blend_tables(
     if not tables:
         raise InputError("expected at least one detailed table, got none")
     for table, name in zip(tables, names, strict=True):
-        if table.vocabulary.codes != tables[0].vocabulary.codes:
-            raise InputError(vocabulary_difference(name, tables[0].vocabulary, table.vocabulary, names[0]))
+        tables[0].vocabulary.check_same(table.vocabulary, name, names[0])
         if not table.pages:
             raise InputError(f"{name}: expected boxes, or pages that were looked at, got a table without both")
     groups = _group_by_pages(tables, names)

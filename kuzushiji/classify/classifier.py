@@ -175,21 +175,6 @@ def meta_of(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def check_vocabulary(classifier: Classifier, vocabulary: Vocabulary, path: Path) -> None:
-    """Check that a checkpoint's classes are those of the data.
-
-    Raises:
-        InputError: they are not.
-    """
-    ours, theirs = vocabulary.codes, classifier.vocabulary.codes
-    if ours != theirs:
-        only = sorted(set(ours) ^ set(theirs))[0]
-        raise InputError(
-            f"{path}: expected a checkpoint of the data's {len(ours)} classes, got one of {len(theirs)} "
-            f"({only} is in one only)"
-        )
-
-
 def _read_meta(path: Path, meta: dict[str, Any]) -> tuple[ModelConfig, Vocabulary, int]:
     if meta.get("kind") != _KIND:
         raise InputError(f"{path}: expected a checkpoint of classify, got one of {meta.get('stage', 'another kind')}")

@@ -89,11 +89,9 @@ def check_fit(
     import numpy as np
 
     from kuzushiji.artifacts import rows_in_order_of
-    from kuzushiji.artifacts.detailed import vocabulary_difference
 
     for path, seen in ((config.queries, queries), (config.gallery, gallery)):
-        if seen.vocabulary != features.vocabulary:
-            raise InputError(vocabulary_difference(str(path), features.vocabulary, seen.vocabulary))
+        features.vocabulary.check_same(seen.vocabulary, path)
     if queries.vectors.shape[1] != gallery.vectors.shape[1]:
         raise InputError(
             f"{config.gallery}: expected {queries.vectors.shape[1]} features a box as in {config.queries}, "

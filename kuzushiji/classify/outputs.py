@@ -20,7 +20,7 @@ from kuzushiji.artifacts import Detailed, PredictedCharacters, characters_path, 
 from kuzushiji.artifacts.box_table import boxes_with_truth
 from kuzushiji.artifacts.head_features import HeadFeatures, write_head_features
 from kuzushiji.classify.calibration import best_probability
-from kuzushiji.classify.classifier import Classifier, check_vocabulary, load_classifier
+from kuzushiji.classify.classifier import Classifier, load_classifier
 from kuzushiji.classify.config import ClassifyConfig
 from kuzushiji.classify.inputs import BoxedPage, Split, pages_of
 from kuzushiji.classify.network import RoIClassifier
@@ -48,7 +48,7 @@ def predict_held_out(config: ClassifyConfig, root: DataRoot, weights: Path, spli
         InputError: the checkpoint does not fit the data or the flags; a page cannot be read; a file cannot be written.
     """
     config, predictor, classifier = load(config, weights)
-    check_vocabulary(classifier, split.vocabulary, weights)
+    split.vocabulary.check_same(classifier.vocabulary, weights)
     started = time.monotonic()
     detailed = _predict(config, predictor, classifier, split.valid, root.train_image, config.clf_gt, "held-out pages")
     seconds = time.monotonic() - started

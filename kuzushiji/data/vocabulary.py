@@ -68,6 +68,20 @@ class Vocabulary:
         """Return 16 hexadecimal digits that differ for different vocabularies."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
+    def check_same(self, other: "Vocabulary", name: object, first: object = "") -> None:
+        """Check that the file `name` has these codes, which are those of the file `first` if one is given.
+
+        Raises:
+            InputError: it has others.
+        """
+        if other.codes != self.codes:
+            differing = sorted(set(self.codes) ^ set(other.codes))
+            example = f", for example {differing[0]} is in one only" if differing else ", in another order"
+            where = f" as in {first}" if first else ""
+            raise InputError(
+                f"{name}: expected the vocabulary of {len(self)} codes{where}, got another of {len(other)}{example}"
+            )
+
     def __len__(self) -> int:
         return len(self.codes)
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from detection.boxes import xywh_to_xyxy
 from detection.overlap import largest_share
 from kuzushiji.artifacts import Detailed, rows_in_order_of
-from kuzushiji.artifacts.detailed import vocabulary_difference
 from kuzushiji.artifacts.features import Features
 from kuzushiji.classify.parallel import in_chunks
 from kuzushiji.data.labels import rows_by_page
@@ -39,8 +38,7 @@ def build_features(
     classes, logits = [], []
     for blend, group in zip(blends, names, strict=True):
         name = ", ".join(group)
-        if blend.vocabulary.codes != first.vocabulary.codes:
-            raise InputError(vocabulary_difference(name, first.vocabulary, blend.vocabulary, first_name))
+        first.vocabulary.check_same(blend.vocabulary, name, first_name)
         if blend.classes.shape[1] < top_k:
             raise InputError(f"{name}: expected at least {top_k} classes a box, got {blend.classes.shape[1]}")
         order = rows_in_order_of(first.boxes, blend.boxes, name, first_name)
