@@ -7,6 +7,7 @@ import numpy as np
 
 from kuzushiji.report.collect import Collected, Run
 from kuzushiji.report.reference import CLASSES, PAGES, Reference
+from kuzushiji.report.stage_rows import decimal
 from kuzushiji.run_folder import SEGMENT
 from kuzushiji.terminal import format_table
 
@@ -89,11 +90,12 @@ class Compared:
 
     def cells(self) -> tuple[str, ...]:
         """Return the line as text, a cell a column."""
-        best = _text(self.best) + ("*" if self.final_prediction else "")
+        best = decimal(self.best) + ("*" if self.final_prediction else "")
         last = self.last, self.reference_last
         return (
-            self.kind, self.fold, best, _text(self.reference_best), _signed(_minus(self.best, self.reference_best)),
-            _text(last[0]), _text(last[1]), _signed(_minus(*last)), f"{self.tolerance:.4f}", self.mark,
+            self.kind, self.fold, best, decimal(self.reference_best),
+            decimal(_minus(self.best, self.reference_best), "+.4f"),
+            decimal(last[0]), decimal(last[1]), decimal(_minus(*last), "+.4f"), f"{self.tolerance:.4f}", self.mark,
         )  # fmt: skip
 
 
@@ -232,11 +234,3 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _minus(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else a - b
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"

@@ -33,6 +33,11 @@ _COMPARED = (
 _TEST = "test: on pages whose truth no stage has seen. boxes: with all characters given the same class."
 
 
+def decimal(value: float | None, form: str = ".4f") -> str:
+    """Return a number as text; a dash for what is not known."""
+    return "-" if value is None else format(value, form)
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table; None where something is not known.
@@ -64,8 +69,8 @@ class Row:
             self.held_out, self.best, self.last,
             test.f1 if test else None, test.precision if test else None, test.recall if test else None,
         )  # fmt: skip
-        minutes = "-" if self.seconds is None else f"{self.seconds / 60:.1f}"
-        return (self.stage, self.model, self.fold, *("-" if x is None else f"{x:.4f}" for x in numbers), minutes)
+        minutes = decimal(None if self.seconds is None else self.seconds / 60, ".1f")
+        return (self.stage, self.model, self.fold, *map(decimal, numbers), minutes)
 
 
 def stage_table(collected: Collected, truth: PageLabels | None) -> list[Row]:

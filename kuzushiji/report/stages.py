@@ -8,7 +8,7 @@ from kuzushiji.metric import Counts
 from kuzushiji.report.collect import SECOND_LEVEL, Collected, Run
 from kuzushiji.report.outcome import Outcome
 from kuzushiji.report.reference import Reference
-from kuzushiji.report.stage_rows import Row, notes_of
+from kuzushiji.report.stage_rows import Row, decimal, notes_of
 
 GROUPS = (
     ("", ("stage", "model", "fold")),
@@ -65,7 +65,7 @@ def wide_table(
         accuracy = _accuracy_of(second) if is_last else _accuracy(runs)
         seconds = collected.second_level_seconds if is_last else row.seconds
         cells = [
-            row.stage, row.model, row.fold, *_scores(held_out, row.held_out), _ratio(accuracy),
+            row.stage, row.model, row.fold, *_scores(held_out, row.held_out), decimal(accuracy),
             *_epochs(runs), *_scores(row.test), *_cost(seconds, runs),
         ]  # fmt: skip
         if repeated:
@@ -118,8 +118,8 @@ def _accuracy_of(outcome: Outcome | None) -> float | None:
 
 def _scores(counts: Counts | None, f1: float | None = None) -> tuple[str, str, str]:
     if counts is None:
-        return _ratio(f1), "-", "-"
-    return _ratio(counts.f1 if f1 is None else f1), _ratio(counts.precision), _ratio(counts.recall)
+        return decimal(f1), "-", "-"
+    return decimal(counts.f1 if f1 is None else f1), decimal(counts.precision), decimal(counts.recall)
 
 
 def _epochs(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -129,8 +129,8 @@ def _epochs(runs: Sequence[Run]) -> tuple[str, ...]:
     best, last = (run.metrics.get(f"{name}_epoch") for name in ("best", "last"))
     known = run.f1("best") is not None
     return (
-        _ratio(run.f1("best")), str(best + 1) if known and best is not None else "-",
-        _ratio(run.f1("last")), str(last + 1) if last is not None else "-",
+        decimal(run.f1("best")), str(best + 1) if known and best is not None else "-",
+        decimal(run.f1("last")), str(last + 1) if last is not None else "-",
     )  # fmt: skip
 
 
@@ -165,7 +165,3 @@ def _crops_per_second(run: Run) -> float:
 def _pages_and_seconds(prediction: dict[str, Any]) -> tuple[float, float]:
     pages, seconds, rate = (float(prediction.get(key) or 0) for key in ("pages", "seconds", "pages_per_second"))
     return (pages, pages / rate) if rate else (pages, seconds)
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

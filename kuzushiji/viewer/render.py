@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,21 +87,16 @@ def pages_as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
     """Return what the script reads; models and classes, which come again and again, are numbers in two lists."""
     models: dict[str, int] = {}
     classes: dict[tuple[str, str], int] = {}
-    number_of_model, number_of_class = count(), count()
-
-    def model(name: str) -> int:
-        if name not in models:
-            models[name] = next(number_of_model)
-        return models[name]
 
     def class_(char: str, code: str) -> int:
-        if (char, code) not in classes:
-            classes[char, code] = next(number_of_class)
-        return classes[char, code]
+        return classes.setdefault((char, code), len(classes))
 
     def candidates_as_json(candidates: Mapping[str, Sequence[Candidate]]) -> list[Any]:
         return [
-            [model(name), [[class_(best.char, best.code), round(float(best.probability), 4)] for best in bests]]
+            [
+                models.setdefault(name, len(models)),
+                [[class_(best.char, best.code), round(float(best.probability), 4)] for best in bests],
+            ]
             for name, bests in candidates.items()
         ]
 
@@ -115,7 +109,10 @@ def pages_as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
         }
         if box.single_candidates:
             value["single"] = candidates_as_json(box.single_candidates)
-        value |= _facts_as_json(box)
+        if box.probability is not None:
+            value["probability"] = round(float(box.probability), 4)
+        if box.why:
+            value["why"] = box.why
         if box.role != TEXT:
             value["role"] = box.role
         if box.truth:
@@ -134,9 +131,3 @@ def pages_as_json(pages: Sequence[ViewerPage]) -> dict[str, Any]:
         for page in pages
     ]
     return {"models": list(models), "classes": [list(item) for item in classes], "pages": content}
-
-
-def _facts_as_json(box: ViewerBox) -> dict[str, Any]:
-    """Return what is known of a box beside its classes."""
-    probability = {} if box.probability is None else {"probability": round(float(box.probability), 4)}
-    return probability | ({"why": box.why} if box.why else {})
