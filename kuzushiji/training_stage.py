@@ -26,12 +26,16 @@ class Part(Stage):
 
     Attributes:
         record_name: Name of the record.
+        written: Names of the outputs.
+        reads_test_pages: Whether its pages are the test pages, and not the training pages.
         root: The data root.
         weights: Of the model that is applied.
     """
 
     config: Any
     record_name: ClassVar[str]
+    written: ClassVar[tuple[str, ...]] = ()
+    reads_test_pages: ClassVar[bool] = False
 
     def __init__(self, config: TrainingOptions, root: DataRoot, weights: Path) -> None:
         super().__init__(config)
@@ -42,6 +46,14 @@ class Part(Stage):
         """Return the path of the part's record."""
         path: Path = self.config.output(self.record_name)
         return path
+
+    def inputs(self) -> list[Input]:
+        """Return the model and the pages."""
+        return [self.weights, *(self.test_pages if self.reads_test_pages else self.training_pages)]
+
+    def outputs(self) -> list[Path]:
+        """Return the files of the names in `written`."""
+        return [self.config.output(name) for name in self.written]
 
     @property
     def with_test(self) -> bool:

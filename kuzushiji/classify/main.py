@@ -110,18 +110,11 @@ class TrainClassifier(TrainPart, ClassifierPart):
 
 
 class ReadHeldOutPages(ClassifierPart):
-    """Classify the boxes of the held-out pages."""
+    """Classify the boxes of the held-out pages: the detailed table and its score."""
 
     name = "classify.oof"
     record_name = OOF_RECORD
-
-    def inputs(self) -> list[Input]:
-        """Return the classifier and the training pages."""
-        return [self.weights, *self.training_pages]
-
-    def outputs(self) -> list[Path]:
-        """Return the detailed table and its score."""
-        return [self.config.output(name) for name in (DETAILED, METRICS_OOF)]
+    written = (DETAILED, METRICS_OOF)
 
     def run(self) -> Facts:
         """Write the table; return its score."""
@@ -136,10 +129,7 @@ class ReadTestPages(ClassifierPart):
 
     name = "classify.test"
     record_name = TEST_RECORD
-
-    def inputs(self) -> list[Input]:
-        """Return the classifier and the test pages."""
-        return [self.weights, *self.test_pages]
+    reads_test_pages = True
 
     def outputs(self) -> list[Path]:
         """Return the detailed table, and the submission with the probabilities beside it."""

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuzushiji.demo.books import Book, PagePlan, book_of
-from kuzushiji.demo.character_set import CharacterSet
 from kuzushiji.demo.drawings import draw_picture, draw_seal
 from kuzushiji.demo.frame import Sheet, frame_lines, lay_sheet, spine_marks
 from kuzushiji.demo.imitation import Stamp
 from kuzushiji.demo.ink import Ink
 from kuzushiji.demo.paper import add_wormholes, clouds, make_paper, photograph
-from kuzushiji.demo.text import Paragraph, spell
+from kuzushiji.demo.text import CharacterSet, Paragraph, spell
 from kuzushiji.demo.typesetting import Area, Placed, TextSetter
 
 _PRINT_MOTTLE = 0.5  # a block print is never quite even

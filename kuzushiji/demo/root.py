@@ -13,9 +13,9 @@ from kuzushiji.data.labels import PageLabels, write_page_labels
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.data.strokes import known_characters
 from kuzushiji.demo.books import PagePlan, book_name, plan_pages
-from kuzushiji.demo.character_set import CharacterSet, choose_characters
 from kuzushiji.demo.division import with_texts
 from kuzushiji.demo.material import Sources, read_material
+from kuzushiji.demo.text import CharacterSet, choose_characters
 from kuzushiji.errors import InputError
 from kuzushiji.files import atomic_path, atomic_write_text
 from kuzushiji.terminal import progress

@@ -18,9 +18,8 @@ from kuzushiji.stage import Command
 if TYPE_CHECKING:
     from kuzushiji.bundle.model_files import ModelFiles
     from kuzushiji.predict.fence import Failure
-    from kuzushiji.predict.records import Output, PageSource
+    from kuzushiji.predict.records import Output, PageSource, Summary
     from kuzushiji.predict.sources import PageToRead
-    from kuzushiji.predict.summary import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +72,7 @@ def _run(
 ) -> "Summary":
     """Read the pages and write what was read into a folder."""
     from kuzushiji.bundle.model_files import digest_of
-    from kuzushiji.predict.records import Output
-    from kuzushiji.predict.summary import Summary
+    from kuzushiji.predict.records import Output, Summary
 
     output = Output(folder)
     output.prepare(resume=config.resume, force=config.force, shared=config.shard is not None)

@@ -17,11 +17,10 @@ from kuzushiji.errors import InputError
 from kuzushiji.predict.config import RAY, PredictConfig
 from kuzushiji.predict.fence import Failure, OutputError, concerns_all, fence
 from kuzushiji.predict.lanes import Here, Lane, LaneLostError, OwnProcess, spread
-from kuzushiji.predict.records import Output, PageSource
+from kuzushiji.predict.records import Output, PageSource, Summary
 from kuzushiji.predict.run import page_work
 from kuzushiji.predict.sources import PageToRead, readable_name
 from kuzushiji.predict.stopwatch import STAGES
-from kuzushiji.predict.summary import Summary
 from kuzushiji.predict.tasks import PageAnswer, PageTask
 from kuzushiji.terminal import printable, progress
 

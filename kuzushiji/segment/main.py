@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuzushiji import cli
-from kuzushiji.content import Input
 from kuzushiji.data.paths import DataRoot
 from kuzushiji.files import make_folder
 from kuzushiji.options import PREDICTIONS, from_checkpoint, parameters
@@ -76,10 +75,11 @@ class TrainDetector(TrainPart, DetectorPart):
 
 
 class FindHeldOutBoxes(DetectorPart):
-    """Find the boxes of the held-out pages."""
+    """Find the boxes of the held-out pages: with the codes of the truth, with their scores, and their F1."""
 
     name = "segment.oof"
     record_name = OOF_RECORD
+    written = (CLF_GT, DETECTIONS, METRICS_OOF)
     from_flags = True
 
     def parameters(self) -> dict[str, Any]:
@@ -88,14 +88,6 @@ class FindHeldOutBoxes(DetectorPart):
         return {
             "fold": config.fold, "n_folds": config.n_folds, "split": config.split, **inference_parameters(config),
         }  # fmt: skip
-
-    def inputs(self) -> list[Input]:
-        """Return the detector and the training pages."""
-        return [self.weights, *self.training_pages]
-
-    def outputs(self) -> list[Path]:
-        """Return the boxes with the codes of the truth, the boxes with their scores, and their F1."""
-        return [self.config.output(name) for name in (CLF_GT, DETECTIONS, METRICS_OOF)]
 
     def run(self) -> Facts:
         """Write the boxes; return their score."""
@@ -110,19 +102,13 @@ class FindTestBoxes(Part):
 
     name = "segment.test"
     record_name = TEST_RECORD
+    written = (TEST_PREDICTIONS, TEST_DETECTIONS)
+    reads_test_pages = True
     from_flags = True
 
     def parameters(self) -> dict[str, Any]:
         """Return what the boxes depend on beside the checkpoint."""
         return inference_parameters(self.config)
-
-    def inputs(self) -> list[Input]:
-        """Return the detector and the test pages."""
-        return [self.weights, *self.test_pages]
-
-    def outputs(self) -> list[Path]:
-        """Return the boxes, and the boxes with their scores."""
-        return [self.config.output(name) for name in (TEST_PREDICTIONS, TEST_DETECTIONS)]
 
     def run(self) -> Facts:
         """Write the boxes; return how many."""

@@ -1,8 +1,7 @@
 import numpy as np
 
 from kuzushiji.data.strokes import known_characters
-from kuzushiji.demo.character_set import choose_characters
-from kuzushiji.demo.text import text_characters
+from kuzushiji.demo.text import choose_characters, text_characters
 
 
 def test_without_a_number_the_characters_are_those_of_the_texts() -> None:

@@ -3,9 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from kuzushiji.demo.books import PagePlan
-from kuzushiji.demo.character_set import choose_characters
 from kuzushiji.demo.page import Label, make_page
-from kuzushiji.demo.text import texts
+from kuzushiji.demo.text import choose_characters, texts
 
 HEIGHT = 300
 CHARACTERS = choose_characters(0, None)
