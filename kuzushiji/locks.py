@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,8 +33,8 @@ _forks_are_watched = False
 def hold(target: Path) -> Iterator[None]:
     """Be the only process that writes `target`, a file or a folder, as long as the block runs.
 
-    What a killed process has left there of its temporary files is removed. Of processes that work together (torchrun)
-    the first one holds the place for all.
+    What a killed process has left there of its temporary files is removed, unless the disk has no locks: then they may
+    be those of a process at work. Of processes that work together (torchrun) the first one holds the place for all.
 
     Raises:
         InputError: another process is at it: names it; or the lock cannot be made.
@@ -41,10 +42,11 @@ def hold(target: Path) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and os.environ.get("RANK", "0") != "0":
         yield
         return
-    path, handle = _acquire(target)
+    path, handle, alone = _acquire(target)
     try:
         note_holder(handle)
-        remove_leftovers(target)
+        if alone:
+            remove_leftovers(target)
         yield
     finally:
         _let_go(handle, path)
@@ -67,16 +69,7 @@ def take(handle: int, *, shared: bool) -> bool:
         handle: The file's descriptor: the lock is of the open file, and so of all processes that inherited it.
         shared: Whether others may hold it too, as long as they share it.
     """
-    fcntl = _fcntl()
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        logger.warning("no locks on this file system (%s): start nothing twice", error.strerror or error)
-    return True
+    return _take(handle, shared=shared) is not False
 
 
 def is_taken(path: Path) -> bool:
@@ -129,11 +122,33 @@ def is_dead(facts: dict[str, Any]) -> bool:
     return False
 
 
-def _acquire(target: Path) -> tuple[Path, int]:
-    """Return the lock's file and its descriptor, locked."""
+def _take(handle: int, *, shared: bool) -> bool | None:
+    """Lock an open file, and return whether that went; None where the system has no locks."""
+    fcntl = _fcntl()
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        _warn(error.strerror or str(error))
+        return None
+    return True
+
+
+@cache
+def _warn(reason: str) -> None:
+    """Say once that there are no locks."""
+    logger.warning("no locks on this file system (%s): start nothing twice", reason)
+
+
+def _acquire(target: Path) -> tuple[Path, int, bool]:
+    """Return the lock's file, its descriptor, locked, and whether that keeps others away."""
     while True:
         path, handle = _open(target)
-        if not take(handle, shared=False):
+        taken = _take(handle, shared=False)
+        if taken is False:
             os.close(handle)
             raise _is_busy(target, path)
         if _is_still(path, handle):
@@ -146,7 +161,7 @@ def _acquire(target: Path) -> tuple[Path, int]:
         if other != path and _is_taken(other):
             _let_go(handle, path)
             raise _is_busy(target, other)
-    return path, handle
+    return path, handle, taken is True
 
 
 def _is_busy(target: Path, path: Path) -> InputError:

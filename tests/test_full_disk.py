@@ -103,18 +103,21 @@ def check(command: tuple[str, str, int, str], disk: Path, found: dict[str, Any])
     assert found["again"] == 0, (module, found["messages_again"])
 
 
-@needs_mount
-def test_stages_of_tables(tiny_root: Path, tmp_path: Path) -> None:
+def made_tables(root: Path, folder: Path) -> dict[str, str]:
+    """Write what the stages of tables read; return what stands for it in their words."""
     from kuzushiji.classify import level2_features
 
-    write_runs(tiny_root, tmp_path, kinds=("a",))
-    features = [tmp_path / f"features{fold}.parquet" for fold in range(N_FOLDS)]
+    write_runs(root, folder, kinds=("a",))
+    features = [folder / f"features{fold}.parquet" for fold in range(N_FOLDS)]
     for fold, path in enumerate(features):
-        level2_features.main([json.dumps([[str(tmp_path / f"fold{fold}-a.parquet")]]), str(path)])
-    places = {"root": tiny_root, "tables": tmp_path, "features": " ".join(map(str, features))}
-    commands = [
-        (module, words.replace("{features}", str(places["features"])), *rest) for module, words, *rest in TABLES
-    ]
+        level2_features.main([json.dumps([[str(folder / f"fold{fold}-a.parquet")]]), str(path)])
+    return {"root": str(root), "tables": str(folder), "features": " ".join(map(str, features))}
+
+
+@needs_mount
+def test_stages_of_tables(tiny_root: Path, tmp_path: Path) -> None:
+    places = made_tables(tiny_root, tmp_path)
+    commands = [(module, words.replace("{features}", places["features"]), *rest) for module, words, *rest in TABLES]
     for command, found in zip(commands, results_of(commands, tmp_path / "disk", **places), strict=True):
         check(command, tmp_path / "disk", found)
 

@@ -14,6 +14,7 @@ import pytest
 from kuzushiji import cli, locks
 from kuzushiji.classify import blend
 from kuzushiji.errors import InputError
+from kuzushiji.files import atomic_path
 
 HOLDER = """
 import sys, time
@@ -119,9 +120,13 @@ def test_where_the_system_has_no_locks_work_goes_on(tmp_path, monkeypatch, caplo
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with locks.hold(tmp_path / "out"):
-        pass
-    assert "No locks available" in caplog.text
+    locks._warn.cache_clear()
+    with locks.hold(tmp_path / "out"), atomic_path(tmp_path / "out") as temporary:
+        with locks.hold(tmp_path / "out"):
+            pass
+        temporary.write_text("of the first, which is at work")
+    assert caplog.text.count("No locks available") == 1
+    assert os.listdir(tmp_path) == ["out"]
 
 
 def test_of_processes_that_work_together_the_first_holds_for_all(tmp_path, monkeypatch):
