@@ -122,9 +122,9 @@ def test_where_the_system_has_no_locks_work_goes_on(tmp_path, monkeypatch, caplo
     monkeypatch.setattr(fcntl, "flock", refuse)
     locks._warn.cache_clear()
     with locks.hold(tmp_path / "out"), atomic_path(tmp_path / "out") as temporary:
+        temporary.write_text("of the first, which is at work")
         with locks.hold(tmp_path / "out"):
             pass
-        temporary.write_text("of the first, which is at work")
     assert caplog.text.count("No locks available") == 1
     assert os.listdir(tmp_path) == ["out"]
 
