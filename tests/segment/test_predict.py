@@ -86,7 +86,7 @@ def test_all_pages_in_order(workers: int, tiny_root: Path) -> None:
     image_ids = read_page_labels(tiny_root / "train.csv").image_ids[:5]
     paths = [DataRoot(tiny_root).train_image(image_id) for image_id in image_ids]
     loader = page_loader(paths, PageStore(), (120, 300), workers, CPU.device)
-    found = predict_pages(Detector(), loader, image_ids, CPU, title="", score_threshold=0.5).detections
+    found, _ = predict_pages(Detector(), loader, image_ids, CPU, title="", score_threshold=0.5)
     assert found.image_ids == image_ids
     assert found.page.tolist() == [0, 1, 2, 3, 4]
     assert found.boxes_xyxy.shape == (5, 4)
@@ -111,9 +111,7 @@ def test_pages_with_very_many_boxes_and_with_none(tiny_root: Path) -> None:
     table = read_page_labels(tiny_root / "train.csv")
     image_ids = ("umgy001-001", "hnsd001-002", "brsk001-001", "hnsd001-001")  # the second has no text
     paths = [DataRoot(tiny_root).train_image(image_id) for image_id in image_ids]
-    found = predict_pages(
-        Crowd(), page_loader(paths, PageStore(), (240,), 0, CPU.device), image_ids, CPU, title=""
-    ).detections
+    found, _ = predict_pages(Crowd(), page_loader(paths, PageStore(), (240,), 0, CPU.device), image_ids, CPU, title="")
     assert np.bincount(found.page, minlength=4).tolist() == [1300, 0, 1300, 0]
     truth = table.of_pages(image_ids)
     labels = label_with_truth(found, truth, dict.fromkeys(image_ids, (160, 240)))
@@ -127,8 +125,8 @@ def test_pages_with_very_many_boxes_and_with_none(tiny_root: Path) -> None:
 
 
 def test_no_pages() -> None:
-    found = predict_pages(Detector(), page_loader([], PageStore(), (100,), 2, CPU.device), [], CPU, title="")
-    assert found.detections.image_ids == ()
+    found, _ = predict_pages(Detector(), page_loader([], PageStore(), (100,), 2, CPU.device), [], CPU, title="")
+    assert found.image_ids == ()
 
 
 @pytest.mark.parametrize(
