@@ -172,11 +172,11 @@ def build_backbone(name: str, *, pretrained: bool, weights: Path | None = None) 
     """
     info = backbone_info(name)
     if weights is not None:
-        from kuzushiji.engine.weights import HEADS, load_weights
+        from kuzushiji.engine.weights import load_weights
 
         backbone = info.build(False)
         load_weights(
-            backbone.named_as_published, weights, architecture=name, ignore=HEADS,
+            backbone.named_as_published, weights, architecture=name,
             cut_off=backbone.cut_off, rename=backbone.own_name,
         )  # fmt: skip
         return backbone

@@ -23,7 +23,6 @@ _UNSEEN_SHARE = 0.5  # of the test pages
 class Book:
     """What all pages of a book have in common."""
 
-    printed: bool
     ratio: float
     hand: Hand
     text: TextStyle
@@ -64,7 +63,6 @@ def book_of(seed: int, number: int) -> Book:
     rng = np.random.default_rng([seed, number, _BOOK])
     printed = bool(rng.random() < 0.65)
     return Book(
-        printed=printed,
         ratio=float(rng.uniform(0.64, 0.74)),
         hand=draw_hand(rng, printed=printed),
         text=draw_text_style(rng, printed=printed),

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,30 +28,16 @@ _SCALE = ".scale_of_rows"  # after the name of a tensor in 8 bits
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """The result of `load_weights`.
-
-    Attributes:
-        loaded: Names of the module's parameters and buffers that were filled.
-        ignored: Names in the file that were not used: heads and layers that the module does not have.
-    """
-
-    loaded: tuple[str, ...]
-    ignored: tuple[str, ...]
-
-
 def load_weights(
     module: nn.Module,
     path: Path,
     *,
     architecture: str,
-    ignore: Sequence[str] = HEADS,
     cut_off: Sequence[str] = (),
     lacking: Sequence[str] = (),
     rename: Callable[[str], str] = str,
-) -> LoadReport:
-    """Fill all parameters and buffers of `module` from a file.
+) -> None:
+    """Fill all parameters and buffers of `module` from a file; its heads (`HEADS`) are never used.
 
     Names lose the prefixes that wrappers give them (`module.`, `body.` …); values are converted to the module's
     number format, so that files of float16 will do.
@@ -61,7 +46,6 @@ def load_weights(
         module: The network, or its backbone.
         path: `.safetensors`, or a file of torch.save with a state dict (bare, or under `model` or `state_dict`).
         architecture: Name of what `module` is, for messages.
-        ignore: Beginnings of names in the file that are never used: heads.
         cut_off: Beginnings of names that the module lacks on purpose, such as `layer4.`.
         lacking: Beginnings of names that the file leaves out on purpose: those keep the values they have.
         rename: Gives the module's name for a name in the file, once that has lost its prefixes.
@@ -78,9 +62,8 @@ def load_weights(
         if name not in found and not name.endswith(_COUNTER) and not name.startswith(tuple(lacking))
     ]
     wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
-    ignored = tuple(name for name in found if name not in wanted)
-    known = (*ignore, *cut_off)
-    foreign = [name for name in ignored if not name.startswith(known) and not name.endswith(_COUNTER)]
+    unused = (name for name in found if name not in wanted and not name.startswith((*HEADS, *cut_off)))
+    foreign = [name for name in unused if not name.endswith(_COUNTER)]
     expected = f"{path}: expected weights of {architecture}, got"
     if missing:
         raise InputError(f"{expected} a file without {_listed(missing)}")
@@ -92,7 +75,6 @@ def load_weights(
         raise InputError(f"{expected} layers that it does not have: {_listed(foreign)}")
     taken = {name: found[name].to(value.dtype) for name, value in wanted.items() if name in found}
     module.load_state_dict(taken, strict=False)
-    return LoadReport(tuple(taken), ignored)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -58,14 +58,11 @@ class Pair:
 
     Attributes:
         a: The one that is misread more often, as people write it, with its code; likewise b.
-        a_as_b: How often a was read as b; likewise `b_as_a`.
         strips: Instances of a read as b, of b read as a, and of each read rightly.
     """
 
     a: str
     b: str
-    a_as_b: int
-    b_as_a: int
     strips: tuple[Strip, ...]
 
 
@@ -92,7 +89,7 @@ def pairs_with_pictures(
             for (true, pred), rows in strips.items()
         )
         a, b = (f"{char} {code}" for code, char in char_of.items())
-        pairs.append(Pair(a, b, pair["a_as_b"], pair["b_as_a"], pictures))
+        pairs.append(Pair(a, b, pictures))
     return pairs
 
 

@@ -32,9 +32,7 @@ def test_fills_everything(tmp_path, name, prefix, dtype):
     torch.manual_seed(0)
     source, target = net().to(dtype), net()
     state = {prefix + key: value for key, value in source.state_dict().items()} | {"fc.weight": torch.ones(2, 2)}
-    report = load_weights(target, write(tmp_path / name, state), architecture="net")
-    assert set(report.loaded) == set(target.state_dict())
-    assert report.ignored == ("fc.weight",)
+    load_weights(target, write(tmp_path / name, state), architecture="net")
     for key, value in target.state_dict().items():
         torch.testing.assert_close(value, source.state_dict()[key].to(value.dtype))
     assert target[0].weight.dtype == torch.float32
@@ -42,8 +40,10 @@ def test_fills_everything(tmp_path, name, prefix, dtype):
 
 @pytest.mark.parametrize("container", ["model", "state_dict"])
 def test_a_state_within_a_checkpoint(tmp_path, container):
-    torch.save({container: net().state_dict(), "epoch": 3}, tmp_path / "w.pth")
-    assert len(load_weights(net(), tmp_path / "w.pth", architecture="net").loaded) == 7
+    source, target = net(), net()
+    torch.save({container: source.state_dict(), "epoch": 3}, tmp_path / "w.pth")
+    load_weights(target, tmp_path / "w.pth", architecture="net")
+    torch.testing.assert_close(target.state_dict(), source.state_dict())
 
 
 def test_a_whole_resnet_into_one_without_its_last_layer(tmp_path):
@@ -52,9 +52,7 @@ def test_a_whole_resnet_into_one_without_its_last_layer(tmp_path):
     for name in ("conv1", "bn1", "layer1", "layer2", "layer3"):
         cut.add_module(name, getattr(resnet18(), name))
     path = write(tmp_path / "w.safetensors", whole.state_dict())
-    report = load_weights(cut, path, architecture="resnet18", cut_off=("layer4.",))
-    assert set(report.loaded) == set(cut.state_dict())
-    assert {name.split(".")[0] for name in report.ignored} == {"layer4", "fc"}
+    load_weights(cut, path, architecture="resnet18", cut_off=("layer4.",))
     torch.testing.assert_close(cut.layer3.state_dict(), whole.layer3.state_dict())
 
 
@@ -65,8 +63,10 @@ def test_names_can_be_translated(tmp_path):
 
 
 def test_files_from_before_batch_norm_counted(tmp_path):
-    state = {key: value for key, value in net().state_dict().items() if "num_batches" not in key}
-    assert len(load_weights(net(), write(tmp_path / "w.pth", state), architecture="net").loaded) == 6
+    source, target = net(), net()
+    state = {key: value for key, value in source.state_dict().items() if "num_batches" not in key}
+    load_weights(target, write(tmp_path / "w.pth", state), architecture="net")
+    torch.testing.assert_close(target.state_dict(), source.state_dict())
 
 
 @pytest.mark.parametrize(
