@@ -52,9 +52,3 @@ def area_xyxy(boxes_xyxy: ArrayLike) -> Floats:
     boxes = as_boxes(boxes_xyxy)
     sides: Floats = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return sides[:, 0] * sides[:, 1]
-
-
-def centers_xy(boxes_xyxy: ArrayLike) -> Floats:
-    """Return the centres as rows (x, y), shape (n, 2)."""
-    boxes = as_boxes(boxes_xyxy)
-    return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -4,7 +4,6 @@
 `python -m kuzushiji.metric SUBMISSION TRUTH` scores a submission.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass
 from itertools import pairwise
@@ -21,8 +20,6 @@ from kuzushiji.errors import InputError
 from kuzushiji.options import json_option, option, pages_option
 from kuzushiji.stage import Command
 from kuzushiji.terminal import print_result
-
-logger = logging.getLogger(__name__)
 
 _MAX_PAIRS = 4_000_000
 """Pairs of box and point that are looked at together: about 200 MB."""

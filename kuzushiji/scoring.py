@@ -14,14 +14,9 @@ from kuzushiji.metric import Counts, score_points
 _ANY_CHARACTER = "U+003F"
 
 
-def points_of(labels: PageLabels, *, drop_seg_fp: bool = True) -> PagePoints:
-    """Return the centres of boxes as a submission has them; all pages stay, in their order.
-
-    Args:
-        labels: Boxes with codes.
-        drop_seg_fp: Whether boxes of the class `seg_fp` are left out.
-    """
-    boxes = labels.boxes[labels.boxes["code"] != SEG_FP] if drop_seg_fp else labels.boxes
+def points_of(labels: PageLabels) -> PagePoints:
+    """Return the centres of boxes as a submission has them, without the class `seg_fp`; all pages stay, in order."""
+    boxes = labels.boxes[labels.boxes["code"] != SEG_FP]
     points = pd.DataFrame(
         {
             "image_id": boxes["image_id"],

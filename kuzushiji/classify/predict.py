@@ -1,6 +1,5 @@
 """Boxes of whole pages -> logits, page after page: memory does not grow with the number of pages."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -21,8 +20,6 @@ from kuzushiji.engine.precision import Precision
 from kuzushiji.imaging.store import PageStore
 from kuzushiji.scoring import score_classes
 from kuzushiji.terminal import progress
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Reads pages of one form, settles what is odd, and writes them in another."""
 
-import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,8 +20,6 @@ from kuzushiji.forms.notes import LIST, SUMMARY, Notes
 from kuzushiji.forms.picture_files import Finder, Placer
 from kuzushiji.forms.registry import WRITERS, files_of, read_pages
 from kuzushiji.terminal import progress
-
-logger = logging.getLogger(__name__)
 
 FORMAT = "kuzushiji-conversion-1"
 _NO_BOOKS = frozenset(("images", "image", "img", "imgs", "train", "val", "test", "train_images", "jpg", "png"))

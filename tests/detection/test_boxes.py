@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from detection.boxes import area_xyxy, as_boxes, centers_xy, clip_xyxy, scale_boxes, xywh_to_xyxy, xyxy_to_xywh
+from detection.boxes import area_xyxy, as_boxes, clip_xyxy, scale_boxes, xywh_to_xyxy, xyxy_to_xywh
 
 NONE = np.zeros((0, 4))
 some_boxes = arrays(np.float64, st.tuples(st.integers(0, 5), st.just(4)), elements=st.integers(-3000, 3000).map(float))
@@ -19,18 +19,17 @@ def test_formats_round_trip(boxes):
 
 
 @pytest.mark.parametrize(
-    ("xywh", "xyxy", "area", "center"),
+    ("xywh", "xyxy", "area"),
     [
-        ([0, 0, 10, 20], [0, 0, 10, 20], 200, [5, 10]),
-        ([5, 6, 1, 1], [5, 6, 6, 7], 1, [5.5, 6.5]),  # one pixel has area 1, not 4: no "+ 1"
-        ([5, 6, 0, 3], [5, 6, 5, 9], 0, [5, 7.5]),  # no width, no area
-        ([-2, -2, 4, 4], [-2, -2, 2, 2], 16, [0, 0]),
+        ([0, 0, 10, 20], [0, 0, 10, 20], 200),
+        ([5, 6, 1, 1], [5, 6, 6, 7], 1),  # one pixel has area 1, not 4: no "+ 1"
+        ([5, 6, 0, 3], [5, 6, 5, 9], 0),  # no width, no area
+        ([-2, -2, 4, 4], [-2, -2, 2, 2], 16),
     ],
 )
-def test_one_convention(xywh, xyxy, area, center):
+def test_one_convention(xywh, xyxy, area):
     np.testing.assert_array_equal(xywh_to_xyxy([xywh]), [xyxy])
     np.testing.assert_array_equal(area_xyxy([xyxy]), [area])
-    np.testing.assert_array_equal(centers_xy([xyxy]), [center])
 
 
 def test_turned_over_boxes_have_no_area():
@@ -60,7 +59,6 @@ def test_scale_has_a_factor_for_each_axis_and_fits_both_formats():
 def test_no_boxes(convert):
     assert convert([]).shape == convert(NONE).shape == (0, 4)
     assert area_xyxy([]).shape == (0,)
-    assert centers_xy([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("wrong", [[1, 2, 3, 4], [[1, 2, 3]], [[[1, 2, 3, 4]]]])
