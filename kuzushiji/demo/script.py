@@ -82,12 +82,12 @@ def shapes_of(found: tuple[Family, ...], script: Script, character: str) -> tupl
         parent = str(rng.choice(list(PARENTS[plain])))
         ink = _drawn(found, script.kanji, parent, rng, cursive=True)
         if ink is not None:
-            shapes.append((max(script.parents, 0.1), _marked(found, character, ink, rng)))
+            shapes.append((max(script.parents, 0.1), _marked(character, ink)))
     for _ in range(_VERSIONS):
         ink = _drawn(found, shares, character, rng)
         if ink is None and plain != character:
             bare = _drawn(found, shares, plain, rng)
-            ink = None if bare is None else _marked(found, character, bare, rng)
+            ink = None if bare is None else _marked(character, bare)
         if ink is not None:
             shapes.append(((1 - script.parents) / _VERSIONS, redrawn(ink, script.weight, script.warp, rng)))
     return tuple(shapes)
@@ -116,9 +116,7 @@ def _drawn(
     return None
 
 
-def _marked(
-    found: tuple[Family, ...], character: str, ink: NDArray[np.uint8], rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _marked(character: str, ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Add the voicing mark of `character` at the right upper corner, where it has one."""
     if PLAIN.get(character) is None:
         return ink
