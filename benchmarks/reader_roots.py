@@ -17,7 +17,7 @@ of all pages. Folds are by book and have about as many characters each.
 
 The second fine-tuning of a fold also learns from pages without labels, REAL's `test_images/`, of books that the fold
 does not hold out: `unlabelled{fold}/` has them as test pages. The stages write what the fold's first models find there,
-as `tuned{fold}/segment-fold0/segment_test_predictions.csv` and `pseudo{fold}.csv`. `again` puts these pages beside the
+as `tuned{fold}/segment-fold0/test_predictions.csv` and `pseudo{fold}.csv`. `again` puts these pages beside the
 labelled ones, the placed ones with the boxes of `reboxed{fold}.csv` (by the fold's first detector): `again{fold}/`,
 `again-real{fold}.csv` and `again-segment{fold}/`.
 """
@@ -191,7 +191,7 @@ def second_roots(books: Path, folder: Path, fold: str | Path) -> None:
     """Write the roots for the second fine-tuning of a fold, with pages that have no labels."""
     models, number = folder / f"tuned{fold}", int(str(fold))
     table = better_labels(folder, f"reboxed{fold}.csv")
-    found = read_labels(models / "segment-fold0" / "segment_test_predictions.csv")
+    found = read_labels(models / "segment-fold0" / "test_predictions.csv")
     certain = read_labels(folder / f"pseudo{fold}.csv")
     rows = [(page, *with_certain(found[page], certain.get(page, ""))) for page in found if found[page]]
     pages = pd.DataFrame(rows, columns=["image_id", "labels", "sure"]).assign(kind="placed", fold=UNLABELLED)

@@ -127,7 +127,7 @@ def test_pages_without_labels_teach_the_second_time_but_not_the_fold_that_measur
     run = out / f"tuned{fold}" / "segment-fold0"
     run.mkdir(parents=True)
     found = "image_id,labels\n500_00001_1,seg_fp 100 100 30 40 seg_fp 100 200 30 40\n"
-    (run / "segment_test_predictions.csv").write_text(found)
+    (run / "test_predictions.csv").write_text(found)
     (out / f"pseudo{fold}.csv").write_text("image_id,labels\n500_00001_1,U+4EBA 100 200 30 40\n")
     (out / "reboxed.csv").rename(out / f"reboxed{fold}.csv")
     second_roots(books, out, str(fold))
