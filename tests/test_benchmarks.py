@@ -149,6 +149,15 @@ def test_step_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert steps["kaggle, segment"]["launches"] > steps["kaggle, segment, page"]["launches"] > 100
 
 
+def test_the_document_has_the_counted_steps() -> None:
+    counted = json.loads((BENCHMARKS / "results" / "step_counts.json").read_text(encoding="utf-8"))["steps"]["O1"]
+    rows = [line.split() for line in (ROOT / "docs" / "training.rst").read_text(encoding="utf-8").splitlines()]
+    for step in counted.values():
+        shown = [f"{step['gb_moved']}", f"{step['gb_of_biases']}", f"{step['launches']:,}", f"{step['waits']}"]
+        shown += [f"{value}" for value in step["least_ms"].values()]
+        assert any(row[-len(shown) :] == shown for row in rows), shown
+
+
 def test_reference_classifier(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
