@@ -1,4 +1,4 @@
-"""The ink on a page, and where on it each character came to lie."""
+"""The strokes of the brush as ink on a page, and where on it each character came to lie."""
 
 from dataclasses import dataclass
 

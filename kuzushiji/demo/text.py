@@ -1,4 +1,4 @@
-"""What the books say: classical texts, passages of words, and characters that the texts lack."""
+"""What is written in the books: classical texts, passages of words, and characters that the texts lack."""
 
 import re
 from collections import Counter

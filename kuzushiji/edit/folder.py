@@ -24,9 +24,8 @@ logger = logging.getLogger(__name__)
 _PATIENCE = 10.0
 """Seconds to wait for another server that writes into the same folder."""
 
-
 _OF_PICTURE = (("sha256", "picture"), ("width", "width"), ("height", "height"))
-"""What corrections of a page and the page must have in common, and its name."""
+"""Fields in which corrections must agree with their page, and what messages call them."""
 
 
 class StaleError(InputError):
@@ -34,7 +33,7 @@ class StaleError(InputError):
 
 
 def digest_of(page: Mapping[str, Any]) -> str:
-    """Return a digest of a page of corrections, 16 hexadecimal digits: another program may keep the revision."""
+    """Return 16 hexadecimal digits of a page of corrections; they differ also where the revision is the same."""
     return hashlib.sha256(json.dumps(page, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -105,7 +104,7 @@ class EditedFolder:
         return sum(page["done"] and page["page"] in self.pages for page in self.corrections())
 
     def _differs(self, page: Mapping[str, Any]) -> tuple[str, str, str] | None:
-        """Return what corrections of a page are of another one of: name of the page, the field's name, both values."""
+        """Return the first field in which corrections differ from their page: page, name of the field, both values."""
         summary = self.pages[page["page"]]
         for field, what in _OF_PICTURE:
             if page[field] != summary[field]:

@@ -1,4 +1,4 @@
-"""All forms by their names, and which of them a source is."""
+"""All forms by their names, which of them a source is, and writers for the formats of `predict`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

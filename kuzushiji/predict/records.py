@@ -1,4 +1,4 @@
-"""What is known of the pages of a call, and of each page that is done: the reason to skip it, its line of the table."""
+"""Records of pages that are done: the reason to skip one, its line of the table of all pages; the summary of a call."""
 
 import os
 from collections.abc import Mapping, Sequence
