@@ -57,7 +57,6 @@ def test_points_are_centres() -> None:
     assert points.points.to_dict("list") == {
         "image_id": ["page_2", "page_1"], "code": [A, B], "x": [2.5, 12], "y": [4.5, 24],
     }  # fmt: skip
-    assert len(points_of(boxes, drop_seg_fp=False).points) == 3
 
 
 def test_a_page_that_the_truth_lacks_is_refused() -> None:

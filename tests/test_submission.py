@@ -42,8 +42,9 @@ def test_points_are_whole_pixels_inside_their_boxes(tmp_path: Path) -> None:
 
 
 def test_seg_fp_is_left_out_of_boxes_and_of_points() -> None:
-    predictions = boxes(["a"], [0, 0], [SEG_FP, A])
-    for table in (predictions, points_of(predictions, drop_seg_fp=False)):
+    points = points_of(boxes(["a"], [0, 0], [B, A]))
+    points.points["code"] = [SEG_FP, A]
+    for table in (boxes(["a"], [0, 0], [SEG_FP, A]), points):
         result = build_submission(table, SAMPLE, scores=np.array([1.0, 0.5]))
         assert result.points["code"].tolist() == [A]
 

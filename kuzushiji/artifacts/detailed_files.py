@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from kuzushiji.artifacts.box_table import BOX_COLUMNS, TEXT_COLUMNS, boxes_of, empty_boxes, to_arrow
 from kuzushiji.artifacts.detailed import Detailed, check_detailed
-from kuzushiji.artifacts.parquet import FORMAT, lists, read_wide_table, write_table
 from kuzushiji.data.folds import book_id
 from kuzushiji.data.label_text import shown
 from kuzushiji.data.labels import read_page_labels
@@ -90,6 +89,8 @@ _LISTS = {"classes": np.int32, "logits": np.float32}
 
 def write_parquet(path: Path, detailed: Detailed) -> None:
     """Write a checked table; 136,000 boxes with 50 classes take about 25 MB."""
+    from kuzushiji.artifacts.parquet import lists, write_table
+
     small = len(detailed.vocabulary) <= np.iinfo(np.int16).max
     columns = to_arrow(detailed.boxes.astype({"box": np.int32, **dict.fromkeys("xywh", np.float64)}))
     columns |= {name: columns[name].dictionary_encode() for name in TEXT_COLUMNS}
@@ -114,6 +115,8 @@ def read_parquet(path: Path) -> Detailed:
     Raises:
         InputError: not Parquet, not a detailed table, or columns of other types.
     """
+    from kuzushiji.artifacts.parquet import FORMAT, read_wide_table
+
     try:
         table, best, meta = read_wide_table(path, _KIND, (*BOX_COLUMNS, *_LISTS), _LISTS, "n_best")
         vocabulary = Vocabulary.from_codes(meta["vocabulary"])
