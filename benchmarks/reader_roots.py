@@ -4,7 +4,7 @@
     python benchmarks/reader_roots.py rebox MODELS FOLDER [NAME]   boxes of placed pages, as a detector finds them
     python benchmarks/reader_roots.py tune BOOKS FOLDER            roots for fine-tuning, by fold and of all
     python benchmarks/reader_roots.py unlabelled REAL FOLDER       roots of the pages without labels, for each fold
-    python benchmarks/reader_roots.py again BOOKS FOLDER FOLD      roots for a second fine-tuning of a fold
+    python benchmarks/reader_roots.py again BOOKS FOLDER FOLD      the root for a fold's second fine-tuning
     python benchmarks/reader_roots.py language REAL FOLDER RUN     counts of pairs of characters, into a run, and the
                                                                    size of characters for which it was made
 
@@ -15,11 +15,10 @@ then `reboxed.csv` (the placed pages; a digit a box in the column `sure`); then 
 `real{fold}.csv` beside it, and `tune-segment{fold}/` for the detector, each with variants of the pages. Fold 3 is that
 of all pages. Folds are by book and have about as many characters each.
 
-The second fine-tuning of a fold also learns from pages without labels, REAL's `test_images/`, of books that the fold
-does not hold out: `unlabelled{fold}/` has them as test pages. The stages write what the fold's first models find there,
-as `tuned{fold}/segment-fold0/test_predictions.csv` and `pseudo{fold}.csv`. `again` puts these pages beside the
-labelled ones, the placed ones with the boxes of `reboxed{fold}.csv` (by the fold's first detector): `again{fold}/`,
-`again-real{fold}.csv` and `again-segment{fold}/`.
+The second fine-tuning of a fold's detector also learns from pages without labels, REAL's `test_images/`, of books that
+the fold does not hold out: `unlabelled{fold}/` has them as test pages. The fold's first detector writes their boxes
+into `tuned{fold}/segment-fold0/test_predictions.csv`. `again` puts these pages beside the labelled ones, the placed
+ones with the boxes of `reboxed{fold}.csv` (by the same detector), into `again-segment{fold}/`.
 """
 
 import argparse
@@ -53,8 +52,7 @@ REBOXED = "reboxed.csv"
 HEIGHT = 1300  # of a page, pixels: more than what the networks see
 REPEATS = 12  # variants of each real page
 PLACED_REPEATS = 5  # of those whose boxes were placed, for the detector
-UNKNOWN = "U+003F"  # the code of a box that is not read with certainty
-UNLABELLED = -1  # the fold of pages without labels: no fold measures them
+UNKNOWN = "U+003F"  # the code of a box on a page without labels: the detector needs none
 LABELS_COUNT = 3  # how often each real page's labels count in the language: texts are another kind of book
 SAME_BOX = 0.4  # IoU from which on a found box is the one that was placed
 CHARACTER_SIZE = 25 / 800  # median side of a character by its page's longer side, on pages of usual density
@@ -66,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = {
         "pages": real_pages, "rebox": rebox, "tune": tuning_roots, "unlabelled": unlabelled_roots,
-        "again": second_roots, "language": language,
+        "again": second_root, "language": language,
     }  # fmt: skip
     parser.add_argument("task", choices=tasks)
     parser.add_argument("words", nargs="+", metavar="FOLDER")
@@ -181,86 +179,57 @@ def reboxed(boxes: np.ndarray, exact: np.ndarray, found: np.ndarray) -> tuple[np
 
 def tuning_roots(books: Path, folder: Path) -> None:
     """Write the roots for fine-tuning; boxes that a program placed are the detector's alone, unless they are sure."""
+    written = pd.read_csv(books / "train.csv", keep_default_na=False)
+    known = {code for labels in written["labels"] for code in labels.split()[::5]}
     real = variants_of(better_labels(folder), folder)
-    classifier_root(folder / "tune", books, folder / "variants", real)
+    root = folder / "tune"
+    for path in (books / "train_images").iterdir():
+        link(path, root / "train_images" / path.name)
+    for name in real["image_id"]:
+        link(folder / "variants" / f"{name}.jpg", root / "test_images" / f"{name}.jpg")
+    for name in ("train.csv", "unicode_translation.csv"):
+        shutil.copy(books / name, root / name)
+    write_sample(root, real["image_id"])
+    sure = [sure_labels(page.labels, page.sure, known) for page in real.itertuples()]
+    of_classifier = real.assign(labels=sure)[["image_id", "labels", "fold"]]
+    of_classifier = of_classifier[of_classifier["labels"] != ""]
     for fold in range(N_FOLDS + 1):
-        fold_roots(books, folder, real, fold, "")
+        seen = of_classifier[of_classifier["fold"] != fold]
+        seen[["image_id", "labels"]].to_csv(folder / f"real{fold}.csv", index=False)
+        segment_root(folder / f"tune-segment{fold}", books, folder / "variants", real[real["fold"] != fold])
 
 
-def second_roots(books: Path, folder: Path, fold: str | Path) -> None:
-    """Write the roots for the second fine-tuning of a fold, with pages that have no labels."""
-    models, number = folder / f"tuned{fold}", int(str(fold))
+def second_root(books: Path, folder: Path, fold: str | Path) -> None:
+    """Write the root for the second fine-tuning of a fold's detector, with the boxes found on pages without labels."""
     table = better_labels(folder, f"reboxed{fold}.csv")
-    found = read_labels(models / "segment-fold0" / "test_predictions.csv")
-    certain = read_labels(folder / f"pseudo{fold}.csv")
-    rows = [(page, *with_certain(found[page], certain.get(page, ""))) for page in found if found[page]]
-    pages = pd.DataFrame(rows, columns=["image_id", "labels", "sure"]).assign(kind="placed", fold=UNLABELLED)
-    real = variants_of(pd.concat([table[table["fold"] != number], pages]), folder)
-    few = (real["fold"] != UNLABELLED) | (real["number"] < PLACED_REPEATS)
-    classifier_root(folder / f"again{fold}", books, folder / "variants", real[few])
-    fold_roots(books, folder, real[few], number, "again-")
+    found = pd.read_csv(folder / f"tuned{fold}" / "segment-fold0" / "test_predictions.csv", keep_default_na=False)
+    found["labels"] = found["labels"].str.replace(SEG_FP, UNKNOWN)
+    found = found[found["labels"] != ""].assign(
+        kind="placed", sure=found["labels"].map(lambda text: "0" * (len(text.split()) // 5))
+    )
+    real = variants_of(pd.concat([table[table["fold"] != int(str(fold))], found]), folder)
+    segment_root(folder / f"again-segment{fold}", books, folder / "variants", real)
 
 
 def unlabelled_roots(real: Path, folder: Path) -> None:
     """Write for each fold a root whose test pages are those without labels, of books that it does not hold out."""
     fold_of = pd.read_csv(folder / "real.csv").set_index("image_id")["fold"]
     held_out = {book_id(image_id): fold for image_id, fold in fold_of.items()}
-    for image in sorted((real / "test_images").iterdir()):
+    images = sorted((real / "test_images").iterdir())
+    for image in images:
         scaled(image, folder / "pages" / image.name)
-        for fold in range(N_FOLDS + 1):
-            if held_out.get(book_id(image.stem)) != fold:
-                link(folder / "pages" / image.name, folder / f"unlabelled{fold}" / "test_images" / image.name)
     for fold in range(N_FOLDS + 1):
         root = folder / f"unlabelled{fold}"
-        write_sample(root, [path.stem for path in sorted((root / "test_images").iterdir())])
-
-
-def read_labels(path: Path) -> dict[str, str]:
-    """Return the labels of each page of a table."""
-    return dict(pd.read_csv(path, keep_default_na=False)[["image_id", "labels"]].to_numpy())
-
-
-def with_certain(found: str, certain: str) -> tuple[str, str]:
-    """Return the labels of all boxes that were found, with the codes of the certain ones; a digit a box says which."""
-    fields = certain.split()
-    code_of = {tuple(fields[i + 1 : i + 5]): fields[i] for i in range(0, len(fields), 5)}
-    words, digits = [], []
-    fields = found.split()
-    for i in range(0, len(fields), 5):
-        box = tuple(fields[i + 1 : i + 5])
-        words += [code_of.get(box, UNKNOWN), *box]
-        digits.append(str(int(box in code_of)))
-    return " ".join(words), "".join(digits)
-
-
-def classifier_root(root: Path, books: Path, variants: Path, real: pd.DataFrame) -> None:
-    """Write a classifier's root: machine-written pages to train on, real ones as test pages; labels come apart."""
-    for path in (books / "train_images").iterdir():
-        link(path, root / "train_images" / path.name)
-    for name in real["image_id"]:
-        link(variants / f"{name}.jpg", root / "test_images" / f"{name}.jpg")
-    for name in ("train.csv", "unicode_translation.csv"):
-        shutil.copy(books / name, root / name)
-    write_sample(root, real["image_id"])
+        seen = [image for image in images if held_out.get(book_id(image.stem)) != fold]
+        for image in seen:
+            link(folder / "pages" / image.name, root / "test_images" / image.name)
+        write_sample(root, [image.stem for image in seen])
 
 
 def write_sample(root: Path, image_ids: Iterable[str]) -> None:
     """Write the sample submission of some test pages."""
-    sample = "".join(f"{image_id},U+003F 1 1\n" for image_id in image_ids)
+    sample = "".join(f"{image_id},{UNKNOWN} 1 1\n" for image_id in image_ids)
     (root / "sample_submission.csv").write_text("image_id,labels\n" + sample, encoding="utf-8")
-
-
-def fold_roots(books: Path, folder: Path, real: pd.DataFrame, fold: int, prefix: str) -> None:
-    """Write a fold's labels for the classifier, of the boxes that are sure, and its root for the detector."""
-    written = pd.read_csv(books / "train.csv", keep_default_na=False)
-    known = {code for labels in written["labels"] for code in labels.split()[::5]}
-    real = real[real["fold"] != fold]
-    sure = [sure_labels(page.labels, page.sure, known) for page in real.itertuples()]
-    seen = real.assign(labels=sure)[["image_id", "labels"]]
-    seen[seen["labels"] != ""].to_csv(folder / f"{prefix}real{fold}.csv", index=False)
-    few = (real["kind"] != "placed") | (real["number"] < PLACED_REPEATS)
-    root = folder / f"{prefix or 'tune-'}segment{fold}"
-    segment_root(root, books, written, folder / "variants", real[few])
 
 
 def better_labels(folder: Path, name: str = REBOXED) -> pd.DataFrame:
@@ -299,14 +268,15 @@ def sure_labels(labels: str, sure: str, known: set[str]) -> str:
     return as_labels(codes[stays], boxes[stays])
 
 
-def segment_root(root: Path, books: Path, written: pd.DataFrame, pages: Path, real: pd.DataFrame) -> None:
-    """Write a detector's root: some machine-written pages, and the variants of real ones as one book."""
+def segment_root(root: Path, books: Path, pages: Path, real: pd.DataFrame) -> None:
+    """Write a detector's root: some machine-written pages, variants of real ones (fewer of placed ones) as one book."""
+    written = pd.read_csv(books / "train.csv", keep_default_na=False)
     rows = []
     for page in written.iloc[np.unique(np.linspace(0, len(written) - 1, BOOK_PAGES).astype(int))].itertuples():
         name = f"W{page.image_id}"  # a book of another name: the detector has seen what is held out here
         rows.append((name, page.labels))
         link(books / "train_images" / f"{page.image_id}.jpg", root / "train_images" / f"{name}.jpg")
-    for page in real.itertuples():
+    for page in real[(real["kind"] != "placed") | (real["number"] < PLACED_REPEATS)].itertuples():
         rows.append((page.image_id, page.labels))
         link(pages / f"{page.image_id}.jpg", root / "train_images" / f"{page.image_id}.jpg")
     pd.DataFrame(rows, columns=["image_id", "labels"]).to_csv(root / "train.csv", index=False)

@@ -146,7 +146,7 @@ CHAIN = """
 import subprocess, sys
 from pathlib import Path
 from kuzushiji import cli
-from kuzushiji.chain.begin import hold_part
+from kuzushiji.chain.run_lock import hold_part
 
 def main(argv):
     handles = hold_part(Path(argv[0]), argv[1], "run-all.sh demo")

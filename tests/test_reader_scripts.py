@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.reader_index import describe
 from benchmarks.reader_pages import distance, measures
-from benchmarks.reader_roots import assign, real_pages, reboxed, second_roots, tuning_roots, unlabelled_roots
+from benchmarks.reader_roots import assign, real_pages, reboxed, second_root, tuning_roots, unlabelled_roots
 from benchmarks.reader_variants import variant
 from kuzushiji.demo.corpus import grams
 from tests.demo.sources import KANA, KANJI, labels_of
@@ -128,21 +128,15 @@ def test_pages_without_labels_teach_the_second_time_but_not_the_fold_that_measur
     assert len(list((out / "unlabelled3" / "test_images").iterdir())) == 2
     run = out / f"tuned{fold}" / "segment-fold0"
     run.mkdir(parents=True)
-    found = "image_id,labels\n500_00001_1,seg_fp 100 100 30 40 seg_fp 100 200 30 40\n"
+    found = "image_id,labels\n500_00001_1,seg_fp 100 100 30 40 seg_fp 100 200 30 40\n600_00001_1,\n"
     (run / "test_predictions.csv").write_text(found)
-    (out / f"pseudo{fold}.csv").write_text("image_id,labels\n500_00001_1,U+4EBA 100 200 30 40\n")
     (out / "reboxed.csv").rename(out / f"reboxed{fold}.csv")
-    second_roots(books, out, str(fold))
-    certain = labels_on(out, f"again-real{fold}.csv")
-    assert certain["real_0_500_00001_1"] == "U+4EBA 100 200 30 40"
-    assert not certain.index.str.contains("_100_").any()
-    assert certain.index.str.contains("_500_").sum() == 5
-    assert {f"{name}.jpg" for name in certain.index} <= {
-        path.name for path in (out / f"again{fold}" / "test_images").iterdir()
-    }
-    segment = labels_on(out / f"again-segment{fold}", "train.csv")
-    assert segment["real_0_500_00001_1"] == "U+003F 100 100 30 40 U+4EBA 100 200 30 40"
-    assert segment.index.str.contains("_200_").sum() == 5
+    second_root(books, out, str(fold))
+    root = out / f"again-segment{fold}"
+    segment = labels_on(root, "train.csv")
+    assert segment["real_0_500_00001_1"] == "U+003F 100 100 30 40 U+003F 100 200 30 40"
+    assert [segment.index.str.contains(f"_{book}_").sum() for book in (100, 200, 300, 500, 600)] == [0, 5, 12, 5, 0]
+    assert {f"{name}.jpg" for name in segment.index} == {path.name for path in (root / "train_images").iterdir()}
 
 
 def test_a_placed_box_becomes_the_found_one_that_fits_it_alone() -> None:

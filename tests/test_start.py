@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from kuzushiji import named_models
-from kuzushiji.chain.begin import needed_weights
 from kuzushiji.chain.listing import Job
+from kuzushiji.chain.start_weights import needed_weights
 from kuzushiji.classify.classifier import build_classifier
 from kuzushiji.classify.inputs import BoxedPage, read_split
 from kuzushiji.classify.main import Classify

@@ -13,15 +13,7 @@ from pathlib import Path
 
 from kuzushiji import cli
 from kuzushiji.arguments import EXIT_USAGE
-from kuzushiji.chain.begin import (
-    check_weights_files,
-    hold_part,
-    how_to_begin,
-    is_checked,
-    missing_data,
-    needed_weights,
-    note_checked,
-)
+from kuzushiji.chain.begin import how_to_begin, is_checked, missing_data, note_checked
 from kuzushiji.chain.display import Display, duration
 from kuzushiji.chain.executors import Executor, Slurm, ThisMachine, command_of
 from kuzushiji.chain.listing import (
@@ -40,6 +32,8 @@ from kuzushiji.chain.plan import check_disk, plan
 from kuzushiji.chain.pool import Pool
 from kuzushiji.chain.reached import closing
 from kuzushiji.chain.resources import Places, check_division, plan_places, slurm_places
+from kuzushiji.chain.run_lock import hold_part
+from kuzushiji.chain.start_weights import check_weights_files, needed_weights
 from kuzushiji.errors import InputError, UsageError
 from kuzushiji.options import option
 from kuzushiji.stage import Command

@@ -1,25 +1,12 @@
-"""What must be there before a run begins: the data as they were checked, weights to start from, and the run's locks.
+"""What must be there before a run begins, what to do where it is not, and whether the data are as they were checked."""
 
-Whoever runs the whole chain holds the run folder alone; those who run a part of it (`--fold`, `--stage`) share the
-folder, and each holds its part alone. Jobs inherit the locks on purpose: a chain that was killed is over only when its
-last job is.
-"""
-
-import logging
-import os
 import shlex
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from kuzushiji import locks
-from kuzushiji.chain.listing import Job
 from kuzushiji.content import digest_of_all
 from kuzushiji.data.paths import DataRoot
-from kuzushiji.errors import InputError, UsageError
-from kuzushiji.run_folder import TRAIN_RECORD
-
-logger = logging.getLogger(__name__)
+from kuzushiji.errors import InputError
 
 STAMP = "check.passed"
 """In the folder of logs: the digest of the data that passed."""
@@ -113,91 +100,3 @@ def _how_to_download(folder: str, setting: str) -> Iterator[str]:
     yield f"  kaggle competitions download -c kuzushiji-recognition -p {folder}"
     yield from _how_to_unpack(folder, "kuzushiji-recognition.zip")
     yield f"  {setting}bash run-all.sh kaggle"
-
-
-PACKAGED = "books"
-"""The value of `--weights` for backbones that come with the package."""
-
-VARIABLES = ("SEGMENT_WEIGHTS", "FIRST_WEIGHTS", "SECOND_WEIGHTS")
-"""Files for the detector and the two backbones, in place of what the profile starts from."""
-
-
-def needed_weights(jobs: Iterable[Job], *, force: bool) -> list[str]:
-    """Return the networks that jobs start from published weights, or from a file, as NETWORK or NETWORK=FILE.
-
-    Args:
-        jobs: Some of them train.
-        force: Whether models are trained again that are trained.
-    """
-    needed: dict[str, None] = {}
-    for job in jobs:
-        folder, weights = job.value("--output-dir"), job.value("--weights")
-        starts_anew = job.trains and job.value("--resume") is None and folder is not None
-        if (
-            not starts_anew
-            or job.value("--start")
-            or weights == PACKAGED
-            or (not weights and job.value("--pretrained") == "0")
-        ):
-            continue
-        if force or not Path(folder or "", TRAIN_RECORD).exists():
-            network = job.value("--model") or job.value("--base") or ""
-            needed[f"{network}={weights}" if weights else network] = None
-    return list(needed)
-
-
-def check_weights_files(variables: Mapping[str, str]) -> None:
-    """Check that files of weights are there: the stage that reads one may begin days later.
-
-    Raises:
-        UsageError: one is not.
-    """
-    for name in VARIABLES:
-        path = variables[name]
-        if path not in ("", PACKAGED) and not Path(path).is_file():
-            raise UsageError(f"{name}: expected a file of weights, got {path}")
-
-
-WHOLE = ".chain.lock"
-
-
-def hold_part(runs: Path, part: str, command: str) -> tuple[int, ...]:
-    """Take the locks until this process and all its jobs have ended; return the descriptors that jobs are to inherit.
-
-    Args:
-        runs: The run folder.
-        part: Name of the part; empty for the whole.
-        command: What the user typed, for those who come later.
-
-    Raises:
-        InputError: somebody else has them, or they cannot be made.
-    """
-    paths = [runs / WHOLE, *([runs / f".chain-{part}.lock"] if part else [])]
-    try:
-        handles = tuple(os.open(path, os.O_RDWR | os.O_CREAT, 0o666) for path in paths)
-    except OSError as error:
-        raise InputError(f"{runs}: cannot write there: {error.strerror or error}") from error
-    end = time.monotonic() + locks.PATIENCE
-    said = False
-    while not _take(handles):
-        holder = _find_holder(runs, part)
-        if not locks.is_dead(locks.read_holder(holder)) or time.monotonic() > end:
-            raise InputError(f"{runs}: {locks.describe_holder(holder)} is at work there; one chain at a time")
-        if not said:
-            logger.info("%s: waiting for the jobs of a chain that was killed", runs)
-            said = True
-        time.sleep(0.2)
-    locks.note_holder(handles[-1], command=command)
-    return handles
-
-
-def _take(handles: tuple[int, ...]) -> bool:
-    """Lock the whole or, where a part is given too, share the whole and lock the part; return whether that went."""
-    whole, *parts = handles
-    return locks.take(whole, shared=bool(parts)) and all(locks.take(part, shared=False) for part in parts)
-
-
-def _find_holder(runs: Path, part: str) -> Path:
-    """Return the file of the lock that is in the way: of the same part, of any part, or of the whole."""
-    parts = [runs / f".chain-{part}.lock"] if part else sorted(runs.glob(".chain-*.lock"))
-    return next((path for path in parts if path.is_file() and locks.is_taken(path)), runs / WHOLE)

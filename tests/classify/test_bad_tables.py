@@ -9,7 +9,8 @@ import pytest
 
 from kuzushiji import cli
 from kuzushiji.artifacts import read_detailed, write_detailed
-from kuzushiji.artifacts.detailed_files import write_parquet, write_text
+from kuzushiji.artifacts.detailed_parquet import write_parquet
+from kuzushiji.artifacts.detailed_text import write_text
 from kuzushiji.artifacts.features import read_features, write_features
 from kuzushiji.classify import blend, level2_features, pseudolabel
 from kuzushiji.classify.level2 import __main__ as level2

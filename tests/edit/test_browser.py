@@ -642,14 +642,20 @@ def read_text_of(value: dict[str, Any]) -> str:
     return "".join(item["char"] for item in value["pages"][0]["characters"][:2])
 
 
-def test_what_is_edited_while_the_next_page_loads(browser: Any, server: EditServer, folder: Path) -> None:
-    """It goes to the page that is still shown."""
+def page_with_held(browser: Any, server: EditServer, address: str) -> tuple[Any, list[Any]]:
+    """Return a tab with the first character selected, and the requests to `address`, which wait to be continued."""
     tab = browser.new_page()
     waiting: list[Any] = []
-    tab.route("**/b1_002.viewer.js", lambda route: waiting.append(route))
+    tab.route(address, lambda route: waiting.append(route))
     tab.goto(server.address)
     open_page(tab)
     select(tab, 0)
+    return tab, waiting
+
+
+def test_what_is_edited_while_the_next_page_loads(browser: Any, server: EditServer, folder: Path) -> None:
+    """It goes to the page that is still shown."""
+    tab, waiting = page_with_held(browser, server, "**/b1_002.viewer.js")
     press(tab, "PageDown", "3")
     assert text(tab) == ["うい", "うえ"]
     wait_until(lambda: tab.evaluate("1") == 1 and (folder / "corrections.json").exists())
@@ -661,13 +667,8 @@ def test_what_is_edited_while_the_next_page_loads(browser: Any, server: EditServ
 
 
 def test_what_is_edited_while_the_page_is_saved(browser: Any, server: EditServer, folder: Path) -> None:
-    """The browser knows what the folder has: nothing of this is another version."""
-    tab = browser.new_page()
-    waiting: list[Any] = []
-    tab.route("**/corrections/*", lambda route: waiting.append(route))
-    tab.goto(server.address)
-    open_page(tab)
-    select(tab, 0)
+    """The window has saved both edits itself, so neither counts as another version."""
+    tab, waiting = page_with_held(browser, server, "**/corrections/*")
     press(tab, "3")
     wait_until(lambda: tab.evaluate("1") == 1 and len(waiting) == 1)
     press(tab, "1")
